@@ -1,0 +1,61 @@
+"""The Celery app: three queues and what beat starts by itself.
+
+`default` does short things, `sampling` asks models for completions, `training` runs one stage of a
+round at a time. A message may be delivered twice (Redis forgets an unacknowledged one after its
+visibility timeout), so every task claims its work in the database before it does any.
+"""
+
+from __future__ import annotations
+
+import os
+
+import redis
+from celery import Celery
+from celery.signals import heartbeat_sent
+from kombu import Queue
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
+
+QUEUES = ("default", "sampling", "training")
+_ALIVE_SECONDS = 10
+
+app = Celery("tutelage")
+app.config_from_object("django.conf:settings", namespace="CELERY")
+app.conf.task_queues = [Queue(name) for name in QUEUES]
+app.conf.task_routes = {
+    "labeling.tasks.sample_*": {"queue": "sampling"},
+    "models_service.tasks.*": {"queue": "sampling"},
+    "trainer.tasks.execute_run": {"queue": "training"},
+}
+app.conf.beat_schedule = {
+    "refill-queues": {"task": "labeling.tasks.refill_queues", "schedule": 10.0},
+    "expire-leases": {"task": "labeling.tasks.expire_leases", "schedule": 30.0},
+    "advance-rounds": {"task": "trainer.tasks.advance_rounds", "schedule": 5.0},
+    "revive-runs": {"task": "trainer.tasks.revive_runs", "schedule": 15.0},
+}
+app.autodiscover_tasks()
+
+
+@heartbeat_sent.connect
+def report_alive(**_: object) -> None:
+    """A worker says every two seconds which queues it serves."""
+    with redis.Redis.from_url(app.conf.broker_url, socket_timeout=2) as broker:
+        for queue in app.amqp.queues.consume_from:
+            broker.set(_alive_key(queue), 1, ex=_ALIVE_SECONDS)
+
+
+def unserved_queues() -> list[str]:
+    """The queues of which no worker has been heard for ten seconds."""
+    with redis.Redis.from_url(app.conf.broker_url, socket_timeout=1) as broker:
+        heard = broker.mget([_alive_key(queue) for queue in QUEUES])
+    return [queue for queue, sign in zip(QUEUES, heard, strict=True) if not sign]
+
+
+def forget_workers() -> None:
+    """Take every queue as unserved until a worker is heard again."""
+    with redis.Redis.from_url(app.conf.broker_url, socket_timeout=1) as broker:
+        broker.delete(*map(_alive_key, QUEUES))
+
+
+def _alive_key(queue: str) -> str:
+    return f"tutelage:alive:{queue}"

@@ -1,0 +1,80 @@
+"""`manage.py first_run`: what an installation needs before it can serve; safe to repeat."""
+
+from __future__ import annotations
+
+import hashlib
+from argparse import ArgumentParser
+from typing import Any
+
+from django.conf import settings
+from django.contrib.staticfiles.finders import get_finders
+from django.core.management import call_command
+from django.core.management.base import BaseCommand
+from django.db import transaction
+
+from accounts.models import Role, User
+from accounts.services import create_user
+from labeling.services.demo import lay_ground, seed_demo
+from models_service.services import adopt_base
+
+_DEMO_ACCOUNTS = {
+    "admin": Role.ADMIN,
+    "researcher": Role.RESEARCHER,
+    "labeler1": Role.LABELER,
+    "labeler2": Role.LABELER,
+}
+
+
+class Command(BaseCommand):
+    help = (
+        "Migrate the database, collect static files, write the base model's checkpoint, add form, "
+        "queues and guidelines and, on the first run only, demo prompts and accounts. "
+        "Example: manage.py first_run --no-demo"
+    )
+    requires_system_checks = ()
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("--no-demo", action="store_true", help="no demo prompts and accounts")
+        parser.add_argument(
+            "--no-static", action="store_true", help="static files were collected into the image"
+        )
+
+    def handle(self, **options: Any) -> None:
+        call_command("migrate", interactive=False, verbosity=0)
+        if not options["no_static"]:
+            _collect_static()
+        lay_ground()
+        self.stdout.write("The database is up to date; preparing the base model ...")
+        self.stdout.write(f"Base model: {adopt_base(settings.BASE_MODEL).name}")
+        if not options["no_demo"]:
+            self._show(_first_accounts())
+
+    def _show(self, passwords: dict[str, str]) -> None:
+        if passwords:
+            self.stdout.write("\nAccounts of this installation; the passwords are shown only now:")
+            for name, password in passwords.items():
+                self.stdout.write(f"  {name:<12} {password}")
+            self.stdout.write("")
+
+
+def _collect_static() -> None:
+    """Collect the static files unless none has changed since they were last collected."""
+    files = [
+        (name, storage.size(name), storage.get_modified_time(name).isoformat())
+        for finder in get_finders()
+        for name, storage in finder.list([])
+    ]
+    digest = hashlib.sha256(repr(sorted(files)).encode()).hexdigest()
+    stamp = settings.DATA_DIR / "static.sha256"
+    if not stamp.exists() or stamp.read_text() != digest:
+        call_command("collectstatic", interactive=False, verbosity=0)
+        stamp.write_text(digest)
+
+
+@transaction.atomic
+def _first_accounts() -> dict[str, str]:
+    """Demo prompts and accounts for an installation without any; the passwords by name."""
+    if User.objects.exists():
+        return {}
+    seed_demo()
+    return {name: create_user(name=name, role=role)[1] for name, role in _DEMO_ACCOUNTS.items()}

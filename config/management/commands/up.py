@@ -1,0 +1,162 @@
+"""`manage.py up`: the whole installation on one machine, in the foreground."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+from argparse import ArgumentParser
+from http.client import HTTPConnection, HTTPException
+from pathlib import Path
+from typing import Any
+
+from django.conf import settings
+from django.core.management.base import BaseCommand, CommandError
+
+from config.celery import forget_workers, unserved_queues
+from config.supervision import Program, supervise
+
+_GUNICORN = (
+    "gunicorn config.wsgi:application --worker-class gthread --workers 2 --threads 8 "
+    "--preload --graceful-timeout 5 --keep-alive 30 --no-control-socket --log-level warning"
+)
+_WORKER = "celery --quiet --app config worker --pool prefork --concurrency 1 --loglevel WARNING"
+_BEAT = "celery --quiet --app config beat --loglevel WARNING --pidfile="
+
+
+class Command(BaseCommand):
+    help = (
+        "Prepare the installation (see first_run), then run web server, workers and beat until "
+        "Ctrl-C or SIGTERM. Example: manage.py up --port 8000"
+    )
+    requires_system_checks = ()
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("--host", default="127.0.0.1", help="address the web server listens on")
+        parser.add_argument("--port", type=int, default=8000, help="0 takes any free port")
+        parser.add_argument("--no-demo", action="store_true", help="no demo prompts and accounts")
+        parser.add_argument(
+            "--ready-file", type=Path, help="write the web address here once everything answers"
+        )
+
+    def handle(self, **options: Any) -> None:
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+            signal.signal(number, _leave)
+        for name in settings.EMBEDDED:
+            # Every program asks for the embedded services itself: they stay until the last ended.
+            os.environ.pop(name, None)
+        if not sys.stderr.isatty():
+            os.environ["TQDM_DISABLE"] = "1"  # no progress bars in a log
+        port = _port(options["host"], options["port"])
+        _prepare(demo=not options["no_demo"])
+        self.stdout.write("Starting web server, workers and beat ...")
+        forget_workers()
+        supervise(
+            _programs(options["host"], port),
+            on_tick=_Announcement(self, port, options["ready_file"]),
+        )
+        self.stdout.write("Stopped.")
+
+
+class _Announcement:
+    """Says once that everything answers, and where."""
+
+    def __init__(self, command: Command, port: int, ready_file: Path | None) -> None:
+        self.command, self.port, self.ready_file = command, port, ready_file
+        self.made = False
+
+    def __call__(self) -> None:
+        if self.made or not _ready(self.port):
+            return
+        self.made = True
+        url = f"http://127.0.0.1:{self.port}"
+        self.command.stdout.write(f"Tutelage is ready: {url}  (Ctrl-C stops it)")
+        self.command.stdout.flush()
+        if self.ready_file:
+            self.ready_file.write_text(url)
+
+
+def _leave(number: int, frame: object) -> None:
+    sys.exit(128 + number)
+
+
+def _port(host: str, wanted: int) -> int:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, wanted))
+        except OSError as error:
+            raise CommandError(f"Port {wanted} cannot be used ({error}); choose another.") from None
+        return int(probe.getsockname()[1])
+
+
+def _prepare(*, demo: bool) -> None:
+    """In a process of its own, so that what it loads is gone afterwards."""
+    command = [sys.executable, str(settings.BASE_DIR / "manage.py"), "first_run"]
+    if subprocess.run(command if demo else [*command, "--no-demo"]).returncode:
+        raise CommandError("The preparation failed; the reason stands above.")
+
+
+def _programs(host: str, port: int) -> list[Program]:
+    cores = os.environ.get("OMP_NUM_THREADS") or str(len(os.sched_getaffinity(0)))
+    # Threads that wait must not spin: sampling and training share the cores.
+    compute = {"OMP_NUM_THREADS": cores, "OMP_WAIT_POLICY": "PASSIVE"}
+    light = {"OMP_NUM_THREADS": "1"}
+    schedule = settings.DATA_DIR / "beat-schedule"
+    return [
+        _python(
+            "web",
+            f"{_GUNICORN} --bind {host}:{port}",
+            {**light, "PROMETHEUS_MULTIPROC_DIR": str(_empty_folder("metrics"))},
+        ),
+        _worker("default", light),
+        _worker("sampling", compute),
+        _worker("training", compute, niceness=10),
+        _python("beat", _BEAT, light, ["--schedule", str(schedule)]),
+    ]
+
+
+def _empty_folder(name: str) -> Path:
+    folder: Path = settings.DATA_DIR / name
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir()
+    return folder
+
+
+def _worker(queue: str, environment: dict[str, str], niceness: int = 0) -> Program:
+    environment = {
+        **environment,
+        # A worker told to stop puts its task back at once; every task can be taken up again.
+        "REMAP_SIGTERM": "SIGQUIT",
+        # The warning is about pickled messages; ours are JSON.
+        "PYTHONWARNINGS": "ignore:You're running the worker with superuser",
+    }
+    line = f"{_WORKER} --queues {queue} --hostname {queue}-{os.getpid()}@%h"
+    return _python(queue, line, environment, niceness=niceness)
+
+
+def _python(
+    name: str,
+    line: str,
+    environment: dict[str, str],
+    arguments: list[str] | None = None,
+    niceness: int = 0,
+) -> Program:
+    command = [sys.executable, "-m", *line.split(), *(arguments or [])]
+    return Program(name, command, environment, niceness)
+
+
+def _ready(port: int) -> bool:
+    if unserved_queues():
+        return False
+    connection = HTTPConnection("127.0.0.1", port, timeout=3)
+    try:
+        connection.request("GET", "/readyz")
+        return connection.getresponse().status == 200
+    except (OSError, HTTPException):
+        return False
+    finally:
+        connection.close()

