@@ -1,0 +1,62 @@
+"""Model versions and promotions in the admin site."""
+
+from __future__ import annotations
+
+from django.contrib import admin
+from django.db.models import QuerySet
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect
+from django.urls import reverse
+from django.utils.html import format_html_join
+from unfold.decorators import action, display
+
+from accounts.desk import RecordAdmin
+from models_service.models import ModelVersion, Promotion
+from models_service.selectors import ancestors, roles
+
+
+@admin.register(ModelVersion)
+class ModelVersionAdmin(RecordAdmin):
+    list_display = ("name", "kind_label", "plays", "parent", "created_at")
+    list_filter = ("kind", "engine")
+    search_fields = ("name", "sha256")
+    actions_detail = ("promote",)
+    fields = ("name", "kind", "plays", "lineage", "engine", "checkpoint", "prefix", "sha256",
+              "figures", "created_at")  # fmt: skip
+    readonly_fields = fields
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[ModelVersion]:
+        return super().get_queryset(request).select_related("parent")
+
+    @display(
+        description="Kind",
+        label={"Base": "info", "Supervised": "warning", "Policy": "success", "Reward model": ""},
+    )
+    def kind_label(self, version: ModelVersion) -> str:
+        return version.get_kind_display()
+
+    @display(description="Plays", label=True)
+    def plays(self, version: ModelVersion) -> list[str] | str:
+        return [str(Promotion.Role(role).label) for role in roles(version)] or "–"
+
+    @display(description="Trained from")
+    def lineage(self, version: ModelVersion) -> str:
+        line = ancestors(version)
+        if not line:
+            return "Nothing here: it is where a line begins."
+        links = (
+            (reverse("admin:models_service_modelversion_change", args=[v.pk]), v) for v in line
+        )
+        return format_html_join(" ← ", '<a class="underline" href="{}">{}</a>', links)
+
+    @action(description="Promote", icon="trending_up")
+    def promote(self, request: HttpRequest, object_id: int) -> HttpResponse:
+        """On to the page that says what will happen and asks."""
+        return redirect("admin:trainer_promote", version=object_id)
+
+
+@admin.register(Promotion)
+class PromotionAdmin(RecordAdmin):
+    list_display = ("at", "role", "version", "by", "reason")
+    list_filter = ("role",)
+    list_select_related = ("version", "by")

@@ -1,0 +1,46 @@
+"""What the API says about a model version, and what it takes to add one."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rest_framework import serializers
+
+from models_service.models import Kind, ModelVersion
+from models_service.selectors import roles
+
+
+class VersionSerializer(serializers.ModelSerializer[ModelVersion]):
+    roles = serializers.SerializerMethodField(help_text="The roles it plays now.")
+
+    class Meta:
+        model = ModelVersion
+        fields = ["id", "name", "kind", "engine", "endpoint", "prefix", "parent", "sha256",
+                  "figures", "roles", "created_at"]  # fmt: skip
+
+    def get_roles(self, version: ModelVersion) -> list[str]:
+        return roles(version)
+
+
+class RemoteVersionSerializer(serializers.Serializer[Any]):
+    """A model behind an OpenAI-compatible server."""
+
+    name = serializers.CharField(max_length=120)
+    kind = serializers.ChoiceField(choices=Kind.choices, default=Kind.BASE)
+    endpoint = serializers.DictField(help_text="base_url, model, and if need be the rest.")
+    key = serializers.CharField(default="", allow_blank=True, max_length=400, write_only=True)
+    prefix = serializers.CharField(default="", allow_blank=True, max_length=20_000)
+
+
+class PromptedVersionSerializer(serializers.Serializer[Any]):
+    """A version that is there already, under a prefix prompt."""
+
+    name = serializers.CharField(max_length=120)
+    version: Any = serializers.PrimaryKeyRelatedField(
+        queryset=ModelVersion.objects.exclude(kind=Kind.REWARD)
+    )
+    prefix = serializers.CharField(max_length=20_000)
+
+
+class KeySerializer(serializers.Serializer[Any]):
+    key = serializers.CharField(max_length=400, write_only=True)

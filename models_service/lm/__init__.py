@@ -1,0 +1,1 @@
+"""Language models as pure PyTorch: chat format, checkpoints, generation, scoring; no Django."""

@@ -1,0 +1,202 @@
+"""Checkpoint folders: read, write, hash. Hugging Face layout, safetensors only, all or nothing."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import load_file, save_file
+from transformers import (
+    AutoConfig,
+    AutoModel,
+    AutoModelForCausalLM,
+    AutoTokenizer,
+    PreTrainedModel,
+    PreTrainedTokenizerBase,
+)
+from transformers.utils import logging as transformers_logging
+
+from models_service.lm.heads import ScalarModel
+
+# Workers write plain log lines; the library's progress bars would run through them.
+transformers_logging.disable_progress_bar()
+
+REWARD_KIND = "reward"
+WEIGHTS = "model.safetensors"
+
+
+class CheckpointError(Exception):
+    """A checkpoint cannot be used; the message says what is wrong and what to do."""
+
+
+@contextmanager
+def write_folder(folder: Path | str) -> Iterator[Path]:
+    """Yield a new temporary folder that becomes `folder` when the block ends without an error.
+
+    Every file is on disk before the rename, so a reader sees the old folder, none, or the whole
+    new one. An existing folder is replaced.
+    """
+    folder = Path(folder)
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    new = folder.parent / f".{folder.name}.{uuid4().hex}.new"
+    new.mkdir()
+    try:
+        yield new
+        _flush(new)
+        _replace(folder, new)
+    finally:
+        shutil.rmtree(new, ignore_errors=True)
+
+
+def load_policy(
+    source: Path | str, *, dtype: torch.dtype = torch.float32
+) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
+    """A causal language model in evaluation mode and its tokenizer.
+
+    `source` is a folder or a Hugging Face id. Raises CheckpointError.
+    """
+    folder = _locate(source)
+    with _explained(source):
+        model, info = AutoModelForCausalLM.from_pretrained(
+            folder, dtype=dtype, use_safetensors=True, output_loading_info=True
+        )
+        _require_complete(source, info)
+        return model.eval(), load_tokenizer(folder)
+
+
+def save_policy(
+    model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, folder: Path | str
+) -> None:
+    """Write the model and tokenizer as a Hugging Face folder, whole or not at all."""
+    with write_folder(folder) as new:
+        model.save_pretrained(new)
+        tokenizer.save_pretrained(new)
+
+
+def load_reward(
+    folder: Path | str, *, dtype: torch.dtype = torch.float32
+) -> tuple[ScalarModel, PreTrainedTokenizerBase]:
+    """A reward or value model in evaluation mode and its tokenizer. Raises CheckpointError."""
+    folder = Path(_locate(folder))
+    with _explained(folder):
+        config = _reward_config(folder)
+        trunk = AutoModel.from_config(AutoConfig.for_model(**config["trunk"]), dtype=dtype)
+        model = ScalarModel(trunk)
+        model.load_state_dict(load_file(folder / WEIGHTS))
+        return model.to(dtype).eval(), load_tokenizer(folder)
+
+
+def save_reward(model: ScalarModel, tokenizer: PreTrainedTokenizerBase, folder: Path | str) -> None:
+    """Write trunk, head and offset in one safetensors file, whole or not at all.
+
+    `config.json` holds `kind` (always "reward") and `trunk`, the transformer's own configuration.
+    """
+    config = {"kind": REWARD_KIND, "trunk": model.trunk.config.to_dict()}
+    weights = {name: tensor.contiguous() for name, tensor in model.state_dict().items()}
+    with write_folder(folder) as new:
+        save_file(weights, new / WEIGHTS, metadata={"format": "pt"})
+        (new / "config.json").write_text(json.dumps(config, indent=2, sort_keys=True) + "\n")
+        tokenizer.save_pretrained(new)
+
+
+def load_tokenizer(source: Path | str) -> PreTrainedTokenizerBase:
+    """The tokenizer of a checkpoint folder or a Hugging Face id."""
+    return AutoTokenizer.from_pretrained(source)
+
+
+def weights_sha256(folder: Path | str) -> str:
+    """Hash of all weights by name, type, shape and bytes; how they are split over files, and
+    everything that is not a weight, leaves it unchanged. Raises CheckpointError."""
+    files = sorted(Path(folder).glob("*.safetensors"))
+    if not files:
+        raise CheckpointError(f"{folder} has no safetensors file; it is not a checkpoint")
+    digest = hashlib.sha256()
+    with _explained(folder):
+        names = {name: path for path in files for name in _names(path)}
+        for name in sorted(names):
+            with safe_open(names[name], framework="pt") as file:
+                tensor = file.get_tensor(name)
+            digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}\n".encode())
+            digest.update(tensor.contiguous().flatten().view(torch.uint8).numpy())
+    return digest.hexdigest()
+
+
+def _names(path: Path) -> list[str]:
+    with safe_open(path, framework="pt") as file:
+        return list(file.keys())
+
+
+def _locate(source: Path | str) -> Path | str:
+    """A folder that has a configuration, or the Hugging Face id as it is."""
+    folder = Path(source)
+    if folder.is_dir():
+        if not (folder / "config.json").is_file():
+            raise CheckpointError(f"{folder} has no config.json; it is not a checkpoint folder")
+        return folder
+    if isinstance(source, str) and source.count("/") <= 1 and source[:1] not in "./~":
+        return source
+    raise CheckpointError(f"there is no checkpoint folder {folder}")
+
+
+def _require_complete(source: Path | str, info: dict[str, Any]) -> None:
+    wrong = sorted(map(str, [*info["missing_keys"], *info["mismatched_keys"]]))
+    if wrong:
+        raise CheckpointError(
+            f"the weights of {source} do not fit its config.json; first of {len(wrong)}: {wrong[0]}"
+        )
+
+
+def _reward_config(folder: Path) -> dict[str, Any]:
+    config = json.loads((folder / "config.json").read_text())
+    if config.get("kind") != REWARD_KIND:
+        raise CheckpointError(f"{folder} is not a reward model; its config.json says no such kind")
+    return dict(config)
+
+
+@contextmanager
+def _explained(source: Path | str) -> Iterator[None]:
+    """Turn the libraries' errors about one checkpoint into one that names it."""
+    try:
+        yield
+    except SafetensorError as error:
+        raise CheckpointError(
+            f"the weights in {source} are damaged or cut short ({error}); copy them again"
+        ) from error
+    except (OSError, ValueError, KeyError, RuntimeError) as error:
+        reason = str(error).strip().partition("\n")[0]
+        raise CheckpointError(f"{source} cannot be loaded: {reason}") from error
+
+
+def _flush(folder: Path) -> None:
+    for path in [*folder.rglob("*"), folder]:
+        handle = os.open(path, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
+
+
+def _replace(folder: Path, new: Path) -> None:
+    old = new.with_suffix(".old")
+    if folder.exists():
+        folder.rename(old)
+    new.rename(folder)
+    _flush_entry(folder.parent)
+    shutil.rmtree(old, ignore_errors=True)
+
+
+def _flush_entry(parent: Path) -> None:
+    handle = os.open(parent, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

@@ -1,0 +1,225 @@
+"""Sampling from a policy: one prefill a prompt, K continuations from its cache, no truncation."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Literal
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from transformers import DynamicCache, PreTrainedModel
+
+from models_service.lm.cache import expand
+from models_service.lm.packing import packed_linears
+from models_service.lm.padding import batches_under_budget, left_pad, position_ids
+
+TOKEN_BUDGET = 16_384
+
+# Called with prompt number, completion number and token, as tokens are drawn.
+OnToken = Callable[[int, int, int], None]
+
+
+@dataclass(frozen=True)
+class Sampling:
+    """How to sample: at most `max_new_tokens`, logits divided by `temperature` (0: the likeliest
+    token), no top-k and no top-p. Completion j of a prompt is drawn with seed `seed + j`."""
+
+    max_new_tokens: int
+    temperature: float
+    seed: int
+    stop_id: int
+    pad_id: int
+
+
+@dataclass
+class Generated:
+    """One completion. `tokens` ends with the stop token if it finished; `logprobs` (nats, of the
+    distribution sampled from) has one entry a token."""
+
+    tokens: list[int] = field(default_factory=list)
+    logprobs: list[float] = field(default_factory=list)
+    finish_reason: Literal["stop", "length"] = "length"
+
+
+class PromptTooLong(ValueError):
+    """A prompt leaves no room for a single token in the model's context."""
+
+
+@dataclass
+class _Row:
+    """A completion in the making: its place in the result, its length limit and its randomness."""
+
+    prompt: int
+    number: int
+    limit: int
+    uniforms: np.ndarray
+    output: Generated = field(default_factory=Generated)
+
+    def append(self, token: int, logprob: float, stop_id: int) -> bool:
+        """Take a token; whether the completion is now finished."""
+        self.output.tokens.append(token)
+        self.output.logprobs.append(logprob)
+        if token == stop_id:
+            self.output.finish_reason = "stop"
+        return token == stop_id or len(self.output.tokens) == self.limit
+
+
+def generate(
+    model: PreTrainedModel,
+    prompts: Sequence[Sequence[int]],
+    k: int,
+    sampling: Sampling,
+    *,
+    on_token: OnToken | None = None,
+    token_budget: int = TOKEN_BUDGET,
+) -> list[list[Generated]]:
+    """Draw k completions of every prompt, in the order of the prompts.
+
+    A completion depends on its prompt, its own seed and the model alone (up to float rounding),
+    not on what else is in the batch; a prompt given again continues the seeds of the first.
+    `token_budget` bounds the cached tokens of a batch. Raises PromptTooLong.
+    """
+    rows = _plan(model, prompts, k, sampling)
+    lengths = [k * (len(prompt) + sampling.max_new_tokens) for prompt in prompts]
+    with torch.inference_mode(), _evaluating(model), packed_linears(model):
+        for batch in batches_under_budget(lengths, token_budget):
+            chosen = [row for index in batch for row in rows[index]]
+            _run(model, [prompts[i] for i in batch], k, chosen, sampling, on_token)
+    return [[row.output for row in group] for group in rows]
+
+
+def draw(logits: Tensor, uniforms: Tensor, temperature: float) -> tuple[Tensor, Tensor]:
+    """Sample by inverse CDF: for each row of logits [R, V] the first token whose cumulative
+    probability exceeds its uniform number [R] in [0, 1).
+
+    Returns tokens int64 [R] and their log-probabilities float32 [R]. Temperature 0 takes the
+    likeliest token. (torch.multinomial is many times slower at this vocabulary.)
+    """
+    logprobs = (logits.float() / (temperature or 1.0)).log_softmax(dim=-1)
+    if temperature == 0:
+        tokens = logprobs.argmax(dim=-1)
+    else:
+        cumulative = logprobs.exp().cumsum(dim=-1)
+        # Rounding may leave the last sum off 1 and lift a number near 1 onto it: the target stays
+        # below the sum, so that only a token with probability is ever drawn.
+        total = cumulative[:, -1:]
+        if not total.isfinite().all():
+            raise FloatingPointError("the model's logits are not finite; its weights have diverged")
+        targets = (uniforms.to(cumulative)[:, None] * total).minimum(total.nextafter(-total))
+        tokens = torch.searchsorted(cumulative, targets, right=True).squeeze(-1)
+    return tokens, logprobs.gather(-1, tokens[:, None]).squeeze(-1)
+
+
+def _plan(
+    model: PreTrainedModel, prompts: Sequence[Sequence[int]], k: int, sampling: Sampling
+) -> list[list[_Row]]:
+    """The k rows of every prompt."""
+    context = getattr(model.config.get_text_config(), "max_position_embeddings", None)
+    seen: Counter[tuple[int, ...]] = Counter()
+    plan = []
+    for index, prompt in enumerate(prompts):
+        limit = _limit(len(prompt), sampling.max_new_tokens, context)
+        first = sampling.seed + k * seen[tuple(prompt)]
+        seen[tuple(prompt)] += 1
+        plan.append([_Row(index, j, limit, _uniforms(prompt, first + j, limit)) for j in range(k)])
+    return plan
+
+
+def _limit(prompt: int, max_new: int, context: int | None) -> int:
+    room = max_new if context is None else min(max_new, context - prompt)
+    if prompt == 0:
+        raise ValueError("a prompt needs at least one token")
+    if room < 1:
+        raise PromptTooLong(f"the prompt has {prompt} tokens; the model's context is {context}")
+    return room
+
+
+def _uniforms(prompt: Sequence[int], seed: int, count: int) -> np.ndarray:
+    """One uniform number a token, from the prompt and the seed alone."""
+    digest = hashlib.sha256(np.asarray([seed, *prompt], dtype=np.int64).tobytes()).digest()
+    return np.random.default_rng(int.from_bytes(digest)).random(count)
+
+
+def _run(
+    model: PreTrainedModel,
+    prompts: Sequence[Sequence[int]],
+    k: int,
+    rows: list[_Row],
+    sampling: Sampling,
+    on_token: OnToken | None,
+) -> None:
+    """Fill the rows (k for each prompt, in order) with tokens until all are finished."""
+    logits, cache, mask = _prefill(model, prompts, k, sampling)
+    width = mask.shape[1] - sampling.max_new_tokens
+    for step in range(sampling.max_new_tokens):
+        uniforms = torch.tensor([row.uniforms[step] for row in rows])
+        tokens, logprobs = draw(logits, uniforms.to(logits.device), sampling.temperature)
+        keep = _record(rows, tokens.tolist(), logprobs.tolist(), sampling.stop_id, on_token)
+        if not keep:
+            return
+        if len(keep) < len(rows):
+            kept = torch.tensor(keep, device=tokens.device)
+            rows = [rows[i] for i in keep]
+            tokens, mask = tokens[kept], mask[kept]
+            cache.batch_select_indices(kept)
+        logits = _last_logits(model, tokens[:, None], mask[:, : width + step + 1], cache)
+
+
+def _record(
+    rows: Sequence[_Row],
+    tokens: Sequence[int],
+    logprobs: Sequence[float],
+    stop_id: int,
+    on_token: OnToken | None,
+) -> list[int]:
+    """Append one token to each row; the numbers of the rows that go on."""
+    going = []
+    for index, (row, token, logprob) in enumerate(zip(rows, tokens, logprobs, strict=True)):
+        if on_token is not None:
+            on_token(row.prompt, row.number, token)
+        if not row.append(token, logprob, stop_id):
+            going.append(index)
+    return going
+
+
+def _prefill(
+    model: PreTrainedModel, prompts: Sequence[Sequence[int]], k: int, sampling: Sampling
+) -> tuple[Tensor, DynamicCache, Tensor]:
+    """Run each prompt once; its last logits [P*k, V], its cache and its mask, repeated k times.
+    The mask already has the columns of the tokens to come."""
+    batch = left_pad(prompts, sampling.pad_id).to(model.device)
+    cache = DynamicCache(config=model.config)
+    logits = _last_logits(model, batch.ids, batch.mask, cache)
+    expand(cache, k, sampling.max_new_tokens)
+    mask = nn.functional.pad(batch.mask, (0, sampling.max_new_tokens), value=1)
+    return logits.repeat_interleave(k, dim=0), cache, mask.repeat_interleave(k, dim=0)
+
+
+def _last_logits(
+    model: PreTrainedModel, input_ids: Tensor, mask: Tensor, cache: DynamicCache
+) -> Tensor:
+    """Logits [R, V] after the newest tokens [R, new]; `mask` [R, time] covers the cache too."""
+    return model(
+        input_ids=input_ids,
+        attention_mask=mask,
+        position_ids=position_ids(mask)[:, -input_ids.shape[1] :],
+        past_key_values=cache,
+        use_cache=True,
+        logits_to_keep=1,
+    ).logits[:, -1]
+
+
+@contextmanager
+def _evaluating(model: nn.Module) -> Iterator[None]:
+    """Dropout off, and back as it was."""
+    training = model.training
+    model.eval()
+    try:
+        yield
+    finally:
+        model.train(training)

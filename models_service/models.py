@@ -1,0 +1,99 @@
+"""Which models exist, and which of them plays which role."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from django.conf import settings
+from django.db import models
+
+
+class Kind(models.TextChoices):
+    """How a version came to be."""
+
+    BASE = "base", "Base"
+    SFT = "sft", "Supervised"
+    REWARD = "reward", "Reward model"
+    POLICY = "policy", "Policy"
+
+
+class ModelVersion(models.Model):
+    """One immutable set of weights, or one remote endpoint.
+
+    A checkpoint is a Hugging Face folder below CHECKPOINT_DIR, named relative to it, so that
+    several machines can mount it at different places.
+    """
+
+    class Engine(models.TextChoices):
+        LOCAL = "local", "Local checkpoint"
+        OPENAI = "openai", "OpenAI-compatible server"
+
+    name = models.CharField(max_length=120, unique=True)
+    kind = models.CharField(max_length=16, choices=Kind.choices)
+    engine = models.CharField(max_length=16, choices=Engine.choices, default=Engine.LOCAL)
+    checkpoint = models.CharField(max_length=400, blank=True)
+    endpoint = models.JSONField(default=dict, blank=True)
+    prefix = models.TextField(blank=True, help_text="A system prompt put before every prompt.")
+    sha256 = models.CharField(max_length=64, blank=True)
+    parent = models.ForeignKey(
+        "self", null=True, blank=True, on_delete=models.PROTECT, related_name="children"
+    )
+    figures = models.JSONField(default=dict, blank=True)
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        ordering = ["-id"]
+        constraints = [
+            models.CheckConstraint(
+                condition=models.Q(kind__in=Kind.values), name="version_kind_known"
+            ),
+            models.CheckConstraint(
+                condition=(models.Q(engine="local") & ~models.Q(checkpoint=""))
+                | (models.Q(engine="openai") & ~models.Q(endpoint={})),
+                name="version_has_weights_or_endpoint",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.name
+
+    @property
+    def folder(self) -> Path:
+        """Where the weights lie on this machine."""
+        return Path(settings.CHECKPOINT_DIR) / self.checkpoint
+
+
+class EndpointKey(models.Model):
+    """The key of a remote endpoint, sealed. Apart from its version, since a key is replaced."""
+
+    version = models.OneToOneField(ModelVersion, on_delete=models.CASCADE, related_name="key")
+    sealed = models.TextField(editable=False)
+    changed_at = models.DateTimeField(auto_now=True)
+
+    def __str__(self) -> str:
+        return f"Key of {self.version}"
+
+
+class Promotion(models.Model):
+    """From this moment on, this version plays this role. Append-only; the newest row holds."""
+
+    class Role(models.TextChoices):
+        POLICY = "policy", "Policy"
+        SFT = "sft", "Supervised baseline"
+        REWARD = "reward", "Reward model"
+
+    role = models.CharField(max_length=16, choices=Role.choices)
+    version = models.ForeignKey(ModelVersion, on_delete=models.PROTECT, related_name="promotions")
+    by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.SET_NULL
+    )
+    reason = models.CharField(max_length=400, blank=True)
+    at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        ordering = ["-id"]
+        get_latest_by = "id"
+        indexes = [models.Index(fields=["role", "-id"])]
+
+    def __str__(self) -> str:
+        return f"{self.version} as {self.role}"

@@ -1,0 +1,35 @@
+"""Reads about models: which version plays a role, and where a version came from."""
+
+from __future__ import annotations
+
+from models_service.models import Kind, ModelVersion, Promotion
+
+
+def promoted(role: str) -> ModelVersion | None:
+    """The version that plays this role now, or None before the first promotion."""
+    newest = Promotion.objects.filter(role=role).select_related("version").order_by("-id").first()
+    return newest.version if newest else None
+
+
+def roles(version: ModelVersion) -> list[str]:
+    """The roles this version plays now."""
+    current = {role: promoted(role) for role in Promotion.Role.values}
+    return [role for role, player in current.items() if player == version]
+
+
+def speakers(limit: int) -> list[ModelVersion]:
+    """The newest versions that can speak, those that play a role first."""
+    players = [player for role in Promotion.Role.values if (player := promoted(role))]
+    newest = list(ModelVersion.objects.exclude(kind=Kind.REWARD)[:limit])
+    in_office = [player for player in players if player.kind != Kind.REWARD]
+    return list(dict.fromkeys([*in_office, *newest]))[:limit]
+
+
+def ancestors(version: ModelVersion) -> list[ModelVersion]:
+    """The versions this one was trained from, nearest first."""
+    line: list[ModelVersion] = []
+    parent = version.parent
+    while parent is not None:
+        line.append(parent)
+        parent = parent.parent
+    return line

@@ -1,0 +1,202 @@
+"""Writes about models: the base checkpoint, new versions, promotions."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, NoReturn
+
+from django.conf import settings
+from django.db import connection, transaction
+
+from accounts.models import User
+from accounts.problems import Problem
+from models_service.endpoints import Endpoint, EndpointError
+from models_service.models import EndpointKey, Kind, ModelVersion, Promotion
+from models_service.secrets import is_sendable, seal
+from models_service.selectors import promoted
+
+# Which kinds of model can play a role.
+PLAYERS: Mapping[str, frozenset[str]] = {
+    Promotion.Role.POLICY: frozenset({Kind.BASE, Kind.SFT, Kind.POLICY}),
+    Promotion.Role.SFT: frozenset({Kind.BASE, Kind.SFT}),
+    Promotion.Role.REWARD: frozenset({Kind.REWARD}),
+}
+PACKAGED_NAME = "SmolLM2-135M-Instruct"
+
+
+@transaction.atomic
+def ensure_base(name: str) -> ModelVersion:
+    """The base version of `name`: "packaged", "tiny", a Hugging Face id or a folder.
+
+    On the first call its weights are written below CHECKPOINT_DIR as float32 safetensors; processes
+    that call at the same time wait for the one that does it. Raises CheckpointError when it is
+    not a usable model.
+    """
+    _wait_for_turn(f"base:{name}")
+    title = _title(name)
+    known = ModelVersion.objects.filter(name=title).first()
+    if known and (known.folder / "config.json").exists():
+        return known
+    folder = Path(settings.CHECKPOINT_DIR) / "base" / _slug(title)
+    if not (folder / "config.json").exists():
+        _write_base(name, folder)
+    return known or register_version(name=title, kind=Kind.BASE, folder=folder)
+
+
+@transaction.atomic
+def adopt_base(name: str) -> ModelVersion:
+    """`ensure_base`, and the first start makes it the policy that labelers see."""
+    version = ensure_base(name)
+    _wait_for_turn("promotion")
+    if promoted(Promotion.Role.POLICY) is None:
+        promote(role=Promotion.Role.POLICY, version=version, reason="First start.")
+    return version
+
+
+@transaction.atomic
+def register_version(
+    *,
+    name: str,
+    kind: str,
+    folder: Path,
+    parent: ModelVersion | None = None,
+    figures: Mapping[str, Any] | None = None,
+) -> ModelVersion:
+    """Record a checkpoint folder, which must lie below CHECKPOINT_DIR.
+
+    Called a second time with the same name and folder it returns the first row, so that a run which
+    is finished twice registers once. Raises CheckpointError when the name is another version's.
+    """
+    # PyTorch, only where it is needed
+    from models_service.lm.checkpoint import CheckpointError, weights_sha256
+
+    checkpoint = folder.resolve().relative_to(Path(settings.CHECKPOINT_DIR).resolve())
+    version, _ = ModelVersion.objects.get_or_create(
+        name=name,
+        defaults={
+            "kind": kind,
+            "checkpoint": checkpoint.as_posix(),
+            "sha256": weights_sha256(folder),
+            "parent": parent,
+            "figures": dict(figures or {}),
+        },
+    )
+    if version.checkpoint != checkpoint.as_posix():
+        raise CheckpointError(f"There is another version called {name}; rename that one.")
+    return version
+
+
+@transaction.atomic
+def register_endpoint(
+    *, name: str, kind: str, endpoint: Mapping[str, Any], key: str = "", prefix: str = ""
+) -> ModelVersion:
+    """Record a model behind an OpenAI-compatible server; `key` is sealed and never shown.
+
+    Raises Problem naming the field that is wrong.
+    """
+    try:
+        checked = Endpoint.from_dict(endpoint)
+    except EndpointError as error:
+        _refuse(f"endpoint.{error.name}", f"{error.name} {error.reason}.")
+    if kind not in PLAYERS[Promotion.Role.POLICY]:
+        _refuse("kind", "A remote model must be base, sft or policy.")
+    if key and checked.key_env:
+        _refuse("key", "Give either the key or the variable that holds it, not both.")
+    version = _create(
+        name=name,
+        kind=kind,
+        engine=ModelVersion.Engine.OPENAI,
+        endpoint=checked.as_dict(),
+        prefix=prefix,
+    )
+    if key:
+        replace_key(version=version, key=key)
+    return version
+
+
+@transaction.atomic
+def replace_key(*, version: ModelVersion, key: str) -> None:
+    """Seal this key for a remote version in place of the one before. Raises Problem."""
+    if not key or not is_sendable(key):
+        _refuse("key", "A key has letters, digits and signs only, no spaces.")
+    if version.endpoint.get("key_env"):
+        _refuse("key", f"This version takes its key from {version.endpoint['key_env']}.")
+    EndpointKey.objects.update_or_create(version=version, defaults={"sealed": seal(key)})
+
+
+@transaction.atomic
+def register_prompted(*, name: str, version: ModelVersion, prefix: str) -> ModelVersion:
+    """The same model under a prefix prompt, as a version of its own. Raises Problem."""
+    if not prefix.strip():
+        _refuse("prefix", "Write the prompt that is to stand before every other.")
+    prompted = _create(
+        name=name,
+        kind=version.kind,
+        engine=version.engine,
+        checkpoint=version.checkpoint,
+        endpoint=version.endpoint,
+        sha256=version.sha256,
+        parent=version,
+        prefix=prefix,
+    )
+    for key in EndpointKey.objects.filter(version=version):
+        EndpointKey.objects.create(version=prompted, sealed=key.sealed)
+    return prompted
+
+
+def _create(*, name: str, **values: Any) -> ModelVersion:
+    if ModelVersion.objects.filter(name=name).exists():
+        _refuse("name", f"There is a version called {name}; versions never change.")
+    return ModelVersion.objects.create(name=name, **values)
+
+
+def _refuse(field: str, sentence: str) -> NoReturn:
+    raise Problem(400, sentence, errors={field: [sentence]})
+
+
+@transaction.atomic
+def promote(
+    *, role: str, version: ModelVersion, by: User | None = None, reason: str = ""
+) -> Promotion:
+    """From now on `version` plays `role`. Raises Problem when that kind of model cannot."""
+    if version.kind not in PLAYERS[role]:
+        raise Problem(
+            400,
+            f"{version} is a {version.get_kind_display().lower()} and cannot serve as {role}.",
+            errors={"role": [f"not for a {version.get_kind_display().lower()}"]},
+        )
+    return Promotion.objects.create(role=role, version=version, by=by, reason=reason)
+
+
+def _wait_for_turn(what: str) -> None:
+    """Hold a lock of this name until the transaction ends, on whatever machine it runs."""
+    number = int.from_bytes(hashlib.sha256(what.encode()).digest()[:8], "big", signed=True)
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_advisory_xact_lock(%s)", [number])
+
+
+def _write_base(name: str, folder: Path) -> None:
+    from models_service.lm import checkpoint, packaged, tiny  # PyTorch, only where it is needed
+
+    if name == "packaged":
+        packaged.write_packaged_checkpoint(folder)
+    elif name == "tiny":
+        tiny.write_tiny_checkpoint(folder)
+    else:
+        checkpoint.save_policy(*checkpoint.load_policy(name), folder)
+
+
+def _title(name: str) -> str:
+    """What the version is called; folders of the same last name stay apart."""
+    if name == "packaged":
+        return PACKAGED_NAME
+    if not Path(name).is_absolute():
+        return name
+    return f"{Path(name).name}-{hashlib.sha256(name.encode()).hexdigest()[:8]}"
+
+
+def _slug(title: str) -> str:
+    return re.sub(r"[^A-Za-z0-9._-]+", "-", title).strip("-.") or "model"
