@@ -1,0 +1,1 @@
+"""What humans said: prompts, tasks, demonstrations and rankings."""

@@ -1,0 +1,97 @@
+"""Claim, draft, heartbeat, submit, release: what a labeler does with a task."""
+
+from __future__ import annotations
+
+from typing import Any, cast
+
+from drf_spectacular.utils import extend_schema
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from accounts.models import User
+from accounts.permissions import IsLabeler
+from labeling.api import serializers
+from labeling.api.bodies import json_object
+from labeling.models import Assignment
+from labeling.selectors.assignments import described, own_assignment
+from labeling.services import assignments, leases, submissions
+
+
+class LabelerView(APIView):
+    """A view for labelers, who see and change only what is theirs."""
+
+    permission_classes = [IsLabeler]
+
+    @property
+    def labeler(self) -> User:
+        """Who asks."""
+        return cast(User, self.request.user)
+
+
+class ClaimView(LabelerView):
+    @extend_schema(
+        request=serializers.ClaimBody, responses={200: serializers.AssignmentShape, 204: None}
+    )
+    def post(self, request: Request) -> Response:
+        """The task held already, else the next one; 204 when nothing waits."""
+        asked = _checked(serializers.ClaimBody, request)
+        assignment = assignments.claim(labeler=self.labeler, **asked)
+        return Response(status=204) if assignment is None else Response(described(assignment))
+
+
+class AssignmentView(LabelerView):
+    @extend_schema(responses=serializers.AssignmentShape)
+    def get(self, request: Request, pk: int) -> Response:
+        """One of my assignments, whatever became of it."""
+        return Response(described(own_assignment(assignment_id=pk, labeler=self.labeler)))
+
+
+class DraftView(LabelerView):
+    @extend_schema(request=serializers.DraftBody, responses=serializers.DraftVersion)
+    def put(self, request: Request, pk: int) -> Response:
+        """Keep the draft; 409 with the newer one if another tab saved since."""
+        sent = _checked(serializers.DraftBody, request)
+        version = assignments.save_draft(assignment_id=pk, labeler=self.labeler, **sent)
+        return Response({"draft_version": version})
+
+
+class HeartbeatView(LabelerView):
+    @extend_schema(request=None, responses=serializers.Lease)
+    def post(self, request: Request, pk: int) -> Response:
+        """Extend the lease, or take the task up again if it is still free."""
+        assignment = leases.heartbeat(assignment_id=pk, labeler=self.labeler)
+        return Response({"lease_expires_at": assignment.lease_expires_at})
+
+
+class SubmitView(LabelerView):
+    @extend_schema(request=serializers.SubmitBody, responses=serializers.Ended)
+    def post(self, request: Request, pk: int) -> Response:
+        """Store the label; the same body again gives the same answer."""
+        body = json_object(request)
+        return Response(
+            _ended(submissions.submit(assignment_id=pk, labeler=self.labeler, body=body))
+        )
+
+
+class ReleaseView(LabelerView):
+    @extend_schema(request=serializers.ReleaseBody, responses=serializers.Ended)
+    def post(self, request: Request, pk: int) -> Response:
+        """Give the task back; it does not come again."""
+        sent = _checked(serializers.ReleaseBody, request)
+        return Response(_ended(assignments.release(assignment_id=pk, labeler=self.labeler, **sent)))
+
+
+def _ended(assignment: Assignment) -> dict[str, Any]:
+    submitted = assignment.state == Assignment.State.SUBMITTED
+    return {
+        "id": assignment.pk,
+        "state": assignment.state,
+        "submitted_at": assignment.ended_at if submitted else None,
+    }
+
+
+def _checked(shape: type[serializers.Body], request: Request) -> dict[str, Any]:
+    body = shape(data=json_object(request))
+    body.is_valid(raise_exception=True)
+    return dict(body.validated_data)

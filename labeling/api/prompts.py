@@ -1,0 +1,58 @@
+"""Users' prompts over the API."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, replace
+from typing import Any, cast
+
+from drf_spectacular.utils import extend_schema
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from accounts.models import User
+from accounts.permissions import IsClient
+from accounts.problems import Problem
+from labeling.api import serializers
+from labeling.api.bodies import json_body
+from labeling.models import Prompt
+from labeling.prompt_rows import NewPrompt, RowError, parse
+from labeling.services.prompts import add_prompts
+
+MOST_AT_ONCE = 1000
+MAX_BYTES = 64_000_000
+
+
+class PromptsView(APIView):
+    permission_classes = [IsClient]
+
+    @extend_schema(
+        request=serializers.PromptBody(many=True), responses={201: serializers.PromptsAdded}
+    )
+    def post(self, request: Request) -> Response:
+        """Add one prompt or a list of at most 1,000, all or none.
+
+        Prompts without an author or an organisation belong to the client's account: it counts
+        towards the author's limit and fixes their split.
+        """
+        body = json_body(request, max_bytes=MAX_BYTES)
+        rows = body if isinstance(body, list) else [body]
+        if len(rows) > MOST_AT_ONCE:
+            raise Problem(400, f"Send at most {MOST_AT_ONCE:,} prompts at once.")
+        prompts = _parsed(rows, cast(User, request.user).username)
+        return Response(asdict(add_prompts(prompts, source=Prompt.Source.API)), status=201)
+
+
+def _parsed(rows: list[Any], client: str) -> list[NewPrompt]:
+    prompts, errors = [], {}
+    for place, row in enumerate(rows):
+        try:
+            prompt = parse(row)
+        except RowError as error:
+            errors[f"[{place}].{error.name}"] = [f"{error.name} {error.reason}"]
+            continue
+        author, organisation = prompt.author or client, prompt.organisation or client
+        prompts.append(replace(prompt, author=author, organisation=organisation))
+    if errors:
+        raise Problem(400, "Nothing was added: some prompts are not valid.", errors=errors)
+    return prompts

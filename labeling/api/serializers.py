@@ -1,0 +1,143 @@
+"""The shapes of the API's bodies and answers; they check form, services check meaning."""
+
+from __future__ import annotations
+
+from drf_spectacular.utils import PolymorphicProxySerializer
+from rest_framework import serializers
+
+from labeling.models import TaskKind, UseCase
+from labeling.models.guidelines import Purpose
+from labeling.models.prompts import Prompt
+
+Body = serializers.Serializer
+
+
+class ClaimBody(Body):
+    kinds = serializers.ListField(
+        child=serializers.ChoiceField(TaskKind.choices), allow_empty=False, max_length=3
+    )
+    purposes = serializers.ListField(
+        child=serializers.ChoiceField(Purpose.choices), required=False, allow_empty=False
+    )
+
+
+class DraftBody(Body):
+    draft = serializers.DictField()
+    draft_version = serializers.IntegerField(min_value=0)
+
+
+class ReleaseBody(Body):
+    reason = serializers.CharField(max_length=400)
+
+
+class RatingBody(Body):
+    overall = serializers.IntegerField(min_value=1, max_value=7)
+    flags = serializers.ListField(child=serializers.CharField(), required=False)
+
+
+class RankingBody(Body):
+    ranking = serializers.ListField(child=serializers.ListField(child=serializers.CharField()))
+    ratings = serializers.DictField(child=RatingBody())
+    active_seconds = serializers.FloatField(min_value=0, required=False)
+
+
+class DemonstrationBody(Body):
+    text = serializers.CharField(trim_whitespace=False)
+    active_seconds = serializers.FloatField(min_value=0, required=False)
+
+
+class PairBody(Body):
+    input = serializers.CharField()
+    output = serializers.CharField()
+
+
+class WrittenPromptBody(Body):
+    prompt_kind = serializers.ChoiceField(Prompt.Kind.choices)
+    instruction = serializers.CharField()
+    examples = PairBody(many=True, required=False)
+    use_case = serializers.ChoiceField(UseCase.choices)
+    active_seconds = serializers.FloatField(min_value=0, required=False)
+
+
+SubmitBody = PolymorphicProxySerializer(
+    component_name="Submission",
+    serializers=[RankingBody, DemonstrationBody, WrittenPromptBody],
+    resource_type_field_name=None,
+)
+
+
+class MessageShape(Body):
+    role = serializers.ChoiceField(["system", "user", "assistant"])
+    content = serializers.CharField()
+
+
+class GuidelineLink(Body):
+    version = serializers.IntegerField()
+    url = serializers.CharField()
+
+
+class PromptShape(Body):
+    id = serializers.IntegerField(allow_null=True)
+    messages = MessageShape(many=True)
+    use_case = serializers.CharField(allow_null=True)
+
+
+class CompletionShape(Body):
+    id = serializers.CharField()
+    text = serializers.CharField()
+
+
+class AssignmentShape(Body):
+    id = serializers.IntegerField()
+    kind = serializers.ChoiceField(TaskKind.choices)
+    purpose = serializers.ChoiceField(Purpose.choices)
+    lease_expires_at = serializers.DateTimeField()
+    draft = serializers.DictField()
+    draft_version = serializers.IntegerField()
+    guideline = GuidelineLink(allow_null=True)
+    prompt = PromptShape()
+    completions = CompletionShape(many=True)
+
+
+class DraftVersion(Body):
+    draft_version = serializers.IntegerField()
+
+
+class Lease(Body):
+    lease_expires_at = serializers.DateTimeField()
+
+
+class Ended(Body):
+    id = serializers.IntegerField()
+    state = serializers.CharField()
+    submitted_at = serializers.DateTimeField(allow_null=True)
+
+
+class GuidelineShape(Body):
+    id = serializers.IntegerField()
+    kind = serializers.CharField()
+    purpose = serializers.CharField()
+    version = serializers.IntegerField()
+    text = serializers.CharField()
+
+
+class PromptBody(Body):
+    """One prompt; `prompt` or `text` may stand in for messages."""
+
+    messages = MessageShape(many=True, required=False)
+    prompt = serializers.CharField(required=False)
+    kind = serializers.ChoiceField(Prompt.Kind.choices, required=False)
+    instruction = serializers.CharField(required=False)
+    examples = PairBody(many=True, required=False)
+    use_case = serializers.ChoiceField(UseCase.choices, required=False)
+    topic = serializers.CharField(required=False)
+    language = serializers.CharField(required=False)
+    author = serializers.CharField(required=False)
+    organisation = serializers.CharField(required=False)
+
+
+class PromptsAdded(Body):
+    added = serializers.IntegerField()
+    duplicates = serializers.IntegerField()
+    near_duplicates = serializers.IntegerField()
+    over_limit = serializers.IntegerField()

@@ -1,0 +1,20 @@
+"""URLs of this app's API, below /api/v1/."""
+
+from __future__ import annotations
+
+from django.urls import URLPattern, URLResolver, path
+
+from labeling.api import assignments, guidelines, prompts
+
+_ONE = "assignments/<int:pk>/"
+
+urlpatterns: list[URLPattern | URLResolver] = [
+    path("prompts/", prompts.PromptsView.as_view(), name="api-prompts"),
+    path("guidelines/<int:pk>/", guidelines.GuidelineView.as_view(), name="api-guideline"),
+    path("assignments/claim/", assignments.ClaimView.as_view(), name="api-claim"),
+    path(_ONE, assignments.AssignmentView.as_view(), name="api-assignment"),
+    path(f"{_ONE}draft/", assignments.DraftView.as_view(), name="api-draft"),
+    path(f"{_ONE}heartbeat/", assignments.HeartbeatView.as_view(), name="api-heartbeat"),
+    path(f"{_ONE}submit/", assignments.SubmitView.as_view(), name="api-submit"),
+    path(f"{_ONE}release/", assignments.ReleaseView.as_view(), name="api-release"),
+]

@@ -1,0 +1,25 @@
+"""The tables of the labeling app, one module a noun."""
+
+from labeling.models.demonstrations import Demonstration
+from labeling.models.guidelines import FormVersion, Guideline
+from labeling.models.labelers import LabelerProfile
+from labeling.models.prompts import Prompt, UseCase
+from labeling.models.rankings import RankedCompletion, Ranking
+from labeling.models.tasks import Assignment, Completion, LabelingTask, Queue, Slot, TaskKind
+
+__all__ = [
+    "Assignment",
+    "Completion",
+    "Demonstration",
+    "FormVersion",
+    "Guideline",
+    "LabelerProfile",
+    "LabelingTask",
+    "Prompt",
+    "Queue",
+    "RankedCompletion",
+    "Ranking",
+    "Slot",
+    "TaskKind",
+    "UseCase",
+]

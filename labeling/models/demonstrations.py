@@ -1,0 +1,41 @@
+"""Demonstrations: what a labeler would have wanted the model to say."""
+
+from __future__ import annotations
+
+from django.conf import settings
+from django.db import models
+
+from labeling.models.guidelines import Guideline
+from labeling.models.prompts import Prompt
+from labeling.models.tasks import Assignment, LabelingTask
+
+
+class Label(models.Model):
+    """What every label keeps: who, on what, under which guideline, in how much active time."""
+
+    assignment = models.OneToOneField(
+        Assignment, null=True, on_delete=models.PROTECT, related_name="+"
+    )
+    task = models.ForeignKey(LabelingTask, on_delete=models.PROTECT, related_name="+")
+    labeler = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="+"
+    )
+    guideline = models.ForeignKey(Guideline, null=True, on_delete=models.PROTECT, related_name="+")
+    active_seconds = models.PositiveIntegerField(default=0)
+    created_at = models.DateTimeField(auto_now_add=True)
+    excluded_at = models.DateTimeField(null=True, blank=True)
+    excluded_reason = models.CharField(max_length=400, blank=True)
+
+    class Meta:
+        abstract = True
+        ordering = ["-id"]
+
+
+class Demonstration(Label):
+    """The ideal response to a prompt, written by a labeler. Immutable."""
+
+    prompt = models.ForeignKey(Prompt, on_delete=models.PROTECT, related_name="demonstrations")
+    text = models.TextField()
+
+    def __str__(self) -> str:
+        return f"Demonstration {self.pk}"

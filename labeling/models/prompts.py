@@ -1,0 +1,109 @@
+"""Prompts: what a model is asked, by whom, and on which side of the split."""
+
+from __future__ import annotations
+
+from django.db import models
+from django.db.models.functions import Random
+
+
+class UseCase(models.TextChoices):
+    """The ten use cases of Ouyang et al. 2022, Table 1."""
+
+    GENERATION = "generation", "Generation"
+    OPEN_QA = "open_qa", "Open QA"
+    BRAINSTORMING = "brainstorming", "Brainstorming"
+    CHAT = "chat", "Chat"
+    REWRITE = "rewrite", "Rewrite"
+    SUMMARIZATION = "summarization", "Summarization"
+    CLASSIFICATION = "classification", "Classification"
+    OTHER = "other", "Other"
+    CLOSED_QA = "closed_qa", "Closed QA"
+    EXTRACT = "extract", "Extract"
+
+
+class Split(models.TextChoices):
+    """Fixed by a hash of the author's organisation at intake, never changed."""
+
+    TRAIN = "train", "Training"
+    VALIDATION = "validation", "Validation"
+    TEST = "test", "Test"
+
+
+class Prompt(models.Model):
+    """One conversation that waits for an answer.
+
+    `messages` is a list of {role, content}, the last one from the user. A few-shot prompt keeps its
+    `instruction` and `examples` ({input, output} pairs) apart as well, so that it can be expanded.
+    """
+
+    class Kind(models.TextChoices):
+        PLAIN = "plain", "Plain"
+        FEW_SHOT = "few_shot", "Few-shot"
+        USER_BASED = "user_based", "User-based"
+
+    class State(models.TextChoices):
+        ACTIVE = "active", "Active"
+        QUARANTINED = "quarantined", "Quarantined"
+        DUPLICATE = "duplicate", "Duplicate"
+        WITHDRAWN = "withdrawn", "Withdrawn"
+
+    class Source(models.TextChoices):
+        IMPORT = "import", "Import"
+        API = "api", "API"
+        LABELER = "labeler", "Labeler"
+        DEMO = "demo", "Demo"
+
+    messages = models.JSONField()
+    kind = models.CharField(max_length=16, choices=Kind.choices, default=Kind.PLAIN)
+    instruction = models.TextField(blank=True)
+    examples = models.JSONField(default=list, blank=True)
+    use_case = models.CharField(max_length=16, choices=UseCase.choices, default=UseCase.OTHER)
+    topic = models.CharField(max_length=40, blank=True, help_text="A topic a labeler can decline.")
+    language = models.CharField(max_length=8, blank=True)
+    author = models.CharField(max_length=200, blank=True)
+    organisation = models.CharField(max_length=200, blank=True)
+    source = models.CharField(max_length=16, choices=Source.choices)
+    split = models.CharField(max_length=16, choices=Split.choices)
+    state = models.CharField(max_length=16, choices=State.choices, default=State.ACTIVE)
+    duplicate_of = models.ForeignKey("self", null=True, blank=True, on_delete=models.SET_NULL)
+    fingerprint = models.CharField(max_length=64, unique=True, editable=False)
+    # Shared with other prompts that begin alike; see labeling.dedupe.
+    prefix_fingerprint = models.CharField(max_length=64, blank=True, editable=False)
+    priority = models.SmallIntegerField(default=0)
+    # A random place in the queue, so that one author's prompts do not come in a row and the next
+    # prompt is an index look-up however many there are.
+    shuffle = models.FloatField(db_default=Random(), editable=False)
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        ordering = ["-id"]
+        indexes = [
+            models.Index(
+                fields=["-priority", "shuffle"],
+                name="prompt_next",
+                condition=models.Q(state="active"),
+            ),
+            models.Index(fields=["author"], name="prompt_author"),
+            models.Index(
+                fields=["prefix_fingerprint"],
+                name="prompt_prefix",
+                condition=~models.Q(prefix_fingerprint=""),
+            ),
+            models.Index(fields=["use_case", "state"], name="prompt_use_case"),
+        ]
+        constraints = [
+            models.CheckConstraint(
+                condition=models.Q(split__in=Split.values), name="prompt_split_known"
+            ),
+            models.CheckConstraint(
+                condition=models.Q(use_case__in=UseCase.values), name="prompt_use_case_known"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"Prompt {self.pk}"
+
+    @property
+    def last_message(self) -> str:
+        """What the model is asked to answer."""
+        return str(self.messages[-1]["content"])

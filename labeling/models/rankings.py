@@ -1,0 +1,44 @@
+"""Rankings: how good each completion is, and their order, ties allowed."""
+
+from __future__ import annotations
+
+from django.db import models
+
+from labeling.models.demonstrations import Label
+from labeling.models.guidelines import FormVersion
+from labeling.models.prompts import Prompt
+from labeling.models.tasks import Completion
+
+
+class Ranking(Label):
+    """One labeler's order of all completions of a task. Immutable."""
+
+    prompt = models.ForeignKey(Prompt, on_delete=models.PROTECT, related_name="rankings")
+    form = models.ForeignKey(FormVersion, null=True, on_delete=models.PROTECT)
+    display_order = models.JSONField(default=list)
+
+    def __str__(self) -> str:
+        return f"Ranking {self.pk}"
+
+
+class RankedCompletion(models.Model):
+    """A completion's place in a ranking: 1 is best, equal ranks are a tie."""
+
+    ranking = models.ForeignKey(Ranking, on_delete=models.CASCADE, related_name="ranked")
+    completion = models.ForeignKey(Completion, on_delete=models.PROTECT, related_name="ranked")
+    rank = models.PositiveSmallIntegerField()
+    overall = models.PositiveSmallIntegerField()
+    flags = models.JSONField(default=list)
+
+    class Meta:
+        ordering = ["ranking", "rank", "id"]
+        constraints = [
+            models.UniqueConstraint(fields=["ranking", "completion"], name="ranked_once"),
+            models.CheckConstraint(
+                condition=models.Q(overall__gte=1, overall__lte=7), name="ranked_likert"
+            ),
+            models.CheckConstraint(condition=models.Q(rank__gte=1), name="ranked_rank_positive"),
+        ]
+
+    def __str__(self) -> str:
+        return f"Rank {self.rank} in ranking {self.ranking_id}"

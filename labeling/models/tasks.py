@@ -1,0 +1,226 @@
+"""Tasks, their slots, the completions to compare, and who holds what."""
+
+from __future__ import annotations
+
+from django.conf import settings
+from django.db import models
+
+from labeling.models.guidelines import FormVersion, Guideline, Purpose, TaskKind
+from labeling.models.prompts import Prompt, Split
+from models_service.models import ModelVersion
+
+__all__ = ["Assignment", "Completion", "LabelingTask", "Purpose", "Queue", "Slot", "TaskKind"]
+
+
+class Queue(models.Model):
+    """The settings of one queue: a kind of task for a purpose."""
+
+    kind = models.CharField(max_length=16, choices=TaskKind.choices)
+    purpose = models.CharField(max_length=16, choices=Purpose.choices)
+    ready = models.PositiveIntegerField(default=12, help_text="Open tasks kept ready.")
+    overlap = models.PositiveSmallIntegerField(default=1, help_text="Labels wanted per task.")
+    completions = models.PositiveSmallIntegerField(default=4, help_text="K, from 4 to 9.")
+    mixture = models.JSONField(
+        default=dict,
+        blank=True,
+        help_text='Who answers, with weights: {"policy": 3, "sft": 1, "<name of a version>": 1}; '
+        "{} is the policy alone.",
+    )
+    paused = models.BooleanField(default=False)
+
+    class Meta:
+        ordering = ["kind", "purpose"]
+        constraints = [
+            models.UniqueConstraint(fields=["kind", "purpose"], name="queue_once"),
+            models.CheckConstraint(
+                condition=models.Q(completions__gte=2, completions__lte=9), name="queue_k_in_range"
+            ),
+            models.CheckConstraint(
+                condition=models.Q(overlap__gte=1), name="queue_overlap_positive"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.get_kind_display()} · {self.get_purpose_display()}"
+
+
+class LabelingTask(models.Model):
+    """One prompt to be labeled in one way, by as many labelers as it has slots.
+
+    Its states and their order stand in `labeling.states`. Whether it is complete is read from its
+    slots, never stored.
+    """
+
+    class State(models.TextChoices):
+        SAMPLING = "sampling", "Sampling"
+        OPEN = "open", "Open"
+        EXPIRED = "expired", "Expired"
+        BROKEN = "broken", "Broken"
+
+    kind = models.CharField(max_length=16, choices=TaskKind.choices)
+    purpose = models.CharField(max_length=16, choices=Purpose.choices, default=Purpose.TRAINING)
+    # A prompt-writing task has no prompt; its outcome is one.
+    prompt = models.ForeignKey(
+        Prompt, null=True, blank=True, on_delete=models.PROTECT, related_name="tasks"
+    )
+    brief = models.JSONField(
+        default=dict, blank=True, help_text="For prompt writing: the use case."
+    )
+    state = models.CharField(max_length=16, choices=State.choices)
+    priority = models.SmallIntegerField(default=0)
+    completions_wanted = models.PositiveSmallIntegerField(default=0)
+    # Which versions are to answer, their ids with weights; {} means the promoted policy. From the
+    # queue's mixture, or from an evaluation, which puts two versions side by side.
+    mixture = models.JSONField(default=dict, blank=True)
+    policy = models.ForeignKey(
+        ModelVersion, null=True, blank=True, on_delete=models.PROTECT, related_name="tasks"
+    )
+    seed = models.BigIntegerField(default=0)
+    # A sampling worker's claim on this task; taken over when it has grown old.
+    sampling_since = models.DateTimeField(null=True, blank=True)
+    failure = models.TextField(blank=True)
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        ordering = ["-id"]
+        indexes = [
+            models.Index(fields=["kind", "purpose", "state"], name="task_queue"),
+            models.Index(
+                fields=["-priority", "id"],
+                name="task_to_sample",
+                condition=models.Q(state="sampling"),
+            ),
+        ]
+        constraints = [
+            models.CheckConstraint(
+                condition=models.Q(prompt__isnull=False) | models.Q(kind="prompt_writing"),
+                name="task_has_prompt",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.get_kind_display()} task {self.pk}"
+
+    @property
+    def asked(self) -> Prompt:
+        """The prompt, which every kind but prompt writing has."""
+        assert self.prompt is not None, "a constraint of the table"
+        return self.prompt
+
+
+class Completion(models.Model):
+    """What a model answered, and everything needed to make it answer so again."""
+
+    task = models.ForeignKey(LabelingTask, on_delete=models.PROTECT, related_name="completions")
+    position = models.PositiveSmallIntegerField()
+    version = models.ForeignKey(ModelVersion, on_delete=models.PROTECT, related_name="completions")
+    text = models.TextField()
+    sampling = models.JSONField(help_text="Temperature, length limit and engine.")
+    seed = models.BigIntegerField()
+    finish_reason = models.CharField(max_length=16)
+    prompt_tokens = models.PositiveIntegerField()
+    completion_tokens = models.PositiveIntegerField()
+    logprob = models.FloatField(null=True, blank=True, help_text="Sum over tokens, in nats.")
+    latency_ms = models.PositiveIntegerField(default=0)
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        ordering = ["task", "position"]
+        indexes = [models.Index(fields=["created_at"], name="completion_lately")]
+        constraints = [
+            # A task delivered to two workers is sampled once.
+            models.UniqueConstraint(fields=["task", "position"], name="completion_once")
+        ]
+
+    def __str__(self) -> str:
+        return f"Completion {self.pk}"
+
+
+class Slot(models.Model):
+    """One label that is wanted. Its kind, purpose and priority repeat the task's, so that claiming
+    is one index look-up however many tasks there are."""
+
+    class State(models.TextChoices):
+        FREE = "free", "Free"
+        HELD = "held", "Held"
+        FILLED = "filled", "Filled"
+        CLOSED = "closed", "Closed"
+
+    task = models.ForeignKey(LabelingTask, on_delete=models.PROTECT, related_name="slots")
+    number = models.PositiveSmallIntegerField()
+    state = models.CharField(max_length=8, choices=State.choices, default=State.FREE)
+    labeler = models.ForeignKey(
+        settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.PROTECT
+    )
+    lease_expires_at = models.DateTimeField(null=True, blank=True)
+    kind = models.CharField(max_length=16, choices=TaskKind.choices)
+    purpose = models.CharField(max_length=16, choices=Purpose.choices)
+    priority = models.SmallIntegerField(default=0)
+    topic = models.CharField(max_length=40, blank=True)
+    split = models.CharField(max_length=16, choices=Split.choices, default=Split.TRAIN)
+
+    class Meta:
+        ordering = ["-priority", "id"]
+        indexes = [
+            models.Index(
+                fields=["kind", "purpose", "-priority", "id"],
+                name="slot_next",
+                condition=models.Q(state="free"),
+            ),
+        ]
+        constraints = [
+            models.UniqueConstraint(fields=["task", "number"], name="slot_once"),
+            models.UniqueConstraint(fields=["task", "labeler"], name="slot_labeler_once"),
+            models.CheckConstraint(
+                condition=models.Q(state__in=["free", "closed"], labeler__isnull=True)
+                | models.Q(state__in=["held", "filled"], labeler__isnull=False),
+                name="slot_labeler_matches_state",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"Slot {self.number} of task {self.task_id}"
+
+
+class Assignment(models.Model):
+    """One labeler's work on one task: the draft, and how it ended. Kept when the lease is lost."""
+
+    class State(models.TextChoices):
+        ACTIVE = "active", "Active"
+        LAPSED = "lapsed", "Lapsed"
+        RELEASED = "released", "Released"
+        SUBMITTED = "submitted", "Submitted"
+
+    task = models.ForeignKey(LabelingTask, on_delete=models.PROTECT, related_name="assignments")
+    labeler = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="assignments"
+    )
+    state = models.CharField(max_length=16, choices=State.choices, default=State.ACTIVE)
+    guideline = models.ForeignKey(Guideline, null=True, on_delete=models.PROTECT)
+    form = models.ForeignKey(FormVersion, null=True, on_delete=models.PROTECT)
+    display_order = models.JSONField(default=list, help_text="Completion ids as they were shown.")
+    draft = models.JSONField(default=dict)
+    draft_version = models.PositiveIntegerField(default=0)
+    lease_expires_at = models.DateTimeField()
+    release_reason = models.CharField(max_length=400, blank=True)
+    submission_hash = models.CharField(max_length=64, blank=True)
+    claimed_at = models.DateTimeField(auto_now_add=True)
+    ended_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        ordering = ["-id"]
+        indexes = [
+            models.Index(fields=["labeler", "state"], name="assignment_mine"),
+            models.Index(
+                fields=["lease_expires_at"],
+                name="assignment_lease",
+                condition=models.Q(state="active"),
+            ),
+        ]
+        constraints = [
+            # A skipped or submitted task never comes back to the same labeler.
+            models.UniqueConstraint(fields=["task", "labeler"], name="assignment_once")
+        ]
+
+    def __str__(self) -> str:
+        return f"Assignment {self.pk}"

@@ -1,0 +1,46 @@
+"""How far the labelers of an installation agree, from tasks that more than one has ranked."""
+
+from __future__ import annotations
+
+from itertools import groupby
+from operator import itemgetter
+
+from django.db.models import Count
+
+from accounts.models import User
+from labeling.agreement import Agreement, among, between
+from labeling.models import RankedCompletion, Ranking
+
+_Ranks = dict[int, list[int]]
+
+
+def agreement_of_all() -> Agreement:
+    """Over every pair of labelers who ranked the same task."""
+    return sum((among(ranks.values()) for ranks in _overlapping()), Agreement(0, 0))
+
+
+def agreement_of(labeler: User) -> Agreement:
+    """Of one labeler with everybody who ranked the same tasks."""
+    total = Agreement(0, 0)
+    for ranks in _overlapping():
+        mine = ranks.pop(labeler.pk, None)
+        if mine is not None:
+            total += sum((between(mine, other) for other in ranks.values()), Agreement(0, 0))
+    return total
+
+
+def _overlapping() -> list[_Ranks]:
+    """For each task with several rankings, the ranks of its completions by labeler."""
+    rankings = Ranking.objects.filter(excluded_at=None)
+    several = rankings.order_by().values("task").annotate(n=Count("pk")).filter(n__gt=1)
+    rows = (
+        RankedCompletion.objects.filter(
+            ranking__task__in=several.values("task"), ranking__excluded_at=None
+        )
+        .order_by("ranking__task", "ranking__labeler", "completion")
+        .values_list("ranking__task", "ranking__labeler", "rank")
+    )
+    return [
+        {labeler: [rank for *_, rank in ranks] for labeler, ranks in groupby(task, itemgetter(1))}
+        for _, task in groupby(rows, itemgetter(0))
+    ]

@@ -1,0 +1,148 @@
+"""Claiming a task, keeping its draft, and giving it back.
+
+A claim locks the labeler's own row, so two tabs get the same task, and takes a free slot with
+`FOR UPDATE SKIP LOCKED`, so two labelers never get the same slot and never wait for each other.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from django.db import transaction
+from django.utils import timezone
+
+from accounts.models import User
+from accounts.problems import Problem
+from labeling import texts
+from labeling.models import (
+    Assignment,
+    Completion,
+    FormVersion,
+    Guideline,
+    LabelerProfile,
+    Slot,
+    TaskKind,
+)
+from labeling.models.guidelines import Purpose
+from labeling.selectors.open_slots import open_slots, profile_of
+from labeling.services.guidelines import current_form
+from labeling.services.leases import extend, free_held_slot, hold, lease_end
+from labeling.services.ownership import lock, own_open
+from labeling.states import Assignments, Slots
+
+# Evaluations are few and somebody waits for them.
+PURPOSES = (Purpose.EVALUATION, Purpose.TRAINING)
+_MAX_DRAFT = 500_000
+_UNKEEPABLE = "Holds a NUL, half a surrogate pair or an endless number, or is nested too deeply."
+
+
+@transaction.atomic
+def claim(
+    *, labeler: User, kinds: Sequence[str], purposes: Sequence[str] | None = None
+) -> Assignment | None:
+    """The task the labeler already holds of these kinds, else the next one; None if none waits.
+
+    Kinds and purposes are tried in the order given. Never offered: tasks the labeler submitted or
+    released, declined topics, and to held-out labelers what could become training data. A task
+    whose lease the labeler lost comes back with its draft.
+    """
+    profile = profile_of(lock(labeler))
+    held = _held(labeler, kinds)
+    if held is not None and extend(held):
+        return held
+    slot = _next_slot(profile, kinds, purposes or PURPOSES)
+    return None if slot is None else _assign(slot, labeler)
+
+
+def _held(labeler: User, kinds: Iterable[str]) -> Assignment | None:
+    mine = Assignment.objects.filter(
+        labeler=labeler, state=Assignment.State.ACTIVE, task__kind__in=kinds
+    )
+    rows = mine.select_for_update(of=("self",)).select_related("task__prompt", "guideline")
+    return rows.order_by("pk").first()
+
+
+def _next_slot(
+    profile: LabelerProfile, kinds: Sequence[str], purposes: Sequence[str]
+) -> Slot | None:
+    free = open_slots(profile).select_for_update(skip_locked=True, of=("self",))
+    free = free.select_related("task__prompt").order_by("-priority", "id")
+    for kind in kinds:
+        for purpose in purposes:
+            slot = free.filter(kind=kind, purpose=purpose).first()
+            if slot is not None:
+                return slot
+    return None
+
+
+def _assign(slot: Slot, labeler: User) -> Assignment | None:
+    if slot.lapsed:  # type: ignore[attr-defined]  # annotated above
+        assignment = Assignment.objects.select_related("task__prompt", "guideline").get(
+            pk=slot.lapsed  # type: ignore[attr-defined]
+        )
+        return assignment if hold(slot, assignment) else None
+    end = lease_end()
+    Slots.hold.apply(Slot.objects.filter(pk=slot.pk), labeler=labeler, lease_expires_at=end)
+    return Assignment.objects.create(
+        task=slot.task,
+        labeler=labeler,
+        guideline=_guideline(slot),
+        form=_form(slot),
+        display_order=_shuffled(slot.task_id),
+        lease_expires_at=end,
+    )
+
+
+def _guideline(slot: Slot) -> Guideline | None:
+    rows = Guideline.objects.filter(kind=slot.kind, purpose=slot.purpose)
+    return rows.order_by("-version").first()
+
+
+def _form(slot: Slot) -> FormVersion | None:
+    return current_form() if slot.kind == TaskKind.RANKING else None
+
+
+def _shuffled(task_id: int) -> list[int]:
+    order = list(Completion.objects.filter(task=task_id).values_list("pk", flat=True))
+    random.shuffle(order)
+    return order
+
+
+@transaction.atomic
+def save_draft(
+    *, assignment_id: int, labeler: User, draft: dict[str, Any], draft_version: int
+) -> int:
+    """Store the draft if nobody stored a newer one; returns the new version.
+
+    Also after the lease has run out, so that no work is lost. Raises Problem 409 with the newer
+    draft and its version.
+    """
+    if not texts.keepable(draft):
+        raise Problem(400, "The draft cannot be stored.", errors={"draft": [_UNKEEPABLE]})
+    if len(repr(draft)) > _MAX_DRAFT:
+        raise Problem(400, "The draft is too large.", errors={"draft": ["Is too large."]})
+    assignment = own_open(assignment_id=assignment_id, labeler=labeler)
+    if assignment.draft_version != draft_version:
+        raise Problem(
+            409,
+            "A newer draft was saved in another tab.",
+            extra={"draft_version": assignment.draft_version, "draft": assignment.draft},
+        )
+    Assignment.objects.filter(pk=assignment.pk).update(draft=draft, draft_version=draft_version + 1)
+    return draft_version + 1
+
+
+@transaction.atomic
+def release(*, assignment_id: int, labeler: User, reason: str) -> Assignment:
+    """Give the task back with a reason; it never comes to this labeler again."""
+    assignment = own_open(assignment_id=assignment_id, labeler=labeler)
+    free_held_slot(assignment)
+    Assignments.release.apply(
+        Assignment.objects.filter(pk=assignment.pk),
+        release_reason=reason,
+        ended_at=timezone.now(),
+    )
+    assignment.state = Assignment.State.RELEASED
+    return assignment

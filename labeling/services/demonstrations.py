@@ -1,0 +1,27 @@
+"""Storing a demonstration."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from accounts.problems import Problem
+from labeling import texts
+from labeling.models import Assignment, Demonstration
+
+
+def store(assignment: Assignment, body: Mapping[str, Any], active_seconds: int) -> Demonstration:
+    """Check `{"text": ...}` and keep it as it was written. Raises Problem 400 naming the field."""
+    text = body.get("text")
+    if reason := texts.fault(text):
+        sentence = f"The demonstration {reason}."
+        raise Problem(400, sentence, errors={"text": [sentence]})
+    return Demonstration.objects.create(
+        assignment=assignment,
+        task=assignment.task,
+        labeler_id=assignment.labeler_id,
+        prompt=assignment.task.asked,
+        guideline_id=assignment.guideline_id,
+        text=str(text),
+        active_seconds=active_seconds,
+    )

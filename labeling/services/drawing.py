@@ -1,0 +1,170 @@
+"""Drawing the K completions of each task from the models, different from each other.
+
+For training, empty and repeated texts are drawn again with other seeds, a few times. For
+evaluation everything counts as it came, since a model that says nothing said that.
+"""
+
+from __future__ import annotations
+
+import random
+from collections import Counter, defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from django.conf import settings
+
+from labeling.dedupe import normalised
+from labeling.models import Completion, LabelingTask
+from labeling.models.guidelines import Purpose
+from models_service.engines import Answer, EngineError, Request, engine_for
+from models_service.models import ModelVersion
+
+TEMPERATURE = 1.0  # as the rollouts of PPO, so that the reward model meets what the policy says
+ATTEMPTS = 4
+_SEEDS_PER_ATTEMPT = 100
+
+
+@dataclass(frozen=True)
+class Pick:
+    """One answer that was kept, who gave it and with which seed."""
+
+    version: ModelVersion
+    answer: Answer
+    seed: int
+
+
+@dataclass
+class Drawn:
+    """What was drawn for a task, why it can never be, or why it was not this time."""
+
+    picks: list[Pick] = field(default_factory=list)
+    failure: str = ""
+    unanswered: str = ""
+
+    def completions(self, task: LabelingTask) -> list[Completion]:
+        """The rows to store. Their order says nothing about which version answered."""
+        random.Random(task.seed).shuffle(self.picks)
+        return [_completion(task, place, pick) for place, pick in enumerate(self.picks)]
+
+
+def draw(tasks: Sequence[LabelingTask]) -> dict[int, Drawn]:
+    """K picks for every task, by the task's id.
+
+    A model that cannot answer leaves its own tasks unanswered, and no others.
+    """
+    drawn = {task.pk: Drawn() for task in tasks}
+    for version, shares in _shares(tasks).items():
+        try:
+            _draw_from(version, shares, drawn)
+        except EngineError as error:
+            for task in shares:
+                drawn[task.pk].unanswered = str(error)
+    for task in tasks:
+        _settle(task, drawn[task.pk])
+    return drawn
+
+
+def _shares(tasks: Sequence[LabelingTask]) -> dict[ModelVersion, dict[LabelingTask, int]]:
+    """How many completions of each task each version owes."""
+    named = {int(pk) for task in tasks for pk in task.mixture}
+    versions = ModelVersion.objects.in_bulk(named)
+    shares: dict[ModelVersion, dict[LabelingTask, int]] = defaultdict(dict)
+    for task in tasks:
+        if task.policy is not None and not task.mixture:
+            shares[task.policy][task] = task.completions_wanted
+        for pk, count in _apportioned(task.mixture, task.completions_wanted).items():
+            shares[versions[int(pk)]][task] = count
+    return shares
+
+
+def _apportioned(weights: dict[str, float], total: int) -> Counter[str]:
+    """`total` places by weight, each going to whoever is furthest below its share."""
+    given: Counter[str] = Counter()
+    for _ in range(total if weights else 0):
+        given[min(weights, key=lambda name: (given[name] + 1) / weights[name])] += 1
+    return given
+
+
+def _draw_from(
+    version: ModelVersion, shares: dict[LabelingTask, int], drawn: dict[int, Drawn]
+) -> None:
+    wanted = {task: len(drawn[task.pk].picks) + count for task, count in shares.items()}
+    base = next(iter(shares)).seed
+    for attempt in range(ATTEMPTS):
+        short = {
+            task: count - len(drawn[task.pk].picks)
+            for task, count in wanted.items()
+            if len(drawn[task.pk].picks) < count and not drawn[task.pk].failure
+        }
+        if not short:
+            return
+        _ask(version, short, base + attempt * _SEEDS_PER_ATTEMPT, drawn)
+
+
+def _ask(
+    version: ModelVersion, short: dict[LabelingTask, int], seed: int, drawn: dict[int, Drawn]
+) -> None:
+    """One batch; every request asks for as many as the neediest, so that all are alike."""
+    tasks, k = list(short), max(short.values())
+    try:
+        answers = engine_for(version).sample([_request(task, k, seed) for task in tasks])
+    except EngineError as error:
+        if not error.refused:
+            raise
+        for index, reason in error.refused.items():
+            drawn[tasks[index].pk].failure = reason
+        return
+    for task, answered in zip(tasks, answers, strict=True):
+        picks = drawn[task.pk].picks
+        enough = len(picks) + short[task]
+        for place, answer in enumerate(answered):
+            if len(picks) < enough and _adds(task, answer, picks):
+                picks.append(Pick(version, answer, seed + place))
+
+
+def _request(task: LabelingTask, k: int, seed: int) -> Request:
+    return Request(
+        messages=task.asked.messages,
+        k=k,
+        max_new_tokens=settings.LABELING["max_new_tokens"],
+        temperature=TEMPERATURE,
+        seed=seed,
+    )
+
+
+def _adds(task: LabelingTask, answer: Answer, picks: list[Pick]) -> bool:
+    if task.purpose == Purpose.EVALUATION:
+        return True
+    text = normalised(answer.text)
+    return bool(text) and all(normalised(pick.answer.text) != text for pick in picks)
+
+
+def _settle(task: LabelingTask, drawn: Drawn) -> None:
+    """A task with at least two different completions can be ranked."""
+    if drawn.failure or drawn.unanswered:
+        return
+    if len(drawn.picks) < min(2, task.completions_wanted):
+        drawn.failure = f"{ATTEMPTS} attempts gave fewer than two different completions."
+
+
+def _completion(task: LabelingTask, place: int, pick: Pick) -> Completion:
+    answer = pick.answer
+    return Completion(
+        task=task,
+        position=place,
+        version=pick.version,
+        # PostgreSQL keeps no NUL; a model of bytes may say one.
+        text=answer.text.replace("\0", "\N{REPLACEMENT CHARACTER}"),
+        sampling={
+            "temperature": TEMPERATURE,
+            "max_new_tokens": settings.LABELING["max_new_tokens"],
+            "engine": pick.version.engine,
+            "engine_version": answer.engine,
+        },
+        seed=pick.seed,
+        finish_reason=answer.finish_reason,
+        prompt_tokens=answer.prompt_tokens,
+        completion_tokens=answer.completion_tokens,
+        logprob=answer.logprob,
+        latency_ms=answer.latency_ms,
+    )

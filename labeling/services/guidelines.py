@@ -1,0 +1,40 @@
+"""Publishing guidelines and rating forms, and which of them holds now."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.db import transaction
+from django.db.models import Max
+
+from accounts.problems import Problem
+from labeling.models import FormVersion, Guideline
+from labeling.rating_form import FIRST_FORM, fault
+
+
+def current_form() -> FormVersion:
+    """The newest form; a fresh installation gets the paper's as version 1."""
+    newest = FormVersion.objects.order_by("-version").first()
+    if newest is not None:
+        return newest
+    return FormVersion.objects.get_or_create(version=1, defaults={"fields": FIRST_FORM})[0]
+
+
+@transaction.atomic
+def publish_form(*, fields: dict[str, Any]) -> FormVersion:
+    """Make these the fields from now on; tasks handed out before keep their form.
+
+    Raises Problem 400 that names what is wrong with the fields.
+    """
+    if sentence := fault(fields):
+        raise Problem(400, sentence, errors={"fields": [sentence]})
+    last = FormVersion.objects.aggregate(last=Max("version"))["last"] or 0
+    return FormVersion.objects.create(version=last + 1, fields=fields)
+
+
+@transaction.atomic
+def publish_guideline(*, kind: str, purpose: str, text: str) -> Guideline:
+    """Make this the guideline from now on; labels made before keep theirs."""
+    rows = Guideline.objects.filter(kind=kind, purpose=purpose)
+    last = rows.aggregate(last=Max("version"))["last"] or 0
+    return Guideline.objects.create(kind=kind, purpose=purpose, version=last + 1, text=text)

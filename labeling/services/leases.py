@@ -1,0 +1,109 @@
+"""Leases: how long a labeler holds a task, and what happens when the time is over.
+
+Whoever touches both rows locks the assignment first and the slot second. A claim that takes a
+lapsed task up again finds the slot first; only its labeler, whose row it has locked, can be waiting
+for that assignment.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from django.conf import settings
+from django.db import transaction
+from django.db.models import Exists, OuterRef
+from django.utils import timezone
+
+from accounts.models import User
+from accounts.problems import Problem
+from labeling.models import Assignment, Slot
+from labeling.services.ownership import own_open
+from labeling.states import Assignments, Slots
+
+_BATCH = 500
+
+
+def lease_end() -> datetime:
+    """When a lease given now runs out."""
+    return timezone.now() + timedelta(minutes=settings.LABELING["lease_minutes"])
+
+
+@transaction.atomic
+def heartbeat(*, assignment_id: int, labeler: User) -> Assignment:
+    """Extend the lease; one that ran out is taken up again while a slot is free.
+
+    Raises Problem 404 for another's assignment and 409 when it is over.
+    """
+    assignment = own_open(assignment_id=assignment_id, labeler=labeler)
+    if not extend(assignment) and not take_back(assignment):
+        raise Problem(
+            409, "This task's time ran out and somebody else has taken it. Your work is kept."
+        )
+    return assignment
+
+
+def extend(assignment: Assignment) -> bool:
+    """Give an assignment that still holds its slot a fresh lease."""
+    end = lease_end()
+    mine = Slot.objects.filter(
+        task=assignment.task_id, labeler=assignment.labeler_id, state=Slot.State.HELD
+    )
+    if not mine.update(lease_expires_at=end):
+        return False
+    Assignment.objects.filter(pk=assignment.pk).update(lease_expires_at=end)
+    assignment.lease_expires_at = end
+    return True
+
+
+def take_back(assignment: Assignment) -> bool:
+    """Hold a slot again for an assignment whose lease was lost."""
+    slot = free_slot(assignment.task_id)
+    return slot is not None and hold(slot, assignment)
+
+
+def free_slot(task_id: int) -> Slot | None:
+    """A slot of the task that nobody holds, locked."""
+    free = Slot.objects.select_for_update(skip_locked=True)
+    return free.filter(task=task_id, state=Slot.State.FREE).order_by("number").first()
+
+
+def hold(slot: Slot, assignment: Assignment) -> bool:
+    """Put a locked free slot and a lapsed assignment back into the labeler's hands.
+
+    False, and nothing is changed, when the assignment has ended meanwhile.
+    """
+    end = lease_end()
+    mine = Assignment.objects.filter(pk=assignment.pk)
+    if not Assignments.resume.apply(mine, lease_expires_at=end):
+        return False
+    free = Slot.objects.filter(pk=slot.pk)
+    held = Slots.hold.apply(free, labeler=assignment.labeler_id, lease_expires_at=end)
+    assert held == 1, "the slot is locked and was free"
+    assignment.state, assignment.lease_expires_at = Assignment.State.ACTIVE, end
+    return True
+
+
+def expire_leases() -> int:
+    """Free the slots whose lease ran out; the drafts stay. Returns how many lapsed."""
+    lapsed = 0
+    while batch := _expire_batch():
+        lapsed += batch
+    return lapsed
+
+
+@transaction.atomic
+def _expire_batch() -> int:
+    over = Assignment.objects.filter(
+        state=Assignment.State.ACTIVE, lease_expires_at__lt=timezone.now()
+    ).order_by("pk")
+    locked = over.select_for_update(skip_locked=True).values_list("pk", flat=True)
+    rows = Assignment.objects.filter(pk__in=list(locked[:_BATCH]))
+    theirs = rows.filter(task=OuterRef("task"), labeler=OuterRef("labeler"))
+    Slots.free.apply(Slot.objects.filter(Exists(theirs)), labeler=None, lease_expires_at=None)
+    return Assignments.lapse.apply(rows)
+
+
+def free_held_slot(assignment: Assignment) -> int:
+    """Let others have the slot this assignment holds."""
+    mine = Slot.objects.filter(task=assignment.task_id, labeler=assignment.labeler_id)
+    return Slots.free.apply(mine, labeler=None, lease_expires_at=None)

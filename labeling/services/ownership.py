@@ -1,0 +1,40 @@
+"""Finding the assignment a labeler wants to change, locked, or saying why not.
+
+Whatever a labeler does locks their own row first, so that two tabs wait for one another; then the
+assignment, then the slot.
+"""
+
+from __future__ import annotations
+
+from accounts.models import User
+from accounts.problems import Problem
+from labeling.models import Assignment
+
+_OVER = {
+    Assignment.State.SUBMITTED: "This task was submitted already.",
+    Assignment.State.RELEASED: "You released this task. Your draft is kept.",
+}
+
+
+def lock(labeler: User) -> User:
+    """The labeler's row with the profile; their other requests wait until the transaction ends."""
+    rows = User.objects.select_for_update(of=("self",), no_key=True).select_related("labeler")
+    return rows.get(pk=labeler.pk)
+
+
+def own(*, assignment_id: int, labeler: User) -> Assignment:
+    """The labeler's assignment, locked. Raises Problem 404 for another's and for none."""
+    lock(labeler)
+    rows = Assignment.objects.select_for_update(of=("self",)).select_related("task__prompt", "form")
+    assignment = rows.filter(pk=assignment_id, labeler=labeler).first()
+    if assignment is None:
+        raise Problem(404, "You have no such task.")
+    return assignment
+
+
+def own_open(*, assignment_id: int, labeler: User) -> Assignment:
+    """The same, unless it has ended: Problem 409."""
+    assignment = own(assignment_id=assignment_id, labeler=labeler)
+    if sentence := _OVER.get(Assignment.State(assignment.state)):
+        raise Problem(409, sentence)
+    return assignment

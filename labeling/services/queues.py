@@ -1,0 +1,205 @@
+"""Keeping tasks ready: how many of each kind, from which prompts, for which policy.
+
+Ready means that nobody has touched the task yet, so a labeler who released everything still gets
+new work. Prompts of the test split serve evaluation alone; training takes the others, with a share
+of validation tasks always ready, the only ones that held-out labelers may take.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator
+from itertools import islice
+
+from django.conf import settings
+from django.db import transaction
+from django.db.models import Exists, F, Max, OuterRef, Q, QuerySet
+
+from labeling.models import Assignment, LabelingTask, Prompt, Queue, Slot, TaskKind, UseCase
+from labeling.models.guidelines import Purpose
+from labeling.models.prompts import Split
+from labeling.services.sampling import waiting_tasks
+from labeling.services.slots import slots_of
+from labeling.states import Slots, Tasks
+from models_service.models import ModelVersion, Promotion
+from models_service.selectors import promoted
+
+_VALIDATION_SHARE = 6  # one in six ready training tasks asks for a validation label
+
+
+def ensure_queues() -> None:
+    """The three training queues with the settings' values, where they are missing."""
+    for kind in TaskKind.values:
+        Queue.objects.get_or_create(
+            kind=kind,
+            purpose=Purpose.TRAINING,
+            defaults={
+                "ready": settings.LABELING[f"{kind}_tasks_ready"],
+                "completions": settings.LABELING["completions_per_ranking"],
+            },
+        )
+
+
+@transaction.atomic
+def refill() -> list[int]:
+    """Top up every queue and expire what a retired policy left behind.
+
+    Returns the ids of the tasks that wait for completions, those of dead workers among them.
+    """
+    if not Queue.objects.exists():
+        ensure_queues()
+    policy = promoted(Promotion.Role.POLICY)
+    for version in _other_policies(policy):
+        retire_policy_tasks(version)
+    # Locked, so that two refills at once do not both fill the same gap.
+    for queue in Queue.objects.select_for_update().filter(paused=False):
+        for split, ready in _lanes(queue):
+            _top_up(queue, split, ready, policy)
+    return list(waiting_tasks().order_by("pk").values_list("pk", flat=True))
+
+
+def _lanes(queue: Queue) -> list[tuple[str, int]]:
+    if queue.purpose != Purpose.TRAINING:
+        return [(Split.TEST, queue.ready)]
+    if queue.kind == TaskKind.PROMPT_WRITING:
+        return [(Split.TRAIN, queue.ready)]
+    validation = queue.ready // _VALIDATION_SHARE
+    return [(Split.TRAIN, queue.ready - validation), (Split.VALIDATION, validation)]
+
+
+def _top_up(queue: Queue, split: str, ready: int, policy: ModelVersion | None) -> None:
+    missing = ready - _ready(queue, split)
+    if missing <= 0:
+        return
+    if queue.kind == TaskKind.PROMPT_WRITING:
+        _create(queue, [_for_writing(queue) for _ in range(missing)])
+    else:
+        prompts = islice(_next_prompts(queue, split, policy, missing), missing)
+        _create(queue, [_for_prompt(queue, prompt) for prompt in prompts])
+
+
+def _ready(queue: Queue, split: str) -> int:
+    touched = Assignment.objects.filter(task=OuterRef("task"))
+    free = Slot.objects.filter(
+        ~Exists(touched),
+        kind=queue.kind,
+        purpose=queue.purpose,
+        split=split,
+        state=Slot.State.FREE,
+    )
+    sampling = _tasks(queue).filter(state=LabelingTask.State.SAMPLING, prompt__split=split)
+    return free.order_by().values("task").distinct().count() + sampling.count()
+
+
+def _tasks(queue: Queue) -> QuerySet[LabelingTask]:
+    return LabelingTask.objects.filter(kind=queue.kind, purpose=queue.purpose)
+
+
+def _next_prompts(
+    queue: Queue, split: str, policy: ModelVersion | None, wanted: int
+) -> Iterator[Prompt]:
+    """Prompts without such a task; for rankings, then those asked longest ago once more."""
+    active = Prompt.objects.filter(state=Prompt.State.ACTIVE, split=split)
+    asked = _tasks(queue).filter(prompt=OuterRef("pk")).exclude(state=LabelingTask.State.EXPIRED)
+    if queue.kind != TaskKind.RANKING:
+        yield from active.filter(~Exists(asked)).order_by("-priority", "shuffle")[:wanted]
+        return
+    # A new policy is asked every prompt anew.
+    by_policy = asked.filter(Q(policy=policy) | Q(policy=None))
+    fresh = list(active.filter(~Exists(by_policy)).order_by("-priority", "shuffle")[:wanted])
+    yield from fresh
+    if len(fresh) < wanted:
+        yield from _asked_before(active, asked, fresh, wanted)
+
+
+def _asked_before(
+    active: QuerySet[Prompt], asked: QuerySet[LabelingTask], fresh: list[Prompt], wanted: int
+) -> Iterator[Prompt]:
+    in_flight = asked.filter(
+        Q(state=LabelingTask.State.SAMPLING)
+        | Q(slots__state__in=[Slot.State.FREE, Slot.State.HELD])
+        | Q(state=LabelingTask.State.BROKEN)
+    )
+    rested = active.filter(~Exists(in_flight)).exclude(pk__in=[prompt.pk for prompt in fresh])
+    yield from rested.annotate(last=Max("tasks__id")).order_by("last")[:wanted]
+
+
+def _for_prompt(queue: Queue, prompt: Prompt) -> LabelingTask:
+    ranking = queue.kind == TaskKind.RANKING
+    return LabelingTask(
+        kind=queue.kind,
+        purpose=queue.purpose,
+        prompt=prompt,
+        priority=prompt.priority,
+        state=LabelingTask.State.SAMPLING if ranking else LabelingTask.State.OPEN,
+        completions_wanted=queue.completions if ranking else 0,
+        seed=random.randrange(2**31),
+    )
+
+
+def _for_writing(queue: Queue) -> LabelingTask:
+    return LabelingTask(
+        kind=queue.kind,
+        purpose=queue.purpose,
+        brief={"use_case": random.choices(list(_SHARES), list(_SHARES.values()))[0]},
+        state=LabelingTask.State.OPEN,
+    )
+
+
+# Ouyang et al. 2022, Table 1: the distribution of use cases among API prompts, in per cent.
+_SHARES = {
+    UseCase.GENERATION: 45.6,
+    UseCase.OPEN_QA: 12.4,
+    UseCase.BRAINSTORMING: 11.2,
+    UseCase.CHAT: 8.4,
+    UseCase.REWRITE: 6.6,
+    UseCase.SUMMARIZATION: 4.2,
+    UseCase.CLASSIFICATION: 3.5,
+    UseCase.OTHER: 3.5,
+    UseCase.CLOSED_QA: 2.6,
+    UseCase.EXTRACT: 1.9,
+}
+
+
+def _create(queue: Queue, tasks: list[LabelingTask]) -> None:
+    LabelingTask.objects.bulk_create(tasks)
+    open_now = [task for task in tasks if task.state == LabelingTask.State.OPEN]
+    Slot.objects.bulk_create(
+        slot for task in open_now for slot in slots_of(task, overlap=queue.overlap)
+    )
+
+
+def _other_policies(policy: ModelVersion | None) -> list[ModelVersion]:
+    free = Slot.objects.filter(
+        kind=TaskKind.RANKING, purpose=Purpose.TRAINING, state=Slot.State.FREE
+    )
+    answered_by = free.order_by().values("task__policy").distinct()
+    retired = ModelVersion.objects.filter(pk__in=answered_by)
+    return list(retired.exclude(pk=policy.pk) if policy else [])
+
+
+@transaction.atomic
+def retire_policy_tasks(version: ModelVersion) -> int:
+    """Expire the unlabeled ranking tasks this policy answered; returns how many.
+
+    A task that somebody holds or has labeled stays open. The setting RETIRED_TASKS may say to
+    keep the others as well, or every second of them, so that labelers see both policies.
+    """
+    if settings.RETIRED_TASKS == "keep":
+        return 0
+    tasks = LabelingTask.objects.filter(
+        kind=TaskKind.RANKING, purpose=Purpose.TRAINING, policy=version
+    )
+    if settings.RETIRED_TASKS == "mix":
+        tasks = tasks.annotate(odd=F("pk") % 2).filter(odd=1)
+    wanted = Slot.objects.filter(task=OuterRef("pk"))
+    untouched = tasks.filter(
+        ~Exists(wanted.filter(state__in=[Slot.State.HELD, Slot.State.FILLED])),
+        state__in=Tasks.expire.sources,
+    )
+    ids = list(untouched.values_list("pk", flat=True))
+    Slots.close.apply(Slot.objects.filter(task__in=ids))
+    # A claim may have come in between; its task stays.
+    return Tasks.expire.apply(
+        LabelingTask.objects.filter(~Exists(wanted.exclude(state=Slot.State.CLOSED)), pk__in=ids)
+    )

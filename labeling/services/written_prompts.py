@@ -1,0 +1,46 @@
+"""Storing a prompt that a labeler wrote, as the outcome of a prompt-writing task."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, NoReturn
+
+from accounts.problems import Problem
+from labeling.dedupe import fingerprint
+from labeling.models import Assignment, LabelingTask, Prompt
+from labeling.prompt_rows import NewPrompt, RowError, parse
+from labeling.services.prompts import add_prompts
+
+_FORM_NAMES = {"kind": "prompt_kind", "messages": "instruction"}
+
+
+def store(assignment: Assignment, body: Mapping[str, Any], active_seconds: int) -> Prompt:
+    """Check `{"prompt_kind", "instruction", "examples", "use_case"}` and add the prompt.
+
+    Raises Problem 400 naming the field, also when the same prompt is there already.
+    """
+    row = _parsed(assignment, body)
+    added = add_prompts([row], source=Prompt.Source.LABELER)
+    if added.duplicates:
+        _refuse("instruction", "This prompt is there already; write another one.")
+    if added.over_limit:
+        _refuse("instruction", "You have written as many prompts as one author may.")
+    prompt = Prompt.objects.get(fingerprint=fingerprint(row.messages))
+    LabelingTask.objects.filter(pk=assignment.task_id).update(prompt=prompt)
+    return prompt
+
+
+def _parsed(assignment: Assignment, body: Mapping[str, Any]) -> NewPrompt:
+    names = {"instruction", "examples", "use_case"}
+    row = {name: value for name, value in body.items() if name in names}
+    row["kind"] = body.get("prompt_kind")
+    row["author"] = str(assignment.labeler.pseudonym)
+    try:
+        return parse(row)
+    except RowError as error:
+        name = _FORM_NAMES.get(error.name, error.name)
+        _refuse(name, f"{name} {error.reason}.")
+
+
+def _refuse(name: str, sentence: str) -> NoReturn:
+    raise Problem(400, sentence, errors={name: [sentence]})

@@ -1,0 +1,82 @@
+"""The state machines of labeling as data; docs/states.md is drawn from them.
+
+A `Move` is applied by compare-and-set: rows that have left its sources meanwhile stay as they are,
+and the count says how many moved, so that whoever comes second does nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from django.db.models import QuerySet
+
+from labeling.models import Assignment, LabelingTask, Slot
+
+
+@dataclass(frozen=True)
+class Move:
+    """From any of the `sources` to the `target`, and what makes it happen."""
+
+    sources: tuple[str, ...]
+    target: str
+    when: str
+
+    def apply(self, rows: QuerySet[Any], **values: Any) -> int:
+        """Move those of the rows that are still in a source state; returns how many."""
+        return rows.filter(state__in=self.sources).update(state=self.target, **values)
+
+
+class Tasks:
+    """A labeling task; ranking tasks start in sampling, the others open."""
+
+    starts = (LabelingTask.State.SAMPLING, LabelingTask.State.OPEN)
+    open = Move(("sampling",), "open", "its completions are stored")
+    fail = Move(("sampling",), "broken", "no model can answer its prompt")
+    expire = Move(("sampling", "open"), "expired", "its policy was retired, unlabeled")
+
+
+class Slots:
+    """One label that is wanted."""
+
+    starts = (Slot.State.FREE,)
+    hold = Move(("free",), "held", "a labeler claims it, or comes back in time")
+    free = Move(("held",), "free", "the lease ran out or the labeler released it")
+    fill = Move(("held", "free"), "filled", "the label is submitted, late ones included")
+    close = Move(("free",), "closed", "its task expired")
+
+
+class Assignments:
+    """One labeler's work on one task; the draft outlives every move."""
+
+    starts = (Assignment.State.ACTIVE,)
+    lapse = Move(("active",), "lapsed", "the lease ran out")
+    resume = Move(("lapsed",), "active", "the labeler comes back and a slot is free")
+    release = Move(("active", "lapsed"), "released", "the labeler skips the task")
+    submit = Move(("active", "lapsed"), "submitted", "the label is stored")
+
+
+MACHINES = (Tasks, Slots, Assignments)
+
+
+def diagram() -> str:
+    """docs/states.md: one Mermaid diagram a machine."""
+    head = "# States\n\nDrawn from `labeling/states.py` by `manage.py draw_states`; do not edit.\n"
+    return head + "".join(_section(machine) for machine in MACHINES)
+
+
+def _section(machine: type) -> str:
+    lines = [f"    [*] --> {start}" for start in machine.starts]  # type: ignore[attr-defined]
+    lines += [
+        f"    {source} --> {move.target}: {move.when}"
+        for move in _moves(machine)
+        for source in move.sources
+    ]
+    body = "\n".join(lines)
+    title = f"\n## {machine.__name__}\n\n{machine.__doc__}\n"
+    return f"{title}\n```mermaid\nstateDiagram-v2\n{body}\n```\n"
+
+
+def _moves(machine: type) -> Iterator[Move]:
+    return (value for value in vars(machine).values() if isinstance(value, Move))
