@@ -1,0 +1,1 @@
+"""What did we learn? Snapshots, rounds, runs, evaluations and the algorithms themselves."""

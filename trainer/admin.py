@@ -1,0 +1,167 @@
+"""The researcher's pages in the admin: rounds, the form that starts one, snapshots, promotion."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.contrib import admin
+from django.db.models import QuerySet
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404
+from django.template.response import TemplateResponse
+from django.urls import URLPattern, path, reverse
+from unfold.decorators import display
+
+from accounts.desk import RecordAdmin
+from models_service.models import ModelVersion, Promotion
+from models_service.selectors import promoted
+from models_service.services import PLAYERS
+from trainer import selectors
+from trainer.forms import start_form
+from trainer.models import DatasetSnapshot, TrainingRound
+
+STATE_COLOURS = {
+    "Queued": "info",
+    "Running": "primary",
+    "Paused": "warning",
+    "Finished": "success",
+    "Failed": "danger",
+    "Cancelled": "",
+}
+
+
+# What each button of a round's page says and asks; the name up to its dash is the API's.
+ACTIONS = {
+    "pause": {
+        "label": "Pause",
+        "title": "Pause the round?",
+        "text": "It stops after the step at hand and keeps its state; another round may go first.",
+    },
+    "resume": {
+        "label": "Resume",
+        "title": "Resume the round?",
+        "text": "It goes on where it was, once no other round is running.",
+    },
+    "cancel": {
+        "label": "Cancel",
+        "title": "Cancel the round?",
+        "text": "It ends after the step at hand. What it made stays, its last state too.",
+        "style": "button-danger",
+    },
+    "retry": {
+        "label": "Retry",
+        "title": "Go on with the round?",
+        "text": "The stage it stopped in goes on from its last saved state.",
+        "body": '{"afresh": false}',
+    },
+    "retry-afresh": {
+        "label": "Retry from the stage's beginning",
+        "title": "Do the stage again?",
+        "text": "The progress of the stage it stopped in is discarded; finished stages are kept.",
+        "body": '{"afresh": true}',
+    },
+    "promote": {
+        "label": "Promote the policy",
+        "title": "Promote this round's policy?",
+        "text": "It answers all prompts from now on. Waiting ranking tasks of the former policy "
+        "expire, unless somebody has begun them. The former policy can be promoted again.",
+        "body": '{"reason": ""}',
+        "style": "button-primary",
+    },
+}
+
+
+@admin.register(TrainingRound)
+class TrainingRoundAdmin(RecordAdmin):
+    list_display = ("title", "preset", "state_label", "stage", "policy", "started_by", "created_at")
+    list_filter = ("state", "preset")
+    list_select_related = ("policy", "started_by")
+
+    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return self.has_view_permission(request)
+
+    def get_urls(self) -> list[URLPattern]:
+        promote = self.admin_site.admin_view(self.promote_view)
+        own = [path("promote/<int:version>/", promote, name="trainer_promote")]
+        return own + super().get_urls()
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[TrainingRound]:
+        return super().get_queryset(request).prefetch_related("runs")
+
+    @display(description="Round")
+    def title(self, round: TrainingRound) -> str:
+        return str(round)
+
+    @display(description="State", label=STATE_COLOURS, ordering="state")
+    def state_label(self, round: TrainingRound) -> str:
+        return round.get_state_display()
+
+    @display(description="Stage")
+    def stage(self, round: TrainingRound) -> str:
+        run = next((run for run in reversed(round.runs.all()) if run.started_at), None)
+        if run is None:
+            return "–"
+        return f"{run.get_stage_display()}, step {run.step} of {run.total_steps}"
+
+    def add_view(
+        self, request: HttpRequest, form_url: str = "", extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        """The form that starts a round."""
+        form = start_form(request.GET.get("preset", ""))
+        return self._page(request, "trainer/start.html", {"title": "Start a round", "form": form})
+
+    def change_view(
+        self,
+        request: HttpRequest,
+        object_id: str,
+        form_url: str = "",
+        extra_context: dict[str, Any] | None = None,
+    ) -> HttpResponse:
+        """The page that follows a round."""
+        round = get_object_or_404(
+            TrainingRound.objects.select_related("start", "snapshot", "started_by"),
+            pk=object_id if object_id.isdigit() else None,
+        )
+        return self._page(request, "trainer/round.html", {
+            "title": str(round),
+            "round": round,
+            "actions": ACTIONS,
+            "stages": selectors.stage_titles(round),
+            "on_policy": selectors.on_policy_share(round),
+            "settings": selectors.settings_by_stage(round),
+        })  # fmt: skip
+
+    def promote_view(self, request: HttpRequest, version: int) -> HttpResponse:
+        """The page that says what a promotion does, and asks."""
+        chosen = get_object_or_404(ModelVersion, pk=version)
+        roles = [role for role in Promotion.Role if chosen.kind in PLAYERS[role]]
+        return self._page(request, "trainer/promote.html", {
+            "title": f"Promote {chosen}",
+            "version": chosen,
+            "roles": [(role, role.label, promoted(role)) for role in roles],
+            "back": reverse("admin:models_service_modelversion_change", args=[chosen.pk]),
+        })  # fmt: skip
+
+    def _page(self, request: HttpRequest, template: str, context: dict[str, Any]) -> HttpResponse:
+        frame = self.admin_site.each_context(request)
+        return TemplateResponse(request, template, {**frame, "opts": self.opts, **context})
+
+
+@admin.register(DatasetSnapshot)
+class DatasetSnapshotAdmin(RecordAdmin):
+    list_display = ("filename", "demonstrations", "rankings", "created_at")
+    fields = ("filename", "sha256", "counts", "filters", "created_at")
+    readonly_fields = fields
+
+    @display(description="Demonstrations (train / validation)")
+    def demonstrations(self, snapshot: DatasetSnapshot) -> str:
+        return _by_split(snapshot, "demonstration")
+
+    @display(description="Rankings (train / validation)")
+    def rankings(self, snapshot: DatasetSnapshot) -> str:
+        return _by_split(snapshot, "ranking")
+
+
+def _by_split(snapshot: DatasetSnapshot, kind: str) -> str:
+    counts = snapshot.counts.get(kind, {})
+    return f"{counts.get('train', 0)} / {counts.get('validation', 0)}"

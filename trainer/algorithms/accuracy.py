@@ -1,0 +1,87 @@
+"""How well scores order completions as people did, and how sure one can be of it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import combinations
+
+Z95 = 1.959964
+
+
+@dataclass(frozen=True)
+class Interval:
+    """An estimate with its 95 % interval."""
+
+    estimate: float
+    low: float
+    high: float
+
+
+def pair_outcomes(scores: Sequence[float], ranks: Sequence[int]) -> list[float]:
+    """1 for every untied pair whose better completion scores higher, ½ for equal scores, else 0."""
+    outcomes = []
+    for i, j in combinations(range(len(ranks)), 2):
+        if ranks[i] != ranks[j]:
+            ahead = (scores[i] - scores[j]) * (ranks[j] - ranks[i])
+            outcomes.append(0.5 if ahead == 0 else float(ahead > 0))
+    return outcomes
+
+
+def pair_margins(scores: Sequence[float], ranks: Sequence[int]) -> list[float]:
+    """Score of the better less that of the worse completion, for every untied pair."""
+    pairs = combinations(range(len(ranks)), 2)
+    return [
+        (scores[i] - scores[j]) * (1 if ranks[i] < ranks[j] else -1)
+        for i, j in pairs
+        if ranks[i] != ranks[j]
+    ]
+
+
+def clustered_mean(clusters: Sequence[Sequence[float]]) -> Interval | None:
+    """Mean over all outcomes, its variance from whole clusters (linearised ratio estimator).
+
+    Pairs of one prompt share completions and are not independent; prompts are. One cluster gives
+    an interval from 0 to 1, none gives None. The quantile is Student's, for few prompts are common.
+    (Cochran 1977, section 9A.)
+    """
+    filled = [cluster for cluster in clusters if cluster]
+    if not filled:
+        return None
+    count = sum(map(len, filled))
+    mean = sum(map(sum, filled)) / count
+    if len(filled) == 1:
+        return Interval(mean, 0.0, 1.0)
+    squares = sum((sum(cluster) - mean * len(cluster)) ** 2 for cluster in filled)
+    error = math.sqrt(squares * len(filled) / (len(filled) - 1)) / count
+    reach = t95(len(filled) - 1) * error
+    return Interval(mean, max(0.0, mean - reach), min(1.0, mean + reach))
+
+
+def t95(freedom: int) -> float:
+    """The 97.5 % quantile of Student's t, to 4 % at two degrees of freedom, to 1 % from three on.
+
+    (Abramowitz and Stegun, 26.7.5.)
+    """
+    z = Z95
+    first = (z**3 + z) / 4
+    second = (5 * z**5 + 16 * z**3 + 3 * z) / 96
+    third = (3 * z**7 + 19 * z**5 + 17 * z**3 - 15 * z) / 384
+    return z + first / freedom + second / freedom**2 + third / freedom**3
+
+
+def calibration_error(margins: Sequence[float], bins: int = 10) -> float:
+    """Expected calibration error of σ(margin) as the chance that the higher score is preferred.
+
+    Each pair is seen from its higher-scored side, so its confidence lies in [½, 1]; the gap
+    between mean confidence and accuracy of equally wide bins is averaged by their size.
+    """
+    placed: dict[int, list[tuple[float, float]]] = {}
+    for margin in margins:
+        confidence = 1 / (1 + math.exp(-min(abs(margin), 700.0)))
+        outcome = 0.5 if margin == 0 else float(margin > 0)
+        place = min(int((confidence - 0.5) * 2 * bins), bins - 1)
+        placed.setdefault(place, []).append((confidence, outcome))
+    gaps = [abs(sum(c for c, _ in pairs) - sum(o for _, o in pairs)) for pairs in placed.values()]
+    return sum(gaps) / max(len(margins), 1)

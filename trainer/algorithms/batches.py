@@ -1,0 +1,52 @@
+"""How data is cut: batches of indices, and pretraining text in blocks of equal length."""
+
+from __future__ import annotations
+
+import pydoc_data.topics
+from collections.abc import Sequence
+from pathlib import Path
+
+from transformers import PreTrainedTokenizerBase
+
+from trainer.algorithms.contract import TrainingError
+from trainer.algorithms.data import Example
+
+PRETRAINING_CHARACTERS = 20_000_000
+HELD_OUT_BLOCKS = 8
+
+
+def cut(indices: Sequence[int], size: int) -> list[list[int]]:
+    """Consecutive pieces of `size`, the last one possibly smaller."""
+    return [list(indices[i : i + size]) for i in range(0, len(indices), size)]
+
+
+class PretrainingText:
+    """Plain text as blocks of equal length, the last few of them held out to measure with.
+
+    Without a file it is the Python language reference that every Python brings along: enough to
+    show the mix at work, far too little to preserve a model with.
+    """
+
+    def __init__(self, tokenizer: PreTrainedTokenizerBase, path: Path | None, length: int) -> None:
+        tokens = tokenizer(_read(path), add_special_tokens=False, verbose=False)["input_ids"]
+        pieces = cut(tokens, length)
+        blocks = [Example(b[:1], b[1:]) for b in pieces if len(b) == length]
+        if len(blocks) <= HELD_OUT_BLOCKS:
+            raise TrainingError(
+                f"The pretraining text {path} holds only {len(tokens)} tokens; at least "
+                f"{length * (HELD_OUT_BLOCKS + 1)} are needed. Name a longer file."
+            )
+        self.blocks = blocks[:-HELD_OUT_BLOCKS]
+        self.held_out = blocks[-HELD_OUT_BLOCKS:]
+
+
+def _read(path: Path | None) -> str:
+    if path is None:
+        return "\n\n".join(text for _, text in sorted(pydoc_data.topics.topics.items()))
+    try:
+        with path.open(encoding="utf-8", errors="replace") as file:
+            return file.read(PRETRAINING_CHARACTERS)
+    except OSError as error:
+        raise TrainingError(
+            f"The pretraining text {path} cannot be read ({error}). Correct PRETRAINING_TEXT."
+        ) from error

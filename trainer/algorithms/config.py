@@ -1,0 +1,92 @@
+"""How a run's settings are declared: frozen dataclasses that check and explain themselves.
+
+The metadata of a field (`help`, `paper`, bounds, choices) is enough to draw a form from.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import MISSING, Field, asdict, dataclass, field, fields
+from typing import Any, Self
+
+from trainer.algorithms.contract import TrainingError
+
+
+class ConfigError(TrainingError):
+    """Settings that cannot be used; `errors` maps a field's name to what is wrong with it."""
+
+    def __init__(self, errors: Mapping[str, str]) -> None:
+        self.errors = dict(errors)
+        lines = "; ".join(f"{name}: {problem}" for name, problem in self.errors.items())
+        super().__init__(f"Settings not usable: {lines}. Correct them and start again.")
+
+
+def option(
+    default: Any,
+    help: str,
+    *,
+    paper: Any = None,
+    minimum: float | None = None,
+    maximum: float | None = None,
+    choices: Sequence[str] | None = None,
+) -> Any:
+    """A documented field. `paper` is the value of Ouyang et al. 2022, None where it names none."""
+    metadata = {
+        "help": help,
+        "paper": paper,
+        "minimum": minimum,
+        "maximum": maximum,
+        "choices": tuple(choices) if choices else None,
+    }
+    return field(default=default, metadata=metadata)
+
+
+# A longer whole number does not fit into a float.
+LARGEST = 1e300
+
+
+@dataclass(frozen=True)
+class Config:
+    """Base of all settings. Raises ConfigError with every problem at once."""
+
+    def __post_init__(self) -> None:
+        problems = {f.name: _problem(f, getattr(self, f.name)) for f in fields(self)}
+        if errors := {name: problem for name, problem in problems.items() if problem}:
+            raise ConfigError(errors)
+        for f in fields(self):
+            if isinstance(f.default, float):
+                object.__setattr__(self, f.name, float(getattr(self, f.name)))
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> Self:
+        """Settings from plain values, defaults for the rest; unknown names are refused."""
+        if unknown := set(values) - {f.name for f in fields(cls)}:
+            raise ConfigError(dict.fromkeys(sorted(unknown), "is not a setting"))
+        return cls(**values)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values, in the order of the fields."""
+        return asdict(self)
+
+
+def _problem(spec: Field, value: Any) -> str | None:
+    """What is wrong with `value` for this field, or None."""
+    default = spec.default
+    assert default is not MISSING, "every setting has a default"
+    allowed: tuple[type, ...] = (int, float) if isinstance(default, float) else (type(default),)
+    if not isinstance(value, allowed) or (isinstance(value, bool) and bool not in allowed):
+        return f"must be of type {type(default).__name__}, not {type(value).__name__}"
+    return _out_of_bounds(spec.metadata, value)
+
+
+def _out_of_bounds(limits: Mapping[str, Any], value: Any) -> str | None:
+    minimum, maximum, choices = (limits.get(key) for key in ("minimum", "maximum", "choices"))
+    if not abs(value) <= LARGEST if isinstance(value, (int, float)) else False:
+        return "must be a finite number"
+    if minimum is not None and value < minimum:
+        return f"must be at least {minimum}"
+    if maximum is not None and value > maximum:
+        return f"must be at most {maximum}"
+    if choices and value not in choices:
+        return f"must be one of {', '.join(choices)}"
+    return None

@@ -1,0 +1,105 @@
+"""Responses sampled from a policy, with the scores and values a scalar model gives them.
+
+A response is the tokens that were sampled; it is never decoded and tokenised again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+from models_service.lm.chat import decode
+from models_service.lm.generation import Sampling, generate
+from models_service.lm.heads import ScalarModel
+from models_service.lm.padding import batches_under_budget, right_pad
+
+Tokens = list[int]
+
+
+@dataclass(frozen=True)
+class Episodes:
+    """B prompts, one response each; `logprobs[i]` (nats) are those it was sampled with."""
+
+    prompts: list[Tokens]
+    responses: list[Tokens]
+    logprobs: list[list[float]]
+    finished: list[bool]
+
+    def lengths(self) -> list[int]:
+        """Tokens of prompt and response together."""
+        return [len(p) + len(r) for p, r in zip(self.prompts, self.responses, strict=True)]
+
+
+def sample_episodes(
+    policy: PreTrainedModel, prompts: Sequence[Tokens], sampling: Sampling
+) -> Episodes:
+    """One response a prompt, in order."""
+    drawn = [completions[0] for completions in generate(policy, prompts, 1, sampling)]
+    return Episodes(
+        prompts=list(prompts),
+        responses=[response.tokens for response in drawn],
+        logprobs=[response.logprobs for response in drawn],
+        finished=[response.finish_reason == "stop" for response in drawn],
+    )
+
+
+def score_episodes(model: ScalarModel, episodes: Episodes, pad_id: int, budget: int) -> Tensor:
+    """Score of every episode at its last token, float32 [B], no gradient."""
+
+    def score(rows: list[int]) -> Tensor:
+        batch = right_pad(_joined(episodes, rows), pad_id).to(_device(model))
+        return model.scores(batch.ids, batch.mask)
+
+    return _in_batches(score, episodes.lengths(), budget)
+
+
+def response_values(
+    model: ScalarModel, prompts: Sequence[Tokens], responses: Sequence[Tokens], pad_id: int
+) -> Tensor:
+    """Value of the state before each response token, float32 [B, T]; padding is meaningless.
+
+    The state before a token is read at the token that precedes it, so the first value of a row
+    stands at the prompt's last token and the stop token has none after it.
+    """
+    rows = [[*p, *r] for p, r in zip(prompts, responses, strict=True)]
+    batch = right_pad(rows, pad_id).to(_device(model))
+    values = model.values(batch.ids, batch.mask)
+    starts = torch.tensor([len(p) - 1 for p in prompts], device=values.device)
+    offsets = torch.arange(max(map(len, responses)), device=values.device)
+    columns = (starts[:, None] + offsets[None, :]).clamp(max=values.shape[1] - 1)
+    return values.gather(1, columns)
+
+
+def sample_rows(
+    tokenizer: PreTrainedTokenizerBase, episodes: Episodes, scores: Tensor, count: int
+) -> list[dict[str, Any]]:
+    """The first `count` episodes as text, for a person to read."""
+    rows = zip(episodes.prompts, episodes.responses, scores.tolist(), strict=True)
+    return [
+        {"prompt": decode(tokenizer, p), "response": decode(tokenizer, r), "score": s}
+        for p, r, s in list(rows)[:count]
+    ]
+
+
+def _in_batches(
+    compute: Callable[[list[int]], Tensor], lengths: Sequence[int], budget: int
+) -> Tensor:
+    """`compute` over batches of like length, the results back in the rows' order."""
+    batches = batches_under_budget(lengths, budget)
+    with torch.no_grad():
+        together = torch.cat([compute(rows) for rows in batches])
+    order = torch.tensor([row for rows in batches for row in rows], device=together.device)
+    return torch.empty_like(together).index_copy(0, order, together)
+
+
+def _joined(episodes: Episodes, rows: Sequence[int]) -> list[Tokens]:
+    return [[*episodes.prompts[i], *episodes.responses[i]] for i in rows]
+
+
+def _device(model: ScalarModel) -> torch.device:
+    return model.head.weight.device

@@ -1,0 +1,40 @@
+"""Adam as the paper sets it, and one checked optimizer step."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import nn
+
+from trainer.algorithms.contract import TrainingError
+from trainer.algorithms.crew import Crew
+
+BETAS = (0.9, 0.95)
+
+
+def adam(module: nn.Module, epsilon: float) -> torch.optim.Adam:
+    """Adam with β (0.9, 0.95) and no weight decay (Ouyang et al. 2022, appendix C).
+
+    The learning rate is set before every step by the trainer.
+    """
+    return torch.optim.Adam(module.parameters(), lr=0.0, betas=BETAS, eps=epsilon, fused=True)
+
+
+def update(optimizer: torch.optim.Optimizer, max_norm: float, crew: Crew) -> float:
+    """Take one step along the gathered gradients and clear them; returns their norm before
+    clipping to `max_norm` (0: not clipped).
+
+    Raises TrainingError, with the weights untouched, when a gradient is not a finite number.
+    """
+    parameters = [p for group in optimizer.param_groups for p in group["params"]]
+    crew.sum_gradients(parameters)
+    norm = float(nn.utils.clip_grad_norm_(parameters, max_norm or math.inf))
+    if not math.isfinite(norm):
+        raise TrainingError(
+            "The loss or its gradient is no longer a finite number. Lower the learning rate, or "
+            "look for broken labels, and start again; the last saved checkpoint is intact."
+        )
+    optimizer.step()
+    optimizer.zero_grad(set_to_none=True)
+    return norm

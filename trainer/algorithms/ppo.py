@@ -1,0 +1,238 @@
+"""PPO and PPO-ptx: the policy learns to write what the reward model scores highly.
+
+Read top to bottom: the run, one iteration (sample, judge, learn), evaluation, state. The settings
+are in `settings`, the updates in `learner`. Every metric and every choice that the paper leaves
+open is explained in docs/ppo.md.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from models_service.lm.chat import pad_token_id, stop_token_id
+from models_service.lm.checkpoint import load_policy, load_reward, save_policy
+from models_service.lm.generation import Sampling
+from trainer.algorithms import loop, losses
+from trainer.algorithms.batches import PretrainingText
+from trainer.algorithms.contract import Reporter, Result, Starts, TrainingError
+from trainer.algorithms.crew import Crew
+from trainer.algorithms.data import Encoder, Example, read_snapshot, require
+from trainer.algorithms.episodes import sample_episodes, sample_rows
+from trainer.algorithms.learner import Learner
+from trainer.algorithms.resume import State, States, fingerprint, writing
+from trainer.algorithms.rollouts import (
+    Experience,
+    Judges,
+    RewardRule,
+    gather_episodes,
+    judge,
+    make_experience,
+)
+from trainer.algorithms.schedules import adapt_beta
+from trainer.algorithms.seeds import derive, stream
+from trainer.algorithms.settings import PPOConfig
+
+__all__ = ["PPOConfig", "train"]
+
+
+def train(
+    config: PPOConfig,
+    *,
+    snapshot: Path,
+    start: Starts,
+    out: Path,
+    work: Path,
+    report: Reporter,
+    pretraining_text: Path | None = None,
+) -> Result:
+    """Train `start.policy` against `start.reward` and write the averaged weights to `out`.
+
+    Called again with the same `work` it goes on where it was, to the same weights. Raises
+    TrainingError and CheckpointError.
+    """
+    job = PPO(config, snapshot, start, report, pretraining_text)
+    states = States(work, job.fingerprint, config.keep_states)
+    ended = loop.run(job, states, report, config.checkpoint_every, job.crew)
+    if ended.stopped:
+        return Result(ended.step, stopped=True)
+    metrics = job.evaluate(ended.step)
+    if job.crew.is_first:
+        report.metrics(ended.step, job.total, metrics)
+        with writing(out), job.learner.average.applied(job.policy):
+            save_policy(job.policy, job.tokenizer, out)
+    job.crew.wait()
+    return Result(ended.step, metrics | job.baseline, notes=job.notes)
+
+
+class PPO:
+    """One run: four models, the averaged weights, the data and everything a state has to hold."""
+
+    def __init__(
+        self,
+        config: PPOConfig,
+        snapshot: Path,
+        start: Starts,
+        report: Reporter,
+        pretraining_text: Path | None,
+    ) -> None:
+        self.config, self.report = config, report
+        self.crew, self.clock = Crew(), loop.Clock()
+        self.total, self.done = config.iterations, False
+        self._load(start)
+        self._read(snapshot, pretraining_text)
+        self.learner = Learner(
+            config, self.policy, self.judges.value, self.blocks, self.pad_id, self.crew
+        )
+        self.beta = config.kl_coefficient
+        self.baseline: dict[str, float] = {}
+
+    def _load(self, start: Starts) -> None:
+        if start.reward is None:
+            raise TrainingError("PPO needs a reward model. Train one on rankings first.")
+        self.policy, self.tokenizer = load_policy(start.policy)
+        reward, reward_tokenizer = load_reward(start.reward)
+        if reward_tokenizer.get_vocab() != self.tokenizer.get_vocab():
+            raise TrainingError(
+                "The policy and the reward model use different tokenizers. "
+                "Train the reward model from this policy's family."
+            )
+        self.stop_id, self.pad_id = stop_token_id(self.tokenizer), pad_token_id(self.tokenizer)
+        device = self.crew.device
+        self.policy.to(device)
+        self.judges = Judges(
+            reference=load_policy(start.policy)[0].to(device).requires_grad_(False),
+            reward=reward.to(device).requires_grad_(False),
+            value=load_reward(start.reward)[0].to(device),
+            temperature=self.config.temperature,
+            pad_id=self.pad_id,
+            token_budget=self.config.tokens_per_micro_batch,
+        )
+
+    def _read(self, path: Path, pretraining_text: Path | None) -> None:
+        config, data = self.config, read_snapshot(path)
+        self.fingerprint = fingerprint("ppo", config.to_dict(), data.sha256)
+        encoder = Encoder(self.tokenizer, config.max_prompt_tokens, config.max_response_tokens)
+        self.prompts = encoder.prompts(p for p in data.prompts if p.split == "train")
+        require(self.prompts, "training prompt to sample from", "Import some, or raise the limit.")
+        validation = [p for p in data.prompts if p.split == "validation"]
+        self.validation = encoder.prompts(validation)[: config.eval_prompts]
+        self.blocks: list[Example] = []
+        self.held_out: list[Example] = []
+        if config.ptx_coefficient:
+            text = PretrainingText(self.tokenizer, pretraining_text, config.ptx_tokens)
+            self.blocks, self.held_out = text.blocks, text.held_out
+        self.notes: dict[str, Any] = {"prompts": len(self.prompts), **encoder.counts}
+
+    def step(self, step: int) -> dict[str, float]:
+        """One iteration: sample a batch, judge it, learn from it."""
+        if step == 0:
+            self._measure_baseline()
+        experience = self._collect(step)
+        metrics = self._describe(experience)
+        kl = metrics["objective/kl"]
+        if 0 < self.config.kl_limit < kl:
+            self.done = True
+            self.notes["stopped_early"] = f"KL {kl:.2f} passed {self.config.kl_limit} at {step}"
+            return metrics
+        with self.clock.measure("train"):
+            metrics |= self.learner.learn(experience, step)
+        self._adapt(kl)
+        if (step + 1) % self.config.evaluate_every == 0 and step + 1 < self.total:
+            metrics |= self.evaluate(step + 1)
+        return metrics
+
+    def _collect(self, step: int) -> Experience:
+        """Sample a response to each of the iteration's prompts and judge it."""
+        config = self.config
+        first = step * config.batch_size
+        chosen = stream(len(self.prompts), first, config.batch_size, config.seed, "prompts")
+        prompts = self.crew.share([self.prompts[i] for i in chosen])
+        with self.clock.measure("generate"), self.crew.autocast():
+            mine = sample_episodes(self.policy, prompts, self._sampling("rollout", step))
+        with self.clock.measure("score"), self.crew.autocast():
+            judged = self.crew.gather(judge(mine, self.judges))
+            episodes = gather_episodes(self.crew, mine)
+            return make_experience(episodes, judged, self._rule(), self.crew.device)
+
+    def _rule(self) -> RewardRule:
+        c = self.config
+        return RewardRule(self.beta, c.unfinished_penalty, c.gamma, c.gae_lambda, c.whiten_rewards)
+
+    def _sampling(self, *purpose: str | int) -> Sampling:
+        config, seed = self.config, derive(self.config.seed, *purpose)
+        limit, temperature = config.max_response_tokens, config.temperature
+        return Sampling(limit, temperature, seed, self.stop_id, self.pad_id)
+
+    def _describe(self, e: Experience) -> dict[str, float]:
+        """What the batch looked like before learning from it."""
+        kl = float(e.kl.mean())
+        return {
+            "objective/kl": kl,
+            "objective/scores": float(e.scores.mean()),
+            "objective/scores_std": float(e.scores.std(unbiased=False)),
+            "objective/reward": float(e.scores.mean()) - self.beta * kl,
+            "objective/entropy": float(losses.masked_mean(-e.logprobs, e.mask)),
+            "objective/response_length": float(e.mask.sum(1).float().mean()),
+            "objective/finished": sum(e.episodes.finished) / len(e.episodes.finished),
+            "objective/beta": self.beta,
+            "ppo/val/explained_variance": float(
+                losses.explained_variance(e.values, e.returns, e.mask)
+            ),
+        }
+
+    def _adapt(self, kl: float) -> None:
+        c = self.config
+        if c.adaptive_kl:
+            self.beta = adapt_beta(self.beta, kl, c.kl_target, c.batch_size, c.kl_horizon)
+
+    def _measure_baseline(self) -> None:
+        before = self.evaluate(0)
+        self.baseline = {f"{name}_before": value for name, value in before.items()}
+        if self.crew.is_first:
+            self.report.metrics(0, self.total, before)
+
+    def evaluate(self, step: int) -> dict[str, float]:
+        """Measure the averaged weights, which are what is exported, on unseen prompts and text."""
+        metrics: dict[str, float] = {}
+        with self.clock.measure("evaluate"), self.learner.average.applied(self.policy):
+            if self.validation:
+                metrics |= self._evaluate_prompts(step)
+            if self.held_out:
+                tokens = sum(len(block.response) for block in self.held_out)
+                with torch.no_grad():
+                    metrics["eval/ptx_loss"] = float(self.learner.text_loss(self.held_out, tokens))
+        return metrics
+
+    def _evaluate_prompts(self, step: int) -> dict[str, float]:
+        """Scores and KL of one response to each validation prompt, the same draws every time."""
+        with self.crew.autocast():
+            episodes = sample_episodes(self.policy, self.validation, self._sampling("evaluation"))
+            judged = judge(episodes, self.judges)
+        e = make_experience(episodes, judged, self._rule(), self.crew.device)
+        if self.crew.is_first:
+            self.report.sample(step, sample_rows(self.tokenizer, episodes, e.scores, 8))
+        return {
+            "eval/scores": float(e.scores.mean()),
+            "eval/kl": float(e.kl.mean()),
+            "eval/response_length": float(e.mask.sum(1).float().mean()),
+            "eval/finished": sum(episodes.finished) / len(episodes.finished),
+        }
+
+    def tensors(self) -> dict[str, Tensor]:
+        """Everything that is learned."""
+        return self.learner.tensors()
+
+    def values(self) -> dict[str, Any]:
+        """β, the baseline, and whether the KL limit ended the run."""
+        state = {"beta": self.beta, "baseline": self.baseline, "done": self.done}
+        return state | {"notes": self.notes}
+
+    def restore(self, state: State) -> None:
+        """Take up a saved state."""
+        self.learner.restore(state.tensors)
+        self.beta, self.baseline = state.values["beta"], state.values["baseline"]
+        self.done, self.notes = state.values["done"], state.values["notes"]

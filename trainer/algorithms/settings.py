@@ -1,0 +1,123 @@
+"""The settings of the algorithms and of the evaluation: meanings and the paper's values.
+
+They stand apart from the algorithms so that a form can be made of them without loading PyTorch.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from trainer.algorithms.config import Config, option
+
+
+@dataclass(frozen=True)
+class SFTConfig(Config):
+    """Settings of supervised fine-tuning."""
+
+    epochs: int = option(16, "Passes over the demonstrations", paper=16, minimum=1)
+    batch_size: int = option(32, "Demonstrations an update", paper=32, minimum=1)
+    learning_rate: float = option(
+        9.65e-6, "Peak; falls on a cosine to 10 %", paper=9.65e-6, minimum=0
+    )
+    residual_dropout: float = option(
+        0.2, "Where the architecture has it; Llama has none", paper=0.2, minimum=0, maximum=0.9
+    )
+    pretraining_share: float = option(
+        0.0, "Share of pretraining text among the examples", paper=0.1, minimum=0, maximum=0.9
+    )
+    pretraining_tokens: int = option(256, "Length of a block of that text", minimum=2)
+    max_prompt_tokens: int = option(1024, "Longer prompts are skipped", paper=1024, minimum=1)
+    max_response_tokens: int = option(1024, "Longer responses are cut", paper=1024, minimum=1)
+    max_demonstrations: int = option(0, "Use only the newest so many; 0 for all", minimum=0)
+    eval_prompts: int = option(64, "Validation prompts the reward model scores", minimum=1)
+    adam_epsilon: float = option(1e-8, "ε of Adam", minimum=0)
+    max_grad_norm: float = option(1.0, "Gradients are scaled down to it; 0 for never", minimum=0)
+    tokens_per_micro_batch: int = option(4096, "Memory against speed; no effect on results",
+                                         minimum=1)  # fmt: skip
+    checkpoint_every: int = option(50, "Updates between saved states", minimum=1)
+    keep_states: int = option(2, "Saved states kept", minimum=1)
+    seed: int = option(0, "Same seed, same weights", minimum=0)
+
+
+@dataclass(frozen=True)
+class RewardConfig(Config):
+    """Settings of reward modelling."""
+
+    epochs: int = option(1, "Passes over the rankings; more than one overfits", paper=1, minimum=1)
+    batch_size: int = option(64, "Prompts an update, with all their pairs", paper=64, minimum=1)
+    learning_rate: float = option(9e-6, "Peak; falls on a cosine to 10 %", paper=9e-6, minimum=0)
+    max_prompt_tokens: int = option(1024, "Longer prompts are skipped", paper=1024, minimum=1)
+    max_response_tokens: int = option(1024, "Longer completions are cut", paper=1024, minimum=1)
+    max_rankings: int = option(0, "Use only the newest so many; 0 for all", minimum=0)
+    adam_epsilon: float = option(1e-8, "ε of Adam", minimum=0)
+    max_grad_norm: float = option(1.0, "Gradients are scaled down to it; 0 for never", minimum=0)
+    tokens_per_micro_batch: int = option(
+        4096, "Memory against speed; no effect on results", minimum=1
+    )
+    checkpoint_every: int = option(50, "Updates between saved states", minimum=1)
+    keep_states: int = option(2, "Saved states kept", minimum=1)
+    seed: int = option(0, "Same seed, same weights", minimum=0)
+
+
+@dataclass(frozen=True)
+class PPOConfig(Config):
+    """Settings of PPO; with `ptx_coefficient` above 0 it is PPO-ptx."""
+
+    iterations: int = option(500, "Batches of episodes", paper=500, minimum=1)
+    batch_size: int = option(512, "Episodes an iteration", paper=512, minimum=1)
+    minibatch_size: int = option(64, "Episodes an update", paper=64, minimum=1)
+    inner_epochs: int = option(1, "Passes over each batch", paper=1, minimum=1)
+    learning_rate: float = option(9e-6, "Peak of the policy's", minimum=0)
+    value_learning_rate: float = option(9e-6, "Peak of the value model's", paper=9e-6, minimum=0)
+    warmup_iterations: int = option(
+        10, "Iterations from a tenth of the peak to the peak", paper=10, minimum=0
+    )
+    temperature: float = option(1.0, "Of sampling, and of every log-prob", paper=1.0, minimum=0.01)
+    max_prompt_tokens: int = option(1024, "Longer prompts are skipped", paper=1024, minimum=1)
+    max_response_tokens: int = option(1024, "Sampling ends here", paper=1024, minimum=1)
+    unfinished_penalty: float = option(
+        1.0, "Taken off the score of a response without stop token", minimum=0
+    )
+    kl_coefficient: float = option(0.02, "β, the penalty a nat of KL", paper=0.02, minimum=0)
+    adaptive_kl: bool = option(False, "Steer β towards kl_target", paper=False)
+    kl_target: float = option(6.0, "Nats an episode, where β adapts", minimum=0.001)
+    kl_horizon: int = option(10_000, "Episodes over which β adapts", minimum=1)
+    kl_limit: float = option(0.0, "The run ends when KL passes it; 0 for never", minimum=0)
+    gamma: float = option(1.0, "Discount", paper=1.0, minimum=0, maximum=1)
+    gae_lambda: float = option(0.95, "λ of the advantage estimate", minimum=0, maximum=1)
+    clip: float = option(0.2, "Of the policy's ratio", paper=0.2, minimum=0.001)
+    value_clip: float = option(0.2, "Of the value's move", minimum=0.001)
+    whiten_rewards: bool = option(False, "Scale rewards to variance 1")
+    ptx_coefficient: float = option(
+        27.8, "γ_ptx, on the token mean of the pretraining loss; 0 for plain PPO",
+        paper=27.8, minimum=0,
+    )  # fmt: skip
+    ptx_examples_per_episode: int = option(8, "Blocks of pretraining text", paper=8, minimum=1)
+    ptx_tokens: int = option(256, "Length of a block", minimum=2)
+    ema_decay: float = option(
+        0.992, "Of the averaged weights, which are exported", paper=0.992, minimum=0, maximum=1
+    )
+    adam_epsilon: float = option(1e-5, "ε of Adam", minimum=0)
+    max_grad_norm: float = option(1.0, "Gradients are scaled down to it; 0 for never", minimum=0)
+    evaluate_every: int = option(25, "Iterations between evaluations", minimum=1)
+    eval_prompts: int = option(64, "Validation prompts an evaluation", minimum=1)
+    tokens_per_micro_batch: int = option(
+        4096, "Memory against speed; no effect on results", minimum=1
+    )
+    checkpoint_every: int = option(10, "Iterations between saved states", minimum=1)
+    keep_states: int = option(2, "Saved states kept", minimum=1)
+    seed: int = option(0, "Same seed, same weights", minimum=0)
+
+
+@dataclass(frozen=True)
+class EvaluationConfig(Config):
+    """Settings of the comparison."""
+
+    prompts: int = option(64, "Validation prompts both policies answer", minimum=2)
+    answers_per_prompt: int = option(2, "Answers of each policy to a prompt", minimum=1)
+    max_prompt_tokens: int = option(1024, "Longer prompts are skipped", paper=1024, minimum=1)
+    max_response_tokens: int = option(64, "Sampling ends here", paper=1024, minimum=1)
+    temperature: float = option(1.0, "Of sampling", paper=1.0, minimum=0.01)
+    tokens_per_micro_batch: int = option(4096, "Memory against speed; no effect on results",
+                                         minimum=1)  # fmt: skip
+    seed: int = option(0, "Same seed, same answers", minimum=0)

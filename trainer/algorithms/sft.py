@@ -1,0 +1,259 @@
+"""Supervised fine-tuning: the policy learns to write what the labelers wrote.
+
+Read top to bottom: settings, the run, one step, how the epoch is chosen. Every metric is explained
+in docs/sft.md. Few-shot prompts arrive here already expanded into several demonstrations.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Mapping
+from math import ceil
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from transformers import PreTrainedModel
+
+from models_service.lm.chat import pad_token_id, stop_token_id
+from models_service.lm.checkpoint import load_policy, load_reward, save_policy, write_folder
+from models_service.lm.generation import Sampling
+from models_service.lm.padding import batches_under_budget
+from models_service.lm.scoring import response_logprobs
+from trainer.algorithms import loop, losses
+from trainer.algorithms.batches import PretrainingText, cut
+from trainer.algorithms.contract import Reporter, Result, Starts
+from trainer.algorithms.crew import Crew
+from trainer.algorithms.data import Encoder, Example, read_snapshot, require
+from trainer.algorithms.episodes import sample_episodes, sample_rows, score_episodes
+from trainer.algorithms.optimize import adam, update
+from trainer.algorithms.resume import (
+    State,
+    States,
+    fingerprint,
+    module_tensors,
+    optimizer_tensors,
+    restore_module,
+    restore_optimizer,
+    writing,
+)
+from trainer.algorithms.schedules import cosine_to_tenth, set_learning_rate
+from trainer.algorithms.seeds import derive, permutation, stream
+from trainer.algorithms.settings import SFTConfig
+
+BEST = "best"
+
+# What the residual branches' dropout modules are called in GPT-2, GPT-NeoX and Phi.
+RESIDUAL_DROPOUTS = ("resid_dropout", "mlp.dropout", "post_attention_dropout", "post_mlp_dropout")
+
+
+def train(
+    config: SFTConfig,
+    *,
+    snapshot: Path,
+    start: Starts,
+    out: Path,
+    work: Path,
+    report: Reporter,
+    pretraining_text: Path | None = None,
+) -> Result:
+    """Fine-tune `start.policy` on the snapshot's demonstrations and write the best epoch to `out`.
+
+    Called again with the same `work` it goes on where it was, to the same weights. With
+    `start.reward` the epoch is the one whose responses score best on validation prompts, else the
+    one with the least validation loss. Raises TrainingError and CheckpointError.
+    """
+    job = FineTuning(config, snapshot, start, work, report, pretraining_text)
+    states = States(work, job.fingerprint, config.keep_states)
+    ended = loop.run(job, states, report, config.checkpoint_every, job.crew)
+    if ended.stopped:
+        return Result(ended.step, stopped=True)
+    if job.crew.is_first:
+        with writing(out), write_folder(out) as folder:
+            shutil.copytree(work / BEST, folder, dirs_exist_ok=True)
+    job.crew.wait()
+    return Result(ended.step, job.best, notes=job.notes())
+
+
+class FineTuning:
+    """One run: models, data and everything that a state has to hold."""
+
+    def __init__(
+        self,
+        config: SFTConfig,
+        snapshot: Path,
+        start: Starts,
+        work: Path,
+        report: Reporter,
+        pretraining_text: Path | None,
+    ) -> None:
+        self.config, self.work, self.report = config, work, report
+        self.crew, self.clock, self.done = Crew(), loop.Clock(), False
+        self.policy, self.tokenizer = load_policy(start.policy)
+        self.policy.to(self.crew.device)
+        self.dropouts = set_residual_dropout(self.policy, config.residual_dropout)
+        self.reward = load_reward(start.reward)[0].to(self.crew.device) if start.reward else None
+        self.optimizer = adam(self.policy, config.adam_epsilon)
+        self._read(snapshot, pretraining_text)
+        self.fingerprint = fingerprint("sft", config.to_dict(), self.snapshot_sha256)
+        self.steps_per_epoch = ceil(len(self.examples) / config.batch_size)
+        self.total = config.epochs * self.steps_per_epoch
+        self.best: dict[str, float] = {}
+        self.epochs: list[dict[str, float]] = []
+
+    def _read(self, path: Path, pretraining_text: Path | None) -> None:
+        config, data = self.config, read_snapshot(path)
+        self.encoder = Encoder(self.tokenizer, config.max_prompt_tokens, config.max_response_tokens)
+        training = [d for d in data.demonstrations if d.split == "train"]
+        validation = [d for d in data.demonstrations if d.split == "validation"]
+        self.examples = self.encoder.examples(training[-config.max_demonstrations :])
+        require(self.examples, "demonstration to learn from", "Collect some, or raise the limits.")
+        self.validation = self.encoder.examples(validation[-config.max_demonstrations :])
+        self.snapshot_sha256 = data.sha256
+        self.blocks: list[Example] = []
+        if config.pretraining_share:
+            text = PretrainingText(self.tokenizer, pretraining_text, config.pretraining_tokens)
+            self.blocks = text.blocks
+
+    def step(self, step: int) -> dict[str, float]:
+        """One update, and after the last of an epoch its evaluation."""
+        rate = self.config.learning_rate * cosine_to_tenth(step, self.total)
+        set_learning_rate(self.optimizer, rate)
+        with self.clock.measure("train"):
+            metrics = {**self._update(self._batch(step), step), "lr": rate}
+        if (step + 1) % self.steps_per_epoch == 0:
+            with self.clock.measure("evaluate"):
+                metrics |= self._close_epoch((step + 1) // self.steps_per_epoch)
+        return metrics
+
+    def _batch(self, step: int) -> list[Example]:
+        """Demonstrations in this epoch's order, and their share of pretraining text."""
+        epoch, index = divmod(step, self.steps_per_epoch)
+        order = permutation(len(self.examples), self.config.seed, "epoch", epoch)
+        batch = [self.examples[i] for i in cut(order, self.config.batch_size)[index]]
+        if not self.blocks:
+            return batch
+        per_step = self.config.batch_size * self.config.pretraining_share
+        per_step /= 1 - self.config.pretraining_share
+        first, last = int(step * per_step), int((step + 1) * per_step)
+        places = stream(len(self.blocks), first, last - first, self.config.seed, "text")
+        return batch + [self.blocks[i] for i in places]
+
+    def _update(self, batch: list[Example], step: int) -> dict[str, float]:
+        """Mean cross-entropy over all response tokens of the batch, one optimizer step."""
+        tokens = sum(len(example.response) for example in batch)
+        torch.manual_seed(derive(self.config.seed, "dropout", step))
+        self.policy.train(self.dropouts > 0)
+        total = torch.zeros((), device=self.crew.device)
+        for examples in self._micro_batches(self.crew.share(batch)):
+            loss = self._loss(examples, tokens)
+            loss.backward()
+            total += loss.detach()
+        self.policy.eval()
+        norm = update(self.optimizer, self.config.max_grad_norm, self.crew)
+        loss_sum = float(self.crew.total(total))
+        return {"sft/loss": loss_sum, "sft/tokens": float(tokens), "grad_norm": norm}
+
+    def _loss(self, examples: list[Example], tokens: int) -> Tensor:
+        with self.crew.autocast():
+            scored = response_logprobs(
+                self.policy, [e.prompt for e in examples], [e.response for e in examples]
+            )
+        return losses.cross_entropy(scored.logprobs, scored.mask, tokens)
+
+    def _micro_batches(self, examples: list[Example]) -> list[list[Example]]:
+        lengths = [example.length for example in examples]
+        groups = batches_under_budget(lengths, self.config.tokens_per_micro_batch)
+        return [[examples[i] for i in group] for group in groups]
+
+    def _close_epoch(self, epoch: int) -> dict[str, float]:
+        """Measure the epoch and keep its weights if it is the best so far."""
+        metrics = self._evaluate(epoch)
+        record = {"epoch": float(epoch), **metrics}
+        self.epochs.append(record)
+        if not self.best or self._is_better(record):
+            self.best = record
+            if self.crew.is_first:
+                with writing(self.work / BEST):
+                    save_policy(self.policy, self.tokenizer, self.work / BEST)
+            self.crew.wait()
+        return metrics
+
+    def _is_better(self, record: Mapping[str, float]) -> bool:
+        if self.criterion == "reward":
+            return record["eval/scores"] > self.best["eval/scores"]
+        if self.criterion == "loss":
+            return record["eval/loss"] < self.best["eval/loss"]
+        return True
+
+    @property
+    def criterion(self) -> str:
+        """What chooses the epoch: reward, loss, or last where nothing can be measured."""
+        if not self.validation:
+            return "last"
+        return "reward" if self.reward else "loss"
+
+    @torch.no_grad()
+    def _evaluate(self, epoch: int) -> dict[str, float]:
+        if not self.validation:
+            return {}
+        tokens = sum(len(example.response) for example in self.validation)
+        parts = [self._loss(part, tokens) for part in self._micro_batches(self.validation)]
+        metrics = {"eval/loss": float(torch.stack(parts).sum())}
+        return metrics | (self._reward_scores(epoch) if self.reward else {})
+
+    def _reward_scores(self, epoch: int) -> dict[str, float]:
+        assert self.reward is not None
+        config, pad = self.config, pad_token_id(self.tokenizer)
+        prompts = [example.prompt for example in self.validation][: config.eval_prompts]
+        seed = derive(config.seed, "evaluation")
+        stop = stop_token_id(self.tokenizer)
+        sampling = Sampling(config.max_response_tokens, 1.0, seed, stop, pad)
+        episodes = sample_episodes(self.policy, prompts, sampling)
+        scores = score_episodes(self.reward, episodes, pad, config.tokens_per_micro_batch)
+        if self.crew.is_first:
+            self.report.sample(epoch, sample_rows(self.tokenizer, episodes, scores, 8))
+        return {"eval/scores": float(scores.mean())}
+
+    def tensors(self) -> dict[str, Tensor]:
+        """Weights and Adam's moments."""
+        moments = optimizer_tensors("optimizer", self.optimizer)
+        return module_tensors("policy", self.policy) | moments
+
+    def values(self) -> dict[str, Any]:
+        """What the epochs measured so far, and which was best."""
+        return {"best": self.best, "epochs": self.epochs}
+
+    def restore(self, state: State) -> None:
+        """Take up a saved state."""
+        restore_module("policy", self.policy, state.tensors)
+        restore_optimizer("optimizer", self.optimizer, state.tensors)
+        self.best, self.epochs = state.values["best"], state.values["epochs"]
+
+    def notes(self) -> dict[str, Any]:
+        """What was decided on the way, for the run's page."""
+        name = type(self.policy).__name__
+        dropout = self.config.residual_dropout if self.dropouts else f"none in {name}"
+        return {
+            "chosen_epoch": int(self.best["epoch"]),
+            "chosen_by": self.criterion,
+            "epochs": self.epochs,
+            "residual_dropout": dropout,
+            "demonstrations": len(self.examples),
+            **self.encoder.counts,
+        }
+
+
+def set_residual_dropout(model: PreTrainedModel, rate: float) -> int:
+    """Set the dropout of the residual branches and switch every other off; how many were set.
+
+    0 means that the architecture has none (Llama and its kin) or that the rate is 0.
+    """
+    found = 0
+    for name, module in model.named_modules():
+        if isinstance(module, nn.Dropout):
+            residual = name.endswith(RESIDUAL_DROPOUTS)
+            module.p = rate if residual else 0.0
+            found += residual and rate > 0
+    return found

@@ -1,0 +1,102 @@
+"""What the API says about rounds, runs, samples and evaluations, and what it takes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rest_framework import serializers
+
+from models_service.models import ModelVersion, Promotion
+from trainer import selectors
+from trainer.models import Evaluation, TrainingRound, TrainingRun
+
+
+class RunSerializer(serializers.ModelSerializer[TrainingRun]):
+    progress = serializers.SerializerMethodField(help_text="Steps, steps a second, seconds left.")
+    title = serializers.CharField(source="get_stage_display")
+    output = serializers.CharField(source="output.name", default=None)
+
+    class Meta:
+        model = TrainingRun
+        fields = ["id", "stage", "title", "state", "progress", "attempts", "output", "failure",
+                  "result", "started_at", "ended_at"]  # fmt: skip
+
+    def get_progress(self, run: TrainingRun) -> dict[str, Any]:
+        return selectors.progress(run)
+
+
+class EvaluationSerializer(serializers.ModelSerializer[Evaluation]):
+    version = serializers.CharField(source="version.name")
+    baseline = serializers.CharField(source="baseline.name", default=None)
+    judge = serializers.CharField(source="get_judge_display")
+
+    class Meta:
+        model = Evaluation
+        fields = ["version", "baseline", "judge", "split", "figures", "created_at"]
+
+
+class RoundSerializer(serializers.ModelSerializer[TrainingRound]):
+    """A round as it stands in a list."""
+
+    title = serializers.CharField(source="__str__")
+    start = serializers.CharField(source="start.name")
+    policy = serializers.CharField(source="policy.name", default=None)
+    state_title = serializers.CharField(source="get_state_display")
+
+    class Meta:
+        model = TrainingRound
+        fields = ["id", "title", "preset", "state", "state_title", "start", "policy", "failure",
+                  "created_at", "started_at", "ended_at"]  # fmt: skip
+
+
+class RoundDetailSerializer(RoundSerializer):
+    """A round with its runs, evaluations and newest samples."""
+
+    runs = RunSerializer(many=True)
+    evaluations = EvaluationSerializer(many=True)
+    samples = serializers.SerializerMethodField()
+    actions = serializers.SerializerMethodField(help_text="What can be done with it now.")
+    promoted = serializers.SerializerMethodField(help_text="Whether its policy is in office.")
+    on_policy_share = serializers.SerializerMethodField(
+        help_text="Of the compared completions, those of the policy in office at its start, 0 to 1."
+    )
+
+    class Meta(RoundSerializer.Meta):
+        fields = [*RoundSerializer.Meta.fields, "recipe", "snapshot", "runs", "evaluations",
+                  "samples", "actions", "promoted", "on_policy_share"]  # fmt: skip
+
+    def get_samples(self, round: TrainingRound) -> list[dict[str, Any]]:
+        return selectors.latest_samples(round)
+
+    def get_actions(self, round: TrainingRound) -> list[str]:
+        return selectors.actions(round)
+
+    def get_on_policy_share(self, round: TrainingRound) -> float | None:
+        return selectors.on_policy_share(round)
+
+    def get_promoted(self, round: TrainingRound) -> bool:
+        return selectors.is_in_office(round)
+
+
+class StartSerializer(serializers.Serializer[Any]):
+    """`recipe` changes values of the preset: `{"stages": [...], "sft": {"epochs": 3}, …}`."""
+
+    preset = serializers.CharField()
+    recipe = serializers.JSONField(default=dict)
+    name = serializers.CharField(max_length=120, allow_blank=True, default="")
+    start = serializers.PrimaryKeyRelatedField(
+        queryset=ModelVersion.objects.exclude(kind="reward"), allow_null=True, default=None
+    )
+
+
+class RetrySerializer(serializers.Serializer[Any]):
+    """`afresh`: from the failed stage's beginning instead of its last saved state."""
+
+    afresh = serializers.BooleanField(default=False)
+
+
+class PromoteSerializer(serializers.Serializer[Any]):
+    """The role to play, and why."""
+
+    role = serializers.ChoiceField(choices=Promotion.Role.choices, default=Promotion.Role.POLICY)
+    reason = serializers.CharField(max_length=400, allow_blank=True, default="")

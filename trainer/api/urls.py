@@ -1,0 +1,19 @@
+"""URLs of this app's API, below /api/v1/."""
+
+from __future__ import annotations
+
+from django.urls import URLPattern, URLResolver, path
+
+from trainer.api import views
+
+urlpatterns: list[URLPattern | URLResolver] = [
+    path("rounds/", views.RoundList.as_view(), name="round-list"),
+    path("rounds/<int:pk>/", views.RoundDetail.as_view(), name="round"),
+    path("rounds/<int:pk>/metrics/", views.RoundMetrics.as_view(), name="round-metrics"),
+    path("rounds/<int:pk>/pause/", views.PauseRound.as_view(), name="round-pause"),
+    path("rounds/<int:pk>/resume/", views.ResumeRound.as_view(), name="round-resume"),
+    path("rounds/<int:pk>/cancel/", views.CancelRound.as_view(), name="round-cancel"),
+    path("rounds/<int:pk>/retry/", views.RetryRound.as_view(), name="round-retry"),
+    path("rounds/<int:pk>/promote/", views.PromoteRound.as_view(), name="round-promote"),
+    path("versions/<int:pk>/promote/", views.PromoteVersion.as_view(), name="version-promote"),
+]

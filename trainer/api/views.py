@@ -1,0 +1,175 @@
+"""Rounds over HTTP: list, start, read, follow, pause, resume, cancel, retry, promote."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime
+from typing import Any, ClassVar
+
+from django.db.models import QuerySet
+from django.shortcuts import get_object_or_404
+from django.utils.dateparse import parse_datetime
+from drf_spectacular.utils import OpenApiParameter, extend_schema
+from rest_framework import generics
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from accounts.models import User
+from accounts.permissions import IsResearcher
+from accounts.problems import Problem
+from models_service.api.serializers import VersionSerializer
+from models_service.models import ModelVersion
+from trainer import selectors, services
+from trainer.api.serializers import (
+    PromoteSerializer,
+    RetrySerializer,
+    RoundDetailSerializer,
+    RoundSerializer,
+    StartSerializer,
+)
+from trainer.models import TrainingRound
+from trainer.tasks import advance_rounds
+
+
+class RoundList(generics.ListAPIView):
+    """All rounds, newest first; POST starts one. Researchers."""
+
+    permission_classes = [IsResearcher]
+    serializer_class = RoundSerializer
+
+    def get_queryset(self) -> QuerySet[TrainingRound]:
+        return TrainingRound.objects.select_related("start", "policy")
+
+    @extend_schema(request=StartSerializer, responses={201: RoundDetailSerializer})
+    def post(self, request: Request) -> Response:
+        wanted = StartSerializer(data=request.data)
+        wanted.is_valid(raise_exception=True)
+        round = services.start_round(by=_person(request), **wanted.validated_data)
+        advance_rounds.delay()
+        return Response(RoundDetailSerializer(round).data, status=201)
+
+
+class RoundDetail(generics.RetrieveAPIView):
+    """One round with its runs, evaluations and newest samples. Researchers."""
+
+    permission_classes = [IsResearcher]
+    serializer_class = RoundDetailSerializer
+    queryset = TrainingRound.objects.select_related("start", "policy")
+
+
+class RoundMetrics(APIView):
+    """Curves of a round's stages, whole or since a moment. Researchers.
+
+    Pass the answer's `cursor` as `since` to get only what is new. Values are lists of
+    [step, value] pairs.
+    """
+
+    permission_classes = [IsResearcher]
+
+    @extend_schema(
+        parameters=[OpenApiParameter("since", datetime, description="A former `cursor`.")],
+        responses={200: dict[str, Any]},
+    )
+    def get(self, request: Request, pk: int) -> Response:
+        round = get_object_or_404(TrainingRound, pk=pk)
+        since = _moment(request.query_params.get("since"))
+        metrics = selectors.metrics_since(round, since)
+        cursor = metrics[-1].at if metrics else since
+        return Response(
+            {"cursor": cursor and cursor.isoformat(), "stages": selectors.curves(metrics)}
+        )
+
+
+class RoundAction(APIView):
+    """Something done with a round; the answer is the round as it is then. Researchers."""
+
+    permission_classes = [IsResearcher]
+    change: ClassVar[Callable[..., Any]]
+
+    @extend_schema(request=None, responses=RoundDetailSerializer)
+    def post(self, request: Request, pk: int) -> Response:
+        round = get_object_or_404(TrainingRound, pk=pk)
+        type(self).change(round=round, **self.arguments(request))
+        advance_rounds.delay()
+        round.refresh_from_db()
+        return Response(RoundDetailSerializer(round).data)
+
+    def arguments(self, request: Request) -> dict[str, Any]:
+        """What the body adds to the call."""
+        return {}
+
+
+class PauseRound(RoundAction):
+    """Stop after the step at hand and keep the state."""
+
+    change = staticmethod(services.pause)
+
+
+class ResumeRound(RoundAction):
+    """Go on with a paused round."""
+
+    change = staticmethod(services.resume)
+
+
+class CancelRound(RoundAction):
+    """End a round; what it produced and its last saved state stay."""
+
+    change = staticmethod(services.cancel)
+
+
+class RetryRound(RoundAction):
+    """Try a failed or cancelled round again from the stage it stopped in."""
+
+    change = staticmethod(services.retry)
+
+    def arguments(self, request: Request) -> dict[str, Any]:
+        return _validated(RetrySerializer, request)
+
+
+class PromoteRound(RoundAction):
+    """Make the round's policy the one that answers labelers."""
+
+    change = staticmethod(services.promote_round)
+
+    def arguments(self, request: Request) -> dict[str, Any]:
+        return {"by": _person(request), "reason": _validated(PromoteSerializer, request)["reason"]}
+
+
+class PromoteVersion(APIView):
+    """Give a version a role; waiting tasks of the policy it replaces expire. Researchers."""
+
+    permission_classes = [IsResearcher]
+
+    @extend_schema(request=PromoteSerializer, responses=VersionSerializer)
+    def post(self, request: Request, pk: int) -> Response:
+        version = get_object_or_404(ModelVersion, pk=pk)
+        services.promote(
+            version=version, by=_person(request), **_validated(PromoteSerializer, request)
+        )
+        return Response(VersionSerializer(version).data)
+
+
+def _person(request: Request) -> User:
+    assert isinstance(request.user, User), "the permission lets nobody else through"
+    return request.user
+
+
+def _validated(serializer: Any, request: Request) -> dict[str, Any]:
+    body = serializer(data=request.data)
+    body.is_valid(raise_exception=True)
+    return dict(body.validated_data)
+
+
+def _moment(text: str | None) -> datetime | None:
+    """An ISO 8601 moment; the plus sign of its offset may have become a blank on the way."""
+    if not text:
+        return None
+    try:
+        moment = parse_datetime(text.replace(" ", "+"))
+    except ValueError:
+        moment = None
+    if moment is None:
+        raise Problem(400, "since must be a moment such as 2026-01-31T12:00:00+00:00.",
+                      errors={"since": ["not a moment"]})  # fmt: skip
+    return moment

@@ -1,0 +1,83 @@
+"""The desk's first page and its side bar: what is running, what waits, where things are."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.apps import apps
+from django.contrib import admin
+from django.db.models import Count
+from django.http import HttpRequest
+from django.urls import reverse
+
+from labeling.models import Demonstration, Prompt, Ranking, Slot
+from labeling.selectors import sampling
+from models_service.models import Promotion
+from models_service.presence import present
+from models_service.selectors import promoted
+from trainer.models import TrainingRound
+
+Entry = tuple[str, str, str]
+
+SIDEBAR: dict[str, list[Entry]] = {
+    "Learning": [
+        ("Rounds", "autorenew", "trainer.TrainingRound"),
+        ("Models", "deployed_code", "models_service.ModelVersion"),
+        ("Promotions", "trending_up", "models_service.Promotion"),
+        ("Snapshots", "inventory_2", "trainer.DatasetSnapshot"),
+    ],
+    "Labeling": [
+        ("Queues", "stacks", "labeling.Queue"),
+        ("Tasks", "checklist", "labeling.LabelingTask"),
+        ("Prompts", "chat_bubble", "labeling.Prompt"),
+        ("Rankings", "format_list_numbered", "labeling.Ranking"),
+        ("Demonstrations", "edit_note", "labeling.Demonstration"),
+        ("Guidelines", "menu_book", "labeling.Guideline"),
+    ],
+    "People": [
+        ("Accounts", "group", "accounts.User"),
+        ("Labelers", "badge", "labeling.LabelerProfile"),
+    ],
+}
+
+
+def navigation(request: HttpRequest) -> list[dict[str, Any]]:
+    """The side bar: every table that has a page, in groups."""
+    desk = {"title": "Desk", "icon": "space_dashboard", "link": reverse("admin:index")}
+    playground = {"title": "Playground", "icon": "science", "link": reverse("playground")}
+    groups: list[dict[str, Any]] = [{"items": [desk, playground]}]
+    for title, entries in SIDEBAR.items():
+        items = [item for entry in entries if (item := _item(request, entry))]
+        groups.append({"title": title, "separator": True, "items": items})
+    return [group for group in groups if group["items"]]
+
+
+def dashboard(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
+    """What the desk's first page shows."""
+    slots = Slot.objects.values_list("kind").annotate(count=Count("id"))
+    waiting, held_up_by = sampling.waiting_and_why()
+    return context | {
+        "policy": promoted(Promotion.Role.POLICY),
+        "running": TrainingRound.objects.filter(state=TrainingRound.State.RUNNING).first(),
+        "rounds": TrainingRound.objects.select_related("policy", "start")[:5],
+        "free": dict(slots.filter(state=Slot.State.FREE).values_list("kind", "count")),
+        "held": dict(slots.filter(state=Slot.State.HELD).values_list("kind", "count")),
+        "sampling": waiting,
+        "held_up_by": held_up_by,
+        "spoken": sampling.spoken_lately(),
+        "workers": present(),
+        "rankings": Ranking.objects.filter(excluded_at=None).count(),
+        "demonstrations": Demonstration.objects.filter(excluded_at=None).count(),
+        "prompts": Prompt.objects.filter(state=Prompt.State.ACTIVE).count(),
+    }
+
+
+def _item(request: HttpRequest, entry: Entry) -> dict[str, str] | None:
+    title, icon, label = entry
+    model = apps.get_model(label)
+    if not admin.site.is_registered(model):
+        return None
+    if not admin.site.get_model_admin(model).has_view_permission(request):
+        return None
+    name = f"admin:{model._meta.app_label}_{model._meta.model_name}_changelist"
+    return {"title": title, "icon": icon, "link": reverse(name)}

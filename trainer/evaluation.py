@@ -1,0 +1,212 @@
+"""How a new policy compares with the one it started from, judged by a reward model.
+
+Both answer the same validation prompts with the same seeds; every figure carries its 95 % interval,
+clustered by prompt, because answers to one prompt are not independent. Pure: no database.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+from models_service.lm.chat import Message, decode, pad_token_id, stop_token_id
+from models_service.lm.checkpoint import load_policy, load_reward
+from models_service.lm.generation import Sampling
+from models_service.lm.scoring import response_logprobs
+from trainer.algorithms.accuracy import Interval, clustered_mean
+from trainer.algorithms.contract import Reporter, TrainingError
+from trainer.algorithms.data import Encoder, read_snapshot
+from trainer.algorithms.episodes import Episodes, sample_episodes, sample_rows, score_episodes
+from trainer.algorithms.settings import EvaluationConfig
+
+Utility = Callable[[Sequence[Message], str], float]
+
+STEPS = 4  # the new policy's answers, the baseline's, their scores, the divergence
+SAMPLES_SHOWN = 8
+
+
+@dataclass(frozen=True)
+class Contest:
+    """Checkpoint folders of the two policies and of the reward model that judges them."""
+
+    policy: Path
+    baseline: Path
+    reward: Path
+
+
+@dataclass(frozen=True)
+class Question:
+    """A prompt as messages and as token ids."""
+
+    messages: list[Message]
+    tokens: list[int]
+
+
+@dataclass(frozen=True)
+class Answers:
+    """One policy's answers to all prompts, in order, and the scores they got, one a row."""
+
+    episodes: Episodes
+    scores: list[float]
+
+
+def evaluate(
+    config: EvaluationConfig, *, snapshot: Path, contest: Contest, report: Reporter
+) -> dict[str, Any] | None:
+    """Figures of the contest as `{"win_rate": {"value", "low", "high", "n"}, "kl": …, …}`.
+
+    `win_rate` is the share of prompts' answer pairs that the new policy wins, ties counting half;
+    `kl` the mean over its answers of log π(y|x) − log π_baseline(y|x), in nats a response. None
+    when it was asked to stop. Raises TrainingError and CheckpointError.
+    """
+    judge, tokenizer = load_reward(contest.reward)
+    asked = questions(config, snapshot, tokenizer)
+    policy = load_policy(contest.policy)[0]
+    new = _answer(config, policy, asked, tokenizer)
+    report.metrics(1, STEPS, {})
+    if report.should_stop():
+        return None
+    baseline = load_policy(contest.baseline)[0]
+    old = _answer(config, baseline, asked, tokenizer)
+    report.metrics(2, STEPS, {})
+    sides = [_scored(config, judge, tokenizer, episodes) for episodes in (new, old)]
+    report.sample(STEPS, _rows(sides, tokenizer))
+    report.metrics(3, STEPS, {})
+    divergence = _divergence(policy, baseline, new, config.temperature)
+    figures = compare(sides[0], sides[1], divergence, config.answers_per_prompt)
+    report.metrics(STEPS, STEPS, {})
+    return figures
+
+
+def win_rates(
+    config: EvaluationConfig, *, snapshot: Path, contest: Contest, utility: Utility
+) -> dict[str, dict[str, Any]]:
+    """The policy's win rate by the reward model and by `utility`, on the same answers.
+
+    `{"reward": {"value", "low", "high", "n"}, "gold": {…}}`. The utility is what simulated
+    labelers want, hidden from everything that is trained. Raises TrainingError, CheckpointError.
+    """
+    judge, tokenizer = load_reward(contest.reward)
+    asked = questions(config, snapshot, tokenizer)
+    scores: dict[str, list[list[float]]] = {"reward": [], "gold": []}
+    for folder in (contest.policy, contest.baseline):
+        episodes = _answer(config, load_policy(folder)[0], asked, tokenizer)
+        texts = [decode(tokenizer, response) for response in episodes.responses]
+        scores["reward"].append(_scored(config, judge, tokenizer, episodes).scores)
+        scores["gold"].append(
+            [utility(one.messages, text) for one, text in zip(asked, texts, strict=True)]
+        )
+    each = config.answers_per_prompt
+    return {who: win_rate(new, old, each) for who, (new, old) in scores.items()}
+
+
+def compare(new: Answers, old: Answers, divergence: Sequence[float], each: int) -> dict[str, Any]:
+    """The figures from both sides' scores, `each` consecutive rows belonging to one prompt."""
+    lengths = [[float(len(r)) for r in side.episodes.responses] for side in (new, old)]
+    ends = [[float(f) for f in side.episodes.finished] for side in (new, old)]
+    measured = {
+        "score": new.scores, "score_baseline": old.scores,
+        "response_tokens": lengths[0], "response_tokens_baseline": lengths[1],
+        "finished": ends[0], "finished_baseline": ends[1],
+        "kl": divergence,
+    }  # fmt: skip
+    figures = {name: _mean(values, each) for name, values in measured.items()}
+    return {"win_rate": win_rate(new.scores, old.scores, each)} | figures
+
+
+def win_rate(new: Sequence[float], old: Sequence[float], each: int) -> dict[str, Any]:
+    """How often `new` is above `old`, ties half, with its interval clustered by prompt."""
+    wins = [float(a > b) + 0.5 * (a == b) for a, b in zip(new, old, strict=True)]
+    return _figure(clustered_mean(_clusters(wins, each)), len(wins))
+
+
+def questions(
+    config: EvaluationConfig, snapshot: Path, tokenizer: PreTrainedTokenizerBase
+) -> list[Question]:
+    """Each validation prompt that fits, as often as it is answered, in a row."""
+    encoder = Encoder(tokenizer, config.max_prompt_tokens, config.max_response_tokens)
+    lines = (p for p in read_snapshot(snapshot).prompts if p.split == "validation")
+    encoded = ((line.messages, encoder.prompt(line.messages)) for line in lines)
+    fitting = [Question(messages, tokens) for messages, tokens in encoded if tokens is not None]
+    fitting = fitting[: config.prompts]
+    if len(fitting) < 2:
+        raise TrainingError(
+            f"Only {len(fitting)} validation prompts fit into {config.max_prompt_tokens} tokens. "
+            "Import more prompts, or raise max_prompt_tokens."
+        )
+    return [question for question in fitting for _ in range(config.answers_per_prompt)]
+
+
+def _answer(
+    config: EvaluationConfig,
+    policy: PreTrainedModel,
+    asked: Sequence[Question],
+    tokenizer: PreTrainedTokenizerBase,
+) -> Episodes:
+    policy.to(_device())
+    stop, pad = stop_token_id(tokenizer), pad_token_id(tokenizer)
+    limit, temperature = config.max_response_tokens, config.temperature
+    # A prompt that comes again goes on with the seeds.
+    sampling = Sampling(limit, temperature, config.seed, stop, pad)
+    return sample_episodes(policy, [question.tokens for question in asked], sampling)
+
+
+def _scored(
+    config: EvaluationConfig, judge: Any, tokenizer: PreTrainedTokenizerBase, episodes: Episodes
+) -> Answers:
+    budget, pad = config.tokens_per_micro_batch, pad_token_id(tokenizer)
+    return Answers(episodes, score_episodes(judge.to(_device()), episodes, pad, budget).tolist())
+
+
+def _divergence(
+    policy: PreTrainedModel, baseline: PreTrainedModel, answers: Episodes, temperature: float
+) -> list[float]:
+    with torch.no_grad():
+        mine, theirs = (
+            response_logprobs(model, answers.prompts, answers.responses, temperature).logprobs
+            for model in (policy, baseline)
+        )
+    return (mine - theirs).sum(dim=1).tolist()
+
+
+def _rows(sides: Sequence[Answers], tokenizer: PreTrainedTokenizerBase) -> list[dict[str, Any]]:
+    """The first answers of both policies in turn, to be read side by side."""
+    named = []
+    for who, side in zip(("New policy", "Baseline"), sides, strict=True):
+        rows = sample_rows(tokenizer, side.episodes, torch.tensor(side.scores), SAMPLES_SHOWN)
+        named.append([{**row, "response": f"{who}: {row['response']}"} for row in rows])
+    return [row for pair in zip(*named, strict=True) for row in pair]
+
+
+def _clusters(values: Sequence[float], each: int) -> list[Sequence[float]]:
+    return [values[i : i + each] for i in range(0, len(values), each)]
+
+
+def _mean(values: Sequence[float], each: int) -> dict[str, Any]:
+    """A mean with its interval, not confined to 0 … 1 as a rate's is."""
+    low, high = min(values), max(values)
+    span = (high - low) or 1.0
+    scaled = [(value - low) / span for value in values]
+    interval = clustered_mean(_clusters(scaled, each))
+    assert interval is not None
+    bounds = (low + span * bound for bound in (interval.estimate, interval.low, interval.high))
+    return _figure(Interval(*bounds), len(values))
+
+
+def _figure(interval: Interval | None, count: int) -> dict[str, Any]:
+    assert interval is not None
+    return {
+        "value": interval.estimate,
+        "low": interval.low,
+        "high": interval.high,
+        "n": count,
+    }
+
+
+def _device() -> str:
+    return "cuda" if torch.cuda.is_available() else "cpu"

@@ -1,0 +1,252 @@
+"""One TrainingRun: claimed by one worker, executed by its algorithm, its outcome recorded once."""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import logging
+import shutil
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from django.conf import settings
+from django.db import transaction
+from django.db.models import F, Q
+from django.db.models.functions import Coalesce, Now
+from django.utils import timezone
+
+from models_service.models import Kind, ModelVersion
+from models_service.services import register_version
+from trainer.algorithms.settings import EvaluationConfig
+from trainer.models import Evaluation, TrainingRound, TrainingRun
+from trainer.recipes import CONFIGS
+from trainer.reporting import LostRunError, RunReporter, heartbeat, held, worker_token
+
+logger = logging.getLogger(__name__)
+
+MOST_ATTEMPTS = 5
+KINDS = {"sft": Kind.SFT, "reward": Kind.REWARD, "ppo": Kind.POLICY}
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How an execution ended; `stopped`: asked to, its state is kept."""
+
+    result: dict[str, Any] = field(default_factory=dict)
+    stopped: bool = False
+    folder: Path | None = None
+
+
+def execute(run_id: int) -> bool:
+    """Execute the run if nobody else does; whether this call did.
+
+    A message that comes twice, or after the run was finished, does nothing.
+    """
+    run = claim(run_id)
+    if run is None:
+        return False
+    try:
+        with heartbeat(run):
+            outcome = ALGORITHMS[run.stage](run, RunReporter(run))
+        close(run, outcome)
+    except LostRunError as lost:
+        logger.warning("%s", lost)
+    except Exception as error:  # whatever a run dies of is told to the researcher
+        logger.exception("%s failed", run)
+        fail(run, explain(error))
+    return True
+
+
+def claim(run_id: int) -> TrainingRun | None:
+    """Take a queued run, or one whose worker has fallen silent; None when there is neither."""
+    State = TrainingRun.State
+    free = Q(state=State.QUEUED) | Q(state=State.RUNNING, heartbeat_at__lt=silent_since())
+    running = TrainingRound.objects.filter(state=TrainingRound.State.RUNNING).values("pk")
+    token = worker_token()
+    taken = TrainingRun.objects.filter(free, pk=run_id, round__in=running).update(
+        state=State.RUNNING,
+        worker=token,
+        heartbeat_at=Now(),
+        started_at=Coalesce("started_at", Now()),
+        attempts=F("attempts") + 1,
+        code_version=code_version(),
+    )
+    if not taken:
+        return None
+    run = TrainingRun.objects.select_related("round__snapshot", "round__start").get(pk=run_id)
+    if run.attempts <= MOST_ATTEMPTS:
+        return run
+    fail(
+        run,
+        f"Its worker died {MOST_ATTEMPTS} times, most likely for lack of memory. Retry on a larger "
+        "machine, or start a new round with fewer tokens_per_micro_batch.",
+    )
+    return None
+
+
+def silent_since() -> datetime:
+    """A heartbeat before this moment means that the worker is gone."""
+    return timezone.now() - timedelta(seconds=settings.RUN_LEASE_SECONDS)
+
+
+@transaction.atomic
+def close(run: TrainingRun, outcome: Outcome) -> None:
+    """Record what came out, once; of a run that another worker took up, nothing."""
+    state = TrainingRun.State.STOPPED if outcome.stopped else TrainingRun.State.FINISHED
+    closed = held(run).update(
+        state=state,
+        worker="",
+        result=outcome.result,
+        ended_at=Now(),
+        attempts=0 if outcome.stopped else F("attempts"),  # being asked to stop is no death
+    )
+    if not closed or outcome.stopped:
+        return
+    if outcome.folder is not None:
+        output = _register(run, outcome)
+        TrainingRun.objects.filter(pk=run.pk).update(output=output)
+    if run.stage == TrainingRun.Stage.EVALUATION:
+        _record_evaluation(run, outcome.result)
+    transaction.on_commit(lambda: shutil.rmtree(run.work, ignore_errors=True))
+
+
+def fail(run: TrainingRun, reason: str) -> None:
+    """Record why a run failed, if it is still this worker's."""
+    held(run).update(
+        state=TrainingRun.State.FAILED, worker="", failure=reason, ended_at=timezone.now()
+    )
+
+
+def explain(error: Exception) -> str:
+    """A sentence for the researcher: what happened, and what to do."""
+    from models_service.lm.checkpoint import CheckpointError
+    from trainer.algorithms.contract import TrainingError
+
+    if isinstance(error, (TrainingError, CheckpointError)):
+        return str(error)
+    if isinstance(error, OSError) and error.errno == errno.ENOSPC:
+        return "The disk is full. Free space where the checkpoints lie, then retry."
+    if isinstance(error, MemoryError) or "memory" in f"{type(error).__name__} {error}".lower():
+        return (
+            "There was not enough memory. Retry on a larger machine, or start a new round with "
+            "fewer tokens_per_micro_batch."
+        )
+    what = f"{type(error).__name__}: {error}".rstrip(".")
+    return f"Unexpected {what}. The training worker's log has the details; retry when it is mended."
+
+
+def output_of(round: TrainingRound, stage: str) -> ModelVersion | None:
+    """What a stage of the round has produced, if it has."""
+    run = round.runs.filter(stage=stage).select_related("output").first()
+    return run.output if run else None
+
+
+@cache
+def code_version() -> str:
+    """A hash of the source that determines a run's result."""
+    root = Path(settings.BASE_DIR)
+    files = [*root.glob("trainer/algorithms/*.py"), *root.glob("models_service/lm/*.py")]
+    content = b"".join(path.read_bytes() for path in sorted(files))
+    return hashlib.sha256(content).hexdigest()[:16]
+
+
+def _train(run: TrainingRun, report: RunReporter) -> Outcome:
+    from trainer.algorithms import ppo, reward, sft
+    from trainer.algorithms.contract import Starts
+
+    algorithms: dict[str, Any] = {"sft": sft, "reward": reward, "ppo": ppo}
+    versions = _versions(run.config["start"])
+    starts = Starts(**{name: version.folder for name, version in versions.items()})
+    folder = Path(settings.CHECKPOINT_DIR) / "rounds" / str(run.round_id) / run.stage
+    result = algorithms[run.stage].train(
+        CONFIGS[run.stage].from_dict(run.config["settings"]),
+        snapshot=_snapshot(run),
+        start=starts,
+        out=folder,
+        work=run.work,
+        report=report,
+        **_pretraining(run.stage),
+    )
+    if result.stopped:
+        return Outcome(stopped=True)
+    return Outcome({"metrics": result.metrics, "notes": result.notes}, folder=folder)
+
+
+def _evaluate(run: TrainingRun, report: RunReporter) -> Outcome:
+    from trainer import evaluation
+
+    versions = _versions(run.config["start"])
+    contest = evaluation.Contest(**{name: version.folder for name, version in versions.items()})
+    config = EvaluationConfig.from_dict(run.config["settings"])
+    figures = evaluation.evaluate(config, snapshot=_snapshot(run), contest=contest, report=report)
+    return Outcome({"figures": figures}) if figures else Outcome(stopped=True)
+
+
+ALGORITHMS: Mapping[str, Callable[[TrainingRun, RunReporter], Outcome]] = {
+    "sft": _train,
+    "reward": _train,
+    "ppo": _train,
+    "evaluation": _evaluate,
+}
+
+
+def _versions(starts: Mapping[str, int]) -> dict[str, ModelVersion]:
+    found = ModelVersion.objects.in_bulk(list(starts.values()))
+    return {name: found[pk] for name, pk in starts.items()}
+
+
+def _snapshot(run: TrainingRun) -> Path:
+    assert run.round.snapshot is not None, "a round is frozen before its first stage"
+    return run.round.snapshot.path
+
+
+def _pretraining(stage: str) -> dict[str, Path | None]:
+    if stage == "reward":
+        return {}
+    text = settings.PRETRAINING_TEXT
+    return {"pretraining_text": Path(text) if text else None}
+
+
+def _register(run: TrainingRun, outcome: Outcome) -> ModelVersion:
+    assert outcome.folder is not None
+    what = "policy" if run.stage == "ppo" else run.stage
+    return register_version(
+        name=f"round-{run.round_id}-{what}",
+        kind=KINDS[run.stage],
+        folder=outcome.folder,
+        parent=_versions(run.config["start"])["policy"],
+        figures=outcome.result["metrics"],
+    )
+
+
+def _record_evaluation(run: TrainingRun, result: Mapping[str, Any]) -> None:
+    start = _versions(run.config["start"])
+    reward = run.round.runs.filter(stage="reward").first()
+    accuracy = _accuracy(reward.result.get("metrics", {})) if reward else {}
+    Evaluation.objects.create(
+        version=start["policy"],
+        baseline=start["baseline"],
+        round=run.round,
+        judge=Evaluation.Judge.REWARD,
+        split="validation",
+        figures=result["figures"] | accuracy,
+    )
+
+
+def _accuracy(metrics: Mapping[str, float]) -> dict[str, Any]:
+    """The reward model's accuracy on validation pairs, by group of labelers, with intervals."""
+    figures = {}
+    for group in ("training", "held_out"):
+        name = f"eval/{group}/accuracy"
+        if name in metrics:
+            figures[f"reward_accuracy_{group}"] = {
+                "value": metrics[name],
+                "low": metrics[f"{name}_low"],
+                "high": metrics[f"{name}_high"],
+                "n": int(metrics[f"eval/{group}/pairs"]),
+            }
+    return figures

@@ -1,0 +1,166 @@
+"""Reads about rounds: their state for `decide`, what a stage starts from, progress, samples."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from django.utils import timezone
+
+from labeling.models import Ranking
+from labeling.selectors import sampling
+from models_service.models import ModelVersion, Promotion
+from models_service.selectors import ancestors, promoted
+from trainer.models import Metric, TrainingRound, TrainingRun
+from trainer.rounds import RoundState
+
+State = TrainingRound.State
+
+
+def open_rounds() -> list[TrainingRound]:
+    """Rounds that may have a next step, the running one first, then the oldest."""
+    rounds = TrainingRound.objects.filter(state__in=[State.RUNNING, State.QUEUED])
+    return sorted(rounds, key=lambda round: (round.state != State.RUNNING, round.pk))
+
+
+def round_state(round: TrainingRound) -> RoundState:
+    """What `rounds.decide` needs to know."""
+    others = TrainingRun.objects.filter(state=TrainingRun.State.RUNNING).exclude(round=round)
+    elsewhere = TrainingRound.objects.filter(state=State.RUNNING).exclude(pk=round.pk)
+    return RoundState(
+        state=round.state,
+        stages=tuple(round.recipe["stages"]),
+        frozen=round.snapshot_id is not None,
+        runs=dict(round.runs.values_list("stage", "state")),
+        busy=others.exists() or elsewhere.exists(),
+    )
+
+
+def starts(round: TrainingRound, stage: str) -> dict[str, int]:
+    """Ids of the versions a stage starts from, by the name its algorithm gives them."""
+    made = {
+        run.stage: run.output_id for run in round.runs.filter(output__isnull=False) if run.output_id
+    }
+    supervised = made.get("sft", round.start_id)
+    if stage == "sft":
+        return {"policy": round.start_id, **_judge_of_epochs(round.start)}
+    if stage == "reward":
+        return {"policy": supervised}
+    if stage == "ppo":
+        return {"policy": supervised, "reward": made["reward"]}
+    if "ppo" in made:
+        return {"policy": made["ppo"], "baseline": supervised, "reward": made["reward"]}
+    return {"policy": supervised, "baseline": round.start_id, "reward": made["reward"]}
+
+
+def outcome(round: TrainingRound) -> ModelVersion | None:
+    """The policy a round ends with: PPO's, else the supervised one."""
+    outputs = {
+        run.stage: run.output
+        for run in round.runs.filter(output__isnull=False).select_related("output")
+    }
+    return outputs.get("ppo") or outputs.get("sft")
+
+
+def progress(run: TrainingRun) -> dict[str, Any]:
+    """Step, rate in steps a second and seconds left, from the steps of the last minutes."""
+    rate = _rate(run)
+    left = (run.total_steps - run.step) / rate if rate and run.total_steps else None
+    ended = run.ended_at or timezone.now()
+    return {
+        "step": run.step,
+        "total": run.total_steps,
+        "rate": rate,
+        "seconds_left": left if run.state == TrainingRun.State.RUNNING else None,
+        "seconds": (ended - run.started_at).total_seconds() if run.started_at else None,
+    }
+
+
+def stage_titles(round: TrainingRound) -> list[tuple[str, str]]:
+    """Name and title of each stage, in order."""
+    return [(stage, str(TrainingRun.Stage(stage).label)) for stage in round.recipe["stages"]]
+
+
+def settings_by_stage(round: TrainingRound) -> list[tuple[str, dict[str, Any]]]:
+    """Each stage's title and the settings it runs with."""
+    return [(title, round.recipe[stage]) for stage, title in stage_titles(round)]
+
+
+ACTIONS: Mapping[str, tuple[str, ...]] = {
+    State.QUEUED: ("pause", "cancel"),
+    State.RUNNING: ("pause", "cancel"),
+    State.PAUSED: ("resume", "cancel"),
+    State.FAILED: ("retry",),
+    State.CANCELLED: ("retry",),
+    State.FINISHED: ("promote",),
+}
+
+
+def actions(round: TrainingRound) -> list[str]:
+    """What a researcher can do with the round now."""
+    possible = list(ACTIONS[round.state])
+    if round.policy is None or is_in_office(round):
+        return [action for action in possible if action != "promote"]
+    return possible
+
+
+def is_in_office(round: TrainingRound) -> bool:
+    """Whether the round's policy is the one that answers labelers."""
+    return round.policy is not None and promoted(Promotion.Role.POLICY) == round.policy
+
+
+def on_policy_share(round: TrainingRound) -> float | None:
+    """The share, 0 to 1, of the compared completions that came from the policy in office when the
+    round began; None before it has a snapshot."""
+    office = Promotion.objects.filter(
+        role=Promotion.Role.POLICY, at__lte=round.started_at or round.created_at
+    )
+    newest = office.select_related("version").order_by("-id").first()
+    if round.snapshot is None or newest is None:
+        return None
+    rankings = Ranking.objects.filter(snapshots__snapshot=round.snapshot)
+    return sampling.on_policy_share(rankings, newest.version)
+
+
+def metrics_since(round: TrainingRound, since: datetime | None) -> list[Metric]:
+    """Metrics written or rewritten after a moment, oldest first."""
+    found = Metric.objects.filter(run__round=round).select_related("run").order_by("at", "id")
+    return list(found.filter(at__gt=since) if since else found)
+
+
+def latest_samples(round: TrainingRound) -> list[dict[str, Any]]:
+    """What the stages said at their newest step that has samples, newest stage first."""
+    found = []
+    for run in round.runs.order_by("-id"):
+        newest = run.samples.order_by("-step").first()
+        if newest:
+            rows = run.samples.filter(step=newest.step).values("prompt", "text", "score")
+            found.append({"stage": run.stage, "step": newest.step, "rows": list(rows)})
+    return found
+
+
+def curves(metrics: list[Metric]) -> dict[str, dict[str, list[tuple[int, float | None]]]]:
+    """Points of every curve: stage → metric → [(step, value)]."""
+    series: dict[str, dict[str, list[tuple[int, float | None]]]] = {}
+    for metric in metrics:
+        stage = series.setdefault(metric.run.stage, {})
+        for name, value in metric.values.items():
+            stage.setdefault(name, []).append((metric.step, value))
+    return series
+
+
+def _rate(run: TrainingRun) -> float | None:
+    recent = list(run.metrics.order_by("-step").values_list("step", "at")[:10])
+    if len(recent) < 2:
+        return None
+    seconds = (recent[0][1] - recent[-1][1]).total_seconds()
+    return (recent[0][0] - recent[-1][0]) / seconds if seconds > 0 else None
+
+
+def _judge_of_epochs(start: ModelVersion) -> dict[str, int]:
+    """The reward model in office, if it descends from the same model, chooses SFT's epoch."""
+    reward = promoted(Promotion.Role.REWARD)
+    if reward is None or start not in ancestors(reward):
+        return {}
+    return {"reward": reward.pk}

@@ -1,0 +1,132 @@
+"""Labels → one immutable JSONL file, named by its content, with a row for every label in it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+from django.conf import settings
+from django.db import transaction
+
+from labeling import selectors as labels
+from trainer.models import DatasetSnapshot, SnapshotLabel
+
+Row = dict[str, Any]
+TYPES = ("demonstration", "ranking", "prompt")
+
+
+@transaction.atomic
+def freeze(*, filters: Mapping[str, Any] | None = None) -> DatasetSnapshot:
+    """Write the labels that `filters` choose; the same labels give the same file and row."""
+    chosen = dict(filters or {})
+    written = _write(Path(settings.SNAPSHOT_DIR), chosen)
+    snapshot, is_new = DatasetSnapshot.objects.get_or_create(
+        filename=written.filename,
+        defaults={
+            "sha256": written.sha256,
+            "filters": chosen,
+            "counts": counts_by_split(written.counts),
+        },
+    )
+    if is_new:
+        SnapshotLabel.objects.bulk_create(_labels(snapshot, written), batch_size=2000)
+    return snapshot
+
+
+def rows(filters: Mapping[str, Any]) -> Iterator[Row]:
+    """Every line of a snapshot, in its order, with the key `type` first.
+
+    The test split is left out altogether: nothing that is trained or tuned here may see it. Of
+    held-out labelers only validation labels are kept, to measure with.
+    """
+    # Which policies were asked is a question to rankings alone.
+    general = {name: value for name, value in filters.items() if name != "policies"}
+    sources = (
+        # Expansions first: where only the newest are used, people's own responses are the last.
+        ("demonstration", labels.few_shot_examples()),
+        ("demonstration", labels.training_demonstrations(general)),
+        ("ranking", labels.training_rankings(filters)),
+        ("prompt", labels.prompts()),
+    )
+    for kind, source in sources:
+        yield from ({"type": kind, **row} for row in source if _may_be_used(row))
+
+
+def count_labels(filters: Mapping[str, Any] | None = None) -> dict[str, int]:
+    """What a snapshot taken now would hold for training and for validation."""
+    counts: Counter[tuple[str, str]] = Counter()
+    for row in rows(dict(filters or {})):
+        counts[row["type"], row["split"]] += 1
+    return {
+        "demonstrations": counts["demonstration", "train"],
+        "rankings": counts["ranking", "train"],
+        "prompts": counts["prompt", "train"],
+        "validation_demonstrations": counts["demonstration", "validation"],
+        "validation_rankings": counts["ranking", "validation"],
+        "validation_prompts": counts["prompt", "validation"],
+    }
+
+
+def counts_by_split(counts: Mapping[tuple[str, str], int]) -> dict[str, dict[str, int]]:
+    """`{"ranking": {"train": 120, "validation": 14}, …}`."""
+    nested: dict[str, dict[str, int]] = {kind: {} for kind in TYPES}
+    for (kind, split), count in sorted(counts.items()):
+        nested[kind][split] = count
+    return nested
+
+
+@dataclass
+class _Written:
+    """What went into a file."""
+
+    sha256: str = ""
+    counts: Counter[tuple[str, str]] = field(default_factory=Counter)
+    ids: dict[str, list[int]] = field(default_factory=lambda: {kind: [] for kind in TYPES})
+
+    @property
+    def filename(self) -> str:
+        return f"snapshot-{self.sha256[:16]}.jsonl"
+
+
+def _write(folder: Path, filters: Row) -> _Written:
+    """Write to a file of no name yet, which gets its own once it is on disk whole."""
+    folder.mkdir(parents=True, exist_ok=True)
+    unfinished = folder / f".{uuid4().hex}.new"
+    written, digest = _Written(), hashlib.sha256()
+    try:
+        with unfinished.open("wb") as file:
+            for row in rows(filters):
+                line = json.dumps(row, ensure_ascii=False).encode() + b"\n"
+                file.write(line)
+                digest.update(line)
+                written.counts[row["type"], row["split"]] += 1
+                # Few-shot examples are made from a prompt; their ids name no label.
+                if row["id"].isdigit():
+                    written.ids[row["type"]].append(int(row["id"]))
+            file.flush()
+            os.fsync(file.fileno())
+        written.sha256 = digest.hexdigest()
+        unfinished.chmod(0o444)
+        unfinished.replace(folder / written.filename)
+    finally:
+        unfinished.unlink(missing_ok=True)
+    return written
+
+
+def _labels(snapshot: DatasetSnapshot, written: _Written) -> Iterator[SnapshotLabel]:
+    for kind in ("demonstration", "ranking"):
+        for pk in written.ids[kind]:
+            yield SnapshotLabel(snapshot=snapshot, **{f"{kind}_id": pk})
+
+
+def _may_be_used(row: Row) -> bool:
+    if row["split"] == "test":
+        return False
+    return row.get("group", "training") == "training" or row["split"] == "validation"

@@ -1,0 +1,60 @@
+"""What the workers do for rounds: execute a run, take each round's next step, revive lost runs."""
+
+from __future__ import annotations
+
+import logging
+
+from celery import shared_task
+from django.db import transaction
+
+from trainer import rounds, runner, selectors, services
+from trainer.models import TrainingRound
+
+logger = logging.getLogger(__name__)
+
+
+@shared_task
+def execute_run(run_id: int) -> None:
+    """Execute one stage of a round; on the training queue. Delivered twice, it runs once."""
+    if runner.execute(run_id):
+        advance_rounds.delay()
+
+
+@shared_task
+def advance_rounds() -> None:
+    """Take every open round as far as it can go without waiting."""
+    for round in selectors.open_rounds():
+        try:
+            while advance(round):
+                round.refresh_from_db()
+        except Exception as error:  # whatever it is, the round says so and makes room for the next
+            logger.exception("%s could not go on", round)
+            services.fail_between_stages(round=round, reason=runner.explain(error))
+
+
+@shared_task
+def revive_runs() -> None:
+    """Send again the messages of runs that nobody works on: lost ones, and dead workers' runs."""
+    for run_id in services.take_up_abandoned(silent_since=runner.silent_since()):
+        execute_run.delay(run_id)
+
+
+def advance(round: TrainingRound) -> bool:
+    """Take one step; whether there may be another one right after it."""
+    match rounds.decide(selectors.round_state(round)):
+        case rounds.Begin():
+            return services.begin(round=round)
+        case rounds.Freeze():
+            services.freeze_labels(round=round)
+            return True
+        case rounds.Start(stage):
+            with transaction.atomic():
+                run = services.open_run(round=round, stage=stage)
+                if run:
+                    run_id = run.pk
+                    transaction.on_commit(lambda: execute_run.delay(run_id))
+        case rounds.Fail(stage):
+            services.fail_round(round=round, stage=stage)
+        case rounds.Finish():
+            services.finish_round(round=round)
+    return False
