@@ -1,0 +1,56 @@
+/**
+ * Builds the board: bands from best to worst, and between them gaps where a new band can open.
+ *
+ * @typedef {import("./tiers.js").Tiers} Tiers
+ * @module
+ */
+import { _, say } from "./i18n.js";
+
+/** @param {Tiers} tiers @param {(id: string) => HTMLElement} card @returns {HTMLElement[]} */
+export function board(tiers, card) {
+  const bands = tiers.flatMap((ids, at) => [gap(at), band(ids.map(card), at)]);
+  return [...bands, gap(tiers.length)];
+}
+
+/** @param {HTMLElement[]} cards @param {number} at @returns {HTMLElement} */
+export function band(cards, at) {
+  const element = document.createElement("div");
+  element.className = "band";
+  element.dataset.rank = String(at + 1);
+  element.setAttribute("role", "group");
+  element.setAttribute("aria-label", bandName(cards.length, at));
+  element.append(rankSign(at), row(cards, at));
+  return element;
+}
+
+/** @param {number} count @param {number} at */
+function bandName(count, at) {
+  if (count === 1) return say(_("Rank %(rank)s"), { rank: at + 1 });
+  return say(_("Rank %(rank)s, tie of %(count)s"), { rank: at + 1, count });
+}
+
+/** @param {number} at */
+function rankSign(at) {
+  const sign = document.createElement("span");
+  sign.className = "band-rank";
+  sign.setAttribute("aria-hidden", "true");
+  sign.textContent = String(at + 1);
+  return sign;
+}
+
+/** @param {HTMLElement[]} cards @param {number} at */
+function row(cards, at) {
+  const element = document.createElement("div");
+  element.className = "band-cards";
+  element.dataset.band = String(at);
+  element.append(...cards);
+  return element;
+}
+
+/** @param {number} at */
+function gap(at) {
+  const element = document.createElement("div");
+  element.className = "gap";
+  element.dataset.gap = String(at);
+  return element;
+}

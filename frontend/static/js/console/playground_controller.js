@@ -1,0 +1,173 @@
+/**
+ * Asks several versions one prompt and shows their completions as the sampling worker writes them.
+ * The answers lie on the server for an hour; this only reads along, so a lost poll loses nothing.
+ *
+ *   <div data-controller="playground" data-playground-url-value="…" data-playground-prompts-url-value="…">
+ *     <form data-action="submit->playground#start"> <textarea data-playground-target="prompt"> …
+ *     <div data-playground-target="parts"></div> <template data-playground-target="template">…
+ *
+ * @typedef {{version: number, state: "waiting" | "writing" | "finished" | "failed", text: string,
+ *   finish_reason: string, completion_tokens: number, logprob: number | null, latency_ms: number,
+ *   engine: string, score: number | null, reason: string}} Part
+ */
+import { Controller } from "@hotwired/stimulus";
+
+import { announce } from "../announce.js";
+import { call } from "../api.js";
+import { number } from "./format.js";
+import { refused, UNREACHABLE } from "./refused.js";
+
+const POLL_MS = 250;
+const PATIENT_MS = 10_000;
+const HOPELESS_MS = 125_000;
+const MOST_VERSIONS = 4;
+const STATES = { waiting: "Waiting", writing: "Writing", finished: "Finished", failed: "Failed" };
+const BADGES = { finished: "badge-good", failed: "badge-bad" };
+const ENDS = { stop: "ended by itself", length: "cut at the limit", content_filter: "stopped by a filter" };
+
+export default class extends Controller {
+  static targets = ["prompt", "version", "tokens", "temperature", "seed", "ask", "send", "sent", "problem", "notice", "parts", "template"];
+  static values = { url: String, promptsUrl: String };
+
+  disconnect() {
+    clearTimeout(this.timer);
+  }
+
+  change() {
+    this.problemTarget.textContent = "";
+    this.sentTarget.textContent = "";
+    this.sendTarget.disabled = false;
+  }
+
+  async start(event) {
+    event.preventDefault();
+    const chosen = this.versionTargets.filter((box) => box.checked);
+    const refusal = this.#refusal(chosen);
+    this.problemTarget.textContent = refusal;
+    if (refusal) return;
+    this.askTarget.disabled = true;
+    const answer = await call("POST", this.urlValue, this.#trial(chosen)).catch(() => null);
+    this.askTarget.disabled = false;
+    if (answer?.status === 201) this.#follow(answer.body, chosen);
+    else this.problemTarget.textContent = refused(answer);
+  }
+
+  async send() {
+    const text = this.promptTarget.value;
+    if (!text.trim()) return this.#missing();
+    this.sendTarget.disabled = true;
+    const answer = await call("POST", this.promptsUrlValue, { prompt: text }).catch(() => null);
+    this.sendTarget.disabled = answer?.status === 201;
+    if (answer?.status === 201) this.sentTarget.textContent = outcome(answer.body);
+    else this.problemTarget.textContent = refused(answer);
+    return undefined;
+  }
+
+  #missing() {
+    this.problemTarget.textContent = "Write a prompt first.";
+    this.promptTarget.focus();
+  }
+
+  /** @param {HTMLInputElement[]} chosen @returns {string} why this cannot be asked, or nothing */
+  #refusal(chosen) {
+    if (!this.promptTarget.value.trim()) return "Write a prompt first.";
+    if (chosen.length < 2) return "Tick at least two versions.";
+    if (chosen.length > MOST_VERSIONS) return `Tick at most ${MOST_VERSIONS} versions.`;
+    return "";
+  }
+
+  #trial(chosen) {
+    const trial = {
+      messages: [{ role: "user", content: this.promptTarget.value }],
+      versions: chosen.map((box) => Number(box.value)),
+      max_new_tokens: this.tokensTarget.valueAsNumber,
+      temperature: this.temperatureTarget.valueAsNumber,
+    };
+    return this.seedTarget.value ? { ...trial, seed: this.seedTarget.valueAsNumber } : trial;
+  }
+
+  /** @param {{url: string, seed: number}} trial @param {HTMLInputElement[]} chosen */
+  #follow(trial, chosen) {
+    clearTimeout(this.timer);
+    this.trial = trial;
+    this.since = Date.now();
+    this.columns = new Map(chosen.map((box) => [Number(box.value), this.#column(box.dataset.name)]));
+    this.partsTarget.replaceChildren(...this.columns.values());
+    this.#poll(trial);
+  }
+
+  #column(name) {
+    const column = /** @type {HTMLElement} */ (this.templateTarget.content.firstElementChild.cloneNode(true));
+    slot(column, "name").textContent = name;
+    slot(column, "text").setAttribute("aria-label", `Completion of ${name}`);
+    return column;
+  }
+
+  async #poll(trial) {
+    const answer = await call("GET", trial.url).catch(() => null);
+    if (trial !== this.trial || !this.element.isConnected) return;
+    if (answer && answer.status !== 200) {
+      this.problemTarget.textContent = refused(answer);
+      return;
+    }
+    const parts = answer?.body ?? null;
+    for (const part of parts ?? []) this.#show(part);
+    this.#notice(parts);
+    if (parts?.every(isOver)) announce("All completions are there.");
+    else this.timer = setTimeout(() => this.#poll(trial), POLL_MS);
+  }
+
+  /** @param {Part} part */
+  #show(part) {
+    const column = this.columns.get(part.version);
+    const badge = slot(column, "state");
+    badge.textContent = STATES[part.state];
+    badge.className = `badge ${BADGES[part.state] ?? ""}`;
+    slot(column, "text").textContent = part.text;
+    slot(column, "scored").hidden = part.score === null;
+    slot(column, "score").textContent = number(part.score);
+    slot(column, "reason").textContent = part.state === "failed" ? part.reason : "";
+    slot(column, "facts").textContent = part.state === "finished" ? this.#facts(part) : "";
+  }
+
+  /** @param {Part} part */
+  #facts(part) {
+    const facts = [
+      `${number(part.completion_tokens)} tokens, ${ENDS[part.finish_reason] ?? part.finish_reason}`,
+      `${number(part.latency_ms / 1000)} s`,
+      part.logprob === null ? "" : `log-probability ${number(part.logprob)} nats`,
+      `seed ${this.trial.seed}`,
+      part.engine,
+      part.score === null ? part.reason : "",
+    ];
+    return facts.filter(Boolean).join(" · ");
+  }
+
+  /** What to say while nothing comes. @param {Part[] | null} parts */
+  #notice(parts) {
+    const waited = Date.now() - this.since;
+    const waiting = parts?.every((part) => part.state === "waiting");
+    let words = parts ? "" : UNREACHABLE;
+    if (waiting && waited > PATIENT_MS) words = "The sampling worker is busy with labelers' tasks, which go first, or loads a model.";
+    if (waiting && waited > HOPELESS_MS) words = "No sampling worker took this up. Is one running? Ask again when it is.";
+    this.noticeTarget.textContent = words;
+    this.noticeTarget.hidden = !words;
+  }
+}
+
+/** @param {Part} part */
+function isOver(part) {
+  return part.state === "finished" || part.state === "failed";
+}
+
+/** @param {HTMLElement} column @param {string} name @returns {HTMLElement} */
+function slot(column, name) {
+  return column.querySelector(`[data-slot="${name}"]`);
+}
+
+/** @param {{added: number, duplicates: number, near_duplicates: number}} added */
+function outcome(added) {
+  if (added.added) return "It is in the queue.";
+  if (added.duplicates || added.near_duplicates) return "It is there already.";
+  return "It was not added: you have sent as many prompts as one author may.";
+}

@@ -1,0 +1,41 @@
+/**
+ * Sends a form about a model version to the API; a field's dots make the body's objects.
+ *
+ *   <form data-controller="version" data-version-url-value="…" data-action="version#submit">
+ *     <input name="endpoint.model"> <p data-version-target="problem"></p> <p data-version-target="done" hidden></p>
+ */
+import { Controller } from "@hotwired/stimulus";
+
+import { call } from "../api.js";
+import { refused } from "./refused.js";
+
+export default class extends Controller {
+  static targets = ["problem", "done"];
+  static values = { url: String, method: { type: String, default: "POST" }, done: String };
+
+  async submit(event) {
+    event.preventDefault();
+    const button = event.submitter;
+    button.disabled = true;
+    const answer = await call(/** @type {"POST" | "PUT"} */ (this.methodValue), this.urlValue, body(this.element)).catch(() => null);
+    button.disabled = false;
+    const good = answer !== null && answer.status < 300;
+    this.problemTarget.textContent = good ? "" : refused(answer);
+    this.doneTarget.textContent = good ? this.doneValue : "";
+    this.doneTarget.hidden = !good;
+    if (good) this.element.reset();
+  }
+}
+
+/** What the form says; an empty field says nothing. @param {HTMLFormElement} form */
+function body(form) {
+  const said = {};
+  for (const input of form.querySelectorAll("[name]")) {
+    if (input.value === "" && !input.required) continue;
+    const path = input.name.split(".");
+    const last = path.pop();
+    const place = path.reduce((object, name) => (object[name] ??= {}), said);
+    place[last] = input.dataset.kind === "number" ? Number(input.value) : input.value;
+  }
+  return said;
+}

@@ -1,0 +1,56 @@
+/**
+ * What a labeler may want to look at again before submitting. Pure.
+ *
+ * @typedef {{overall?: number, flags: string[]}} Rating
+ * @typedef {{kind: "inverted" | "failing_first" | "untouched", ids: string[], step: "rate" | "rank"}}
+ *   Contradiction
+ * @module
+ */
+import { bandOf } from "./tiers.js";
+
+/** Ratings this far apart the other way round are called a contradiction. */
+export const WIDE = 2;
+
+/** @param {string[][]} tiers @param {Record<string, Rating>} ratings @param {boolean} touched
+ * @returns {Contradiction[]} */
+export function contradictions(tiers, ratings, touched) {
+  return [...inverted(tiers, ratings), ...failingFirst(tiers, ratings), ...untouched(tiers, touched)];
+}
+
+/** Who stands above others rated much higher, with those others; nearest to the top first.
+ * @param {string[][]} tiers @param {Record<string, Rating>} ratings @returns {Contradiction[]} */
+function inverted(tiers, ratings) {
+  const ids = tiers.flat();
+  const under = (/** @type {string} */ upper) => ids.filter((lower) => isInverted(tiers, ratings, upper, lower));
+  return ids
+    .map((upper) => [upper, ...under(upper)])
+    .filter((group) => group.length > 1)
+    .map((group) => ({ kind: "inverted", ids: group, step: "rank" }));
+}
+
+/** @param {string[][]} tiers @param {Record<string, Rating>} ratings
+ * @param {string} upper @param {string} lower */
+function isInverted(tiers, ratings, upper, lower) {
+  const wide = overall(ratings, lower) - overall(ratings, upper) >= WIDE;
+  return wide && bandOf(tiers, upper) < bandOf(tiers, lower);
+}
+
+/** Completions that fail the task but stand first, above one that does not fail it.
+ * @param {string[][]} tiers @param {Record<string, Rating>} ratings @returns {Contradiction[]} */
+function failingFirst(tiers, ratings) {
+  const fails = (/** @type {string} */ id) => ratings[id].flags.includes("fails_task");
+  if (tiers.flat().every(fails)) return [];
+  return tiers[0].filter(fails).map((id) => ({ kind: "failing_first", ids: [id], step: "rate" }));
+}
+
+/** Everything tied as the equal ratings left it, without one move: no preference was given.
+ * @param {string[][]} tiers @param {boolean} touched @returns {Contradiction[]} */
+function untouched(tiers, touched) {
+  if (touched || tiers.length > 1) return [];
+  return [{ kind: "untouched", ids: tiers.flat(), step: "rank" }];
+}
+
+/** @param {Record<string, Rating>} ratings @param {string} id */
+function overall(ratings, id) {
+  return ratings[id].overall ?? 0;
+}

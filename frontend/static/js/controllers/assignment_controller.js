@@ -1,0 +1,208 @@
+/**
+ * One assignment from its draft to the next task: saving, heartbeat, submit, skip.
+ * The form inside says "work:ready" to get its draft, "work:change" with a new draft, and
+ * "work:submit" with the label; it knows nothing of the network.
+ *
+ *   <body data-controller="assignment" data-assignment-url-value="/api/v1/assignments/7/" …>
+ *     <span data-assignment-target="state"></span>
+ *     <div data-assignment-target="notices" aria-live="polite"></div>
+ *     <script type="application/json" id="draft">{…}</script>
+ */
+import { Controller } from "@hotwired/stimulus";
+
+import { watch } from "../active_time.js";
+import { call, problem } from "../api.js";
+import { DraftKeeper, sameDraft } from "../draft.js";
+import { _, clock, say } from "../i18n.js";
+import { clearNotices, notify } from "../notices.js";
+import { saveWords } from "../save_words.js";
+import { Submission } from "../submission.js";
+
+const HEARTBEAT_MS = 60_000;
+
+export default class extends Controller {
+  static targets = ["state", "notices", "skip", "reason"];
+  static values = {
+    url: String, kind: String, version: Number, owner: String,
+    claim: String, page: String, queue: String,
+  };
+
+  connect() {
+    this.draft = JSON.parse(document.getElementById("draft").textContent);
+    this.keeper = new DraftKeeper(this.versionValue, this.outside());
+    this.submission = new Submission({ ...this.timers(), ...this.desk() });
+    this.activeSeconds = watch(document, this.draft.active_seconds ?? 0);
+    this.heart = setInterval(() => this.heartbeat(), HEARTBEAT_MS);
+    this.takeLeftover();
+  }
+
+  disconnect() {
+    clearInterval(this.heart);
+    this.submission.drop();
+  }
+
+  outside() {
+    return {
+      send: (draft, version, last) => this.send(draft, version, last),
+      tell: (state, answer) => this.tell(state, answer),
+      storage: localStorage,
+      key: `draft:${this.ownerValue}:${this.urlValue}`,
+      now: () => Date.now(),
+      ...this.timers(),
+    };
+  }
+
+  desk() {
+    return {
+      send: (label) => call("POST", `${this.urlValue}submit/`, label),
+      tell: (answer) => this.submitted(answer),
+    };
+  }
+
+  timers() {
+    return { later: (run, ms) => setTimeout(run, ms), forget: (timer) => clearTimeout(timer) };
+  }
+
+  /** The form is there and asks for what was written. */
+  ready({ detail: { load } }) {
+    this.load = load;
+    load(this.draft);
+  }
+
+  change({ detail: { draft } }) {
+    if (this.submission.drop()) this.sayChanged();
+    this.draft = draft;
+    this.keeper.change({ ...draft, active_seconds: this.activeSeconds() });
+  }
+
+  send(draft, version, last) {
+    const body = { draft, draft_version: version };
+    return call("PUT", `${this.urlValue}draft/`, body, { keepalive: last });
+  }
+
+  tell(state, answer) {
+    this.stateTarget.textContent = saveWords(state, answer, Date.now());
+    this.stateTarget.dataset.state = state;
+    if (state === "conflict") this.offerTakeOver(answer.body);
+    if (state === "refused") this.say("bad", problem(answer, _("The server did not take the draft.")));
+    if (state === "expired") this.askToLogIn();
+  }
+
+  /** What this computer kept from a crash, or from a time without a connection. */
+  takeLeftover() {
+    const copy = this.keeper.leftover();
+    if (!copy) return;
+    if (sameDraft(copy.draft, this.draft)) this.keeper.forgetCopy();
+    else if (copy.version === this.versionValue) this.restore(copy);
+    else this.offerCopy(copy);
+  }
+
+  restore(copy) {
+    this.use(copy);
+    const words = _("What you wrote until %(at)s had not reached the server. It was kept on this computer and is back.");
+    this.say("info", say(words, { at: clock(copy.at) }));
+  }
+
+  offerCopy(copy) {
+    const words = _("This computer kept another state of your work, from %(at)s. What you see was saved later, elsewhere.");
+    this.say("warn", say(words, { at: clock(copy.at) }), [
+      { words: _("Use the one from this computer"), run: () => this.use(copy) },
+      { words: _("Keep what I see"), run: () => this.keeper.forgetCopy() },
+    ]);
+  }
+
+  use(copy) {
+    this.draft = copy.draft;
+    this.load?.(copy.draft);
+    this.keeper.restore(copy.draft);
+  }
+
+  offerTakeOver(conflict) {
+    const words = _("This task is open in another tab, which saved after this one. Nothing is lost: this tab's work is kept here.");
+    this.say("warn", words, [
+      { words: _("Go on in this tab"), run: () => this.keeper.takeOver(conflict.draft_version) },
+      { words: _("Show what the other tab saved"), run: () => this.reload() },
+    ]);
+  }
+
+  // This tab's text stays on this computer and is offered on the page that comes.
+  reload() {
+    location.reload();
+  }
+
+  askToLogIn() {
+    this.dispatch("expired", { prefix: "session", target: window });
+  }
+
+  /** Logged in again, or back online. */
+  async resume() {
+    await this.keeper.resume();
+    await this.submission.resume();
+  }
+
+  /** The page is being left or hidden. */
+  leave() {
+    if (document.visibilityState === "hidden") this.keeper.flush({ last: true });
+  }
+
+  async heartbeat() {
+    if (document.hidden) return;
+    const answer = await call("POST", `${this.urlValue}heartbeat/`, {}).catch(() => null);
+    if (answer?.status === 401) this.askToLogIn();
+    else if (answer && answer.status >= 400 && answer.status < 500) this.say("warn", this.lapsed(answer));
+  }
+
+  lapsed(answer) {
+    return problem(answer, _("This task's time ran out. Your work is kept; submit it, and it counts if the task is still free."));
+  }
+
+  submit({ detail: { label } }) {
+    this.submission.submit({ ...label, active_seconds: this.activeSeconds() });
+  }
+
+  async submitted(answer) {
+    if (!answer) this.sayUnsent();
+    else if (answer.status === 401) this.askToLogIn();
+    else if (answer.status < 300) await this.finish();
+    else this.say("bad", problem(answer, _("The server did not take it. Your work is kept; try once more.")));
+  }
+
+  sayUnsent() {
+    if (!this.submission.waiting) this.sayChanged();
+    else this.say("warn", _("Not sent: the server cannot be reached. Your work is kept and goes out as soon as it can."));
+  }
+
+  sayChanged() {
+    this.say("info", _("Not sent: you changed it. Submit it again when you are done."));
+  }
+
+  openSkip() {
+    this.skipTarget.showModal();
+  }
+
+  closeSkip() {
+    this.skipTarget.close();
+  }
+
+  async skip(event) {
+    event.preventDefault();
+    const reason = this.reasonTargets.find((choice) => choice.checked)?.value;
+    if (!reason) return;
+    const answer = await call("POST", `${this.urlValue}release/`, { reason }).catch(() => null);
+    this.skipTarget.close();
+    if (answer && answer.status < 300) await this.finish();
+    else this.say("bad", answer ? problem(answer, _("The task could not be given back.")) : _("The server cannot be reached."));
+  }
+
+  /** The task is done with: claim the next and go there. */
+  async finish() {
+    this.keeper.close();
+    const answer = await call("POST", this.claimValue, { kinds: [this.kindValue] }).catch(() => null);
+    location.assign(answer?.status === 200 ? this.pageValue.replace("/0/", `/${answer.body.id}/`) : this.queueValue);
+  }
+
+  say(tone, words, choices) {
+    if (!words) clearNotices(this.noticesTarget);
+    else notify(this.noticesTarget, tone, words, choices);
+  }
+}

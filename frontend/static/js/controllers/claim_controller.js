@@ -1,0 +1,47 @@
+/**
+ * Asks for a task of one kind and goes to it; looks again now and then while there is none.
+ *
+ *   <div data-controller="claim" data-claim-url-value="/api/v1/assignments/claim/"
+ *        data-claim-kind-value="ranking" data-claim-page-value="/work/assignments/0/">
+ *     <p data-claim-target="waiting">…</p> <div data-claim-target="empty" hidden>…</div>
+ */
+import { Controller } from "@hotwired/stimulus";
+
+import { call } from "../api.js";
+
+const AGAIN_MS = 15_000;
+const LOCKED_OUT = [401, 403];
+
+export default class extends Controller {
+  static targets = ["waiting", "empty", "problem"];
+  static values = { url: String, kind: String, page: String };
+
+  connect() {
+    this.claim();
+  }
+
+  disconnect() {
+    clearTimeout(this.timer);
+  }
+
+  async claim() {
+    clearTimeout(this.timer);
+    const answer = await call("POST", this.urlValue, { kinds: [this.kindValue] }).catch(() => null);
+    if (answer?.status === 200) this.go(answer.body.id);
+    else if (LOCKED_OUT.includes(answer?.status)) location.reload(); // it leads to the login, or says why not
+    else this.wait(answer);
+  }
+
+  go(id) {
+    location.replace(this.pageValue.replace("/0/", `/${id}/`));
+  }
+
+  wait(answer) {
+    const empty = answer?.status === 204;
+    this.waitingTarget.hidden = true;
+    this.emptyTarget.hidden = !empty;
+    this.problemTarget.hidden = empty;
+    if (!empty && answer?.body?.detail) this.problemTarget.textContent = answer.body.detail;
+    this.timer = setTimeout(() => this.claim(), AGAIN_MS);
+  }
+}

@@ -1,0 +1,106 @@
+/**
+ * Writing a prompt: plain, few-shot with pairs of input and output, or after a use case.
+ *
+ *   <form data-controller="prompt" data-action="input->prompt#change submit->prompt#submit">
+ *     <input type="radio" name="prompt_kind" value="plain">
+ *     <fieldset data-prompt-target="pair">… <button data-action="prompt#remove"></fieldset>
+ *     <template data-prompt-target="blank">…</template>
+ */
+import { Controller } from "@hotwired/stimulus";
+
+import { _, say } from "../i18n.js";
+
+const FEWEST_PAIRS = 2;
+
+export default class extends Controller {
+  static targets = ["kind", "instruction", "useCase", "examples", "pairs", "pair", "blank", "error"];
+
+  connect() {
+    this.dispatch("ready", { prefix: "work", detail: { load: (draft) => this.load(draft) } });
+  }
+
+  load(draft) {
+    const kind = draft.prompt_kind ?? this.kindTargets[0].value;
+    for (const choice of this.kindTargets) choice.checked = choice.value === kind;
+    this.instructionTarget.value = draft.instruction ?? "";
+    if (draft.use_case) this.useCaseTarget.value = draft.use_case;
+    this.pairsTarget.replaceChildren();
+    for (const pair of draft.examples ?? []) this.append(pair);
+    this.refresh();
+  }
+
+  change() {
+    this.refresh();
+    this.dispatch("change", { prefix: "work", detail: { draft: this.draft() } });
+  }
+
+  add() {
+    this.append({ input: "", output: "" }).querySelector("textarea").focus();
+    this.change();
+  }
+
+  remove({ currentTarget }) {
+    currentTarget.closest("fieldset").remove();
+    this.change();
+    this.instructionTarget.focus();
+  }
+
+  submit(event) {
+    event.preventDefault();
+    const words = this.missing();
+    this.errorTarget.textContent = words;
+    if (!words) this.dispatch("submit", { prefix: "work", detail: { label: this.label() } });
+  }
+
+  /** What still has to be written, in words, or "". */
+  missing() {
+    if (!this.instructionTarget.value.trim()) return _("Write the instruction first.");
+    if (this.kind() !== "few_shot") return "";
+    const whole = this.examples().filter(({ input, output }) => input.trim() && output.trim());
+    if (whole.length >= FEWEST_PAIRS && whole.length === this.pairTargets.length) return "";
+    return say(_("A few-shot prompt needs at least %(fewest)s whole pairs and no half-empty one."), { fewest: FEWEST_PAIRS });
+  }
+
+  kind() {
+    return this.kindTargets.find(({ checked }) => checked).value;
+  }
+
+  draft() {
+    return { ...this.label(), examples: this.examples() };
+  }
+
+  label() {
+    const examples = this.kind() === "few_shot" ? this.examples() : [];
+    return {
+      prompt_kind: this.kind(),
+      instruction: this.instructionTarget.value,
+      examples,
+      use_case: this.useCaseTarget.value,
+    };
+  }
+
+  examples() {
+    return this.pairTargets.map((pair) => {
+      const [input, output] = pair.querySelectorAll("textarea");
+      return { input: input.value, output: output.value };
+    });
+  }
+
+  /** Few-shot prompts show their pairs, and never fewer than they need. */
+  refresh() {
+    const fewShot = this.kind() === "few_shot";
+    this.examplesTarget.hidden = !fewShot;
+    while (fewShot && this.pairsTarget.children.length < FEWEST_PAIRS) this.append({ input: "", output: "" });
+    [...this.pairsTarget.children].forEach((pair, at) => {
+      pair.querySelector("legend").textContent = say(_("Pair %(number)s"), { number: at + 1 });
+    });
+  }
+
+  append({ input, output }) {
+    const pair = this.blankTarget.content.firstElementChild.cloneNode(true);
+    const fields = pair.querySelectorAll("textarea");
+    [fields[0].value, fields[1].value] = [input, output];
+    this.pairsTarget.append(pair);
+    return pair;
+  }
+}

@@ -1,0 +1,63 @@
+/**
+ * Beside the board: the focused completion in full, a second one pinned beside it, and the words
+ * in which they differ.
+ *
+ *   <div data-controller="reader">
+ *     <article data-reader-target="pinned" hidden></article> <article data-reader-target="current">
+ *   </div> <template data-reader-target="source" data-id="12">…</template>
+ */
+import { Controller } from "@hotwired/stimulus";
+
+import { announce } from "../announce.js";
+import { _ } from "../i18n.js";
+import { markDifferences } from "../marks.js";
+
+export default class extends Controller {
+  static targets = ["current", "pinned", "source", "pin", "differences"];
+
+  initialize() {
+    this.pinnedId = null;
+    this.marking = false;
+  }
+
+  pin() {
+    this.pinnedId = this.pinnedId === this.currentId ? null : this.currentId;
+    announce(this.pinnedId ? _("Pinned. Go to another card to read both.") : _("No longer pinned."));
+    this.draw();
+  }
+
+  toggleDifferences() {
+    this.marking = !this.marking;
+    this.draw();
+  }
+
+  show(state) {
+    if (state.step !== "rank" || state.current === this.currentId) return;
+    this.currentId = state.current;
+    this.draw();
+  }
+
+  draw() {
+    const two = this.pinnedId !== null && this.pinnedId !== this.currentId;
+    this.fill(this.currentTarget, this.currentId);
+    this.pinnedTarget.hidden = !two;
+    if (two) this.fill(this.pinnedTarget, this.pinnedId);
+    if (two && this.marking) markDifferences(...[this.pinnedTarget, this.currentTarget].map(body));
+    this.element.dataset.pinned = String(two);
+    this.pinTarget.setAttribute("aria-pressed", String(this.pinnedId === this.currentId));
+    this.differencesTarget.hidden = !two;
+    this.differencesTarget.setAttribute("aria-pressed", String(this.marking));
+  }
+
+  fill(pane, id) {
+    const source = this.sourceTargets.find(({ dataset }) => dataset.id === id);
+    pane.replaceChildren(...[...source.children].map((child) => child.cloneNode(true)));
+    pane.setAttribute("aria-label", source.getAttribute("aria-label"));
+    pane.scrollTop = 0;
+  }
+}
+
+/** @param {Element} pane */
+function body(pane) {
+  return pane.querySelector(".reading");
+}

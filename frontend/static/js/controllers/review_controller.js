@@ -1,0 +1,72 @@
+/**
+ * Step three: the order in one glance, and in amber what contradicts itself, with a key to go back.
+ *
+ *   <section data-controller="review" data-review-flags-value='{"hallucination": "Hallucination"}'>
+ *     <div data-review-target="contradictions"></div> <div data-review-target="order"></div>
+ *     <template><div data-review-target="card" data-id="12" data-letter="A">…</div></template>
+ */
+import { Controller } from "@hotwired/stimulus";
+
+import { band } from "../bands.js";
+import { contradictions } from "../contradictions.js";
+import { _, listed, say } from "../i18n.js";
+import * as ranking from "../ranking_state.js";
+
+export default class extends Controller {
+  static targets = ["contradictions", "order", "card"];
+  static values = { flags: Object };
+
+  initialize() {
+    this.cards = new Map();
+  }
+
+  cardTargetConnected(card) {
+    this.cards.set(card.dataset.id, card);
+  }
+
+  show(state) {
+    if (state.step !== "review") return;
+    for (const [id, card] of this.cards) this.dress(card, state.ratings[id]);
+    const tiers = state.board.present;
+    this.orderTarget.replaceChildren(...tiers.map((ids, at) => band(ids.map((id) => this.cards.get(id)), at)));
+    const found = contradictions(tiers, state.ratings, state.touched);
+    this.contradictionsTarget.replaceChildren(...found.map((one, at) => this.notice(one, at + 1, state)));
+  }
+
+  dress(card, { overall, flags }) {
+    card.querySelector("[data-mark]").textContent = `${overall}/7`;
+    card.querySelector("[data-flags]").textContent = flags.map((flag) => this.flagsValue[flag] ?? flag).join(" · ");
+  }
+
+  notice(contradiction, number, state) {
+    const element = document.createElement("div");
+    element.className = "notice notice-warn row-apart";
+    const words = document.createElement("p");
+    words.textContent = this.words(contradiction, state);
+    element.append(words, this.back(contradiction, number));
+    return element;
+  }
+
+  back({ ids, step }, number) {
+    const button = document.createElement("button");
+    button.type = "button";
+    button.className = "button";
+    button.setAttribute("aria-keyshortcuts", String(number));
+    button.textContent = _("Look again");
+    button.append(Object.assign(document.createElement("kbd"), { textContent: String(number) }));
+    button.addEventListener("click", () => this.goBack(step, ids[0]));
+    return button;
+  }
+
+  goBack(step, id) {
+    const change = (state) => ranking.focusOn(ranking.go(state, step), id);
+    this.dispatch("update", { prefix: "ranking", detail: { change } });
+  }
+
+  words({ kind, ids }, { ratings }) {
+    const [a, ...others] = ids.map((id) => `${this.cards.get(id).dataset.letter} (${ratings[id].overall}/7)`);
+    if (kind === "inverted") return say(_("%(a)s stands above %(others)s."), { a, others: listed(others) });
+    if (kind === "failing_first") return say(_("%(a)s stands first, yet is flagged as failing the task."), { a });
+    return _("All stand tied, as your equal ratings put them, and nothing was moved.");
+  }
+}

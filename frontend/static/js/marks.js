@@ -1,0 +1,36 @@
+/** Marks in two rendered texts the words that they do not share. */
+import { differing } from "./diff.js";
+
+/** @typedef {{node: Text, start: number, text: string}} Word */
+
+/** @param {Element} one @param {Element} other */
+export function markDifferences(one, other) {
+  const [words, others] = [wordsOf(one), wordsOf(other)];
+  const [plain, plains] = [words, others].map((list) => list.map(({ text }) => text));
+  mark(words, differing(plain, plains));
+  mark(others, differing(plains, plain));
+}
+
+/** @param {Element} root @returns {Word[]} in the order of the text */
+function wordsOf(root) {
+  const walker = document.createTreeWalker(root, NodeFilter.SHOW_TEXT);
+  const words = [];
+  while (walker.nextNode()) {
+    const node = /** @type {Text} */ (walker.currentNode);
+    for (const { 0: text, index } of node.data.matchAll(/\S+/g)) words.push({ node, start: index, text });
+  }
+  return words;
+}
+
+/** Backwards, so that what comes before in a text node keeps its place.
+ * @param {Word[]} words @param {boolean[]} marks */
+function mark(words, marks) {
+  for (let at = words.length - 1; at >= 0; at -= 1) {
+    if (!marks[at]) continue;
+    const { node, start, text } = words[at];
+    const range = document.createRange();
+    range.setStart(node, start);
+    range.setEnd(node, start + text.length);
+    range.surroundContents(document.createElement("mark"));
+  }
+}

@@ -1,0 +1,129 @@
+/**
+ * The state of the ranking page and every change to it. Pure.
+ *
+ * @typedef {import("./tiers.js").Tiers} Tiers
+ * @typedef {{overall?: number, flags: string[]}} Rating
+ * @typedef {object} State
+ * @property {string[]} ids in display order
+ * @property {"rate" | "rank" | "review"} step
+ * @property {string} current the completion being read or moved
+ * @property {Record<string, Rating>} ratings
+ * @property {import("./history.js").History<Tiers> | null} board null until every one is rated
+ * @property {boolean} touched whether a card was ever moved by hand
+ * @module
+ */
+import * as history from "./history.js";
+import { fromRatings, isComplete, sameOrder } from "./tiers.js";
+
+/** The state a draft stands for; what no longer fits the task is left out.
+ * @param {string[]} ids @param {any} draft @returns {State} */
+export function fromDraft(ids, draft) {
+  const ratings = Object.fromEntries(ids.map((id) => [id, rating(draft.ratings?.[id])]));
+  const tiers = draft.ranking ?? [];
+  const board = isComplete(tiers, ids) ? history.begin(tiers) : null;
+  const current = ids.includes(draft.current) ? draft.current : ids[0];
+  const state = { ids, step: "rate", current, ratings, board, touched: Boolean(draft.touched) };
+  return go(/** @type {State} */ (state), draft.step ?? "rate");
+}
+
+/** @param {State} state @returns {object} */
+export function toDraft({ step, current, ratings, board, touched }) {
+  return { step, current, ratings, ranking: board?.present ?? null, touched };
+}
+
+/** What is submitted. @param {State} state @returns {{ranking: Tiers, ratings: Record<string, Rating>}} */
+export function toLabel({ ratings, board }) {
+  return { ranking: board?.present ?? [], ratings };
+}
+
+/** @param {State} state @param {string} id */
+export function isRated(state, id) {
+  return state.ratings[id].overall !== undefined;
+}
+
+/** @param {State} state */
+export function allRated(state) {
+  return state.ids.every((id) => isRated(state, id));
+}
+
+/** Rate the current completion and move on: to the next unrated one, else to the board.
+ * @param {State} state @param {number} overall 1 to 7 @returns {State} */
+export function rate(state, overall) {
+  const wasRated = isRated(state, state.current);
+  const rated = withRating(state, { ...state.ratings[state.current], overall });
+  if (wasRated) return rated;
+  const next = nextUnrated(rated);
+  return next ? { ...rated, current: next } : go(rated, "rank");
+}
+
+/** @param {State} state @param {string} flag @returns {State} */
+export function toggleFlag(state, flag) {
+  const { flags, ...rest } = state.ratings[state.current];
+  const next = flags.includes(flag) ? flags.filter((other) => other !== flag) : [...flags, flag];
+  return withRating(state, { ...rest, flags: next });
+}
+
+/** @param {State} state @param {string} id @returns {State} */
+export function focusOn(state, id) {
+  return { ...state, current: id };
+}
+
+/** Go by `step` places in display order, and stop at the ends. @param {State} state
+ * @param {number} step @returns {State} */
+export function focusNext(state, step) {
+  const at = state.ids.indexOf(state.current) + step;
+  return focusOn(state, state.ids[Math.max(0, Math.min(state.ids.length - 1, at))]);
+}
+
+/** Go to a step; the board cannot be reached before every completion is rated.
+ * @param {State} state @param {State["step"]} step @returns {State} */
+export function go(state, step) {
+  if (step === "rate") return { ...state, step };
+  if (!allRated(state)) return { ...state, step: "rate", current: nextUnrated(state) ?? state.current };
+  if (state.board) return { ...state, step };
+  const board = history.begin(sorted(state));
+  return { ...state, step, board, current: board.present[0][0] };
+}
+
+/** Put the board as `tiers`; a move that changes nothing is none. @param {State} state
+ * @param {Tiers} tiers @returns {State} */
+export function arrange(state, tiers) {
+  if (!state.board || sameOrder(state.board.present, tiers)) return state;
+  return { ...state, board: history.record(state.board, tiers), touched: true };
+}
+
+/** @param {State} state @returns {State} */
+export function undo(state) {
+  return state.board ? { ...state, board: history.undo(state.board) } : state;
+}
+
+/** @param {State} state @returns {State} */
+export function redo(state) {
+  return state.board ? { ...state, board: history.redo(state.board) } : state;
+}
+
+/** @param {State} state @param {Rating} changed @returns {State} */
+function withRating(state, changed) {
+  const next = { ...state, ratings: { ...state.ratings, [state.current]: changed } };
+  // A board nobody has touched goes on following the ratings.
+  const follows = next.board && !next.touched && allRated(next);
+  return follows ? { ...next, board: history.begin(sorted(next)) } : next;
+}
+
+/** @param {State} state */
+function sorted({ ids, ratings }) {
+  return fromRatings(ids, Object.fromEntries(ids.map((id) => [id, ratings[id].overall ?? 0])));
+}
+
+/** The next one after the current, going round. @param {State} state */
+function nextUnrated(state) {
+  const at = state.ids.indexOf(state.current);
+  const round = [...state.ids.slice(at + 1), ...state.ids.slice(0, at + 1)];
+  return round.find((id) => !isRated(state, id));
+}
+
+/** @param {any} saved @returns {Rating} */
+function rating(saved) {
+  const flags = Array.isArray(saved?.flags) ? saved.flags : [];
+  return saved?.overall ? { overall: saved.overall, flags } : { flags };
+}

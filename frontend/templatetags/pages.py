@@ -1,0 +1,58 @@
+"""What the templates need beyond Django's own tags: rendered Markdown and the import map."""
+
+from __future__ import annotations
+
+import json
+from functools import cache
+from html import unescape
+from pathlib import Path
+
+from django import template
+from django.conf import settings
+from django.templatetags.static import static
+from django.utils.html import format_html, strip_tags
+from django.utils.safestring import SafeString, mark_safe
+from django.utils.text import Truncator
+
+from frontend.rendering import render_markdown
+
+register = template.Library()
+STATIC = Path(__file__).parent.parent / "static"
+VENDORED = {
+    "@hotwired/stimulus": "vendor/stimulus/stimulus.js",
+    "sortablejs": "vendor/sortablejs/sortable.esm.js",
+    "uplot": "vendor/uplot/uPlot.esm.js",
+}
+
+register.filter("markdown", render_markdown)
+
+
+@register.filter
+def excerpt(text: str, length: int) -> str:
+    """The first characters of Markdown as plain words on one line."""
+    # Rendering all of a long text for its first lines would be waste.
+    words = strip_tags(render_markdown(text[: 4 * length]))
+    return Truncator(unescape(" ".join(words.split()))).chars(length)
+
+
+@register.simple_tag
+def import_map(nonce: str) -> SafeString:
+    """The page's one inline script: names and plain addresses of modules to their hashed files.
+
+    A module imports its neighbour by relative path; the browser looks up the resulting address
+    here, so that a changed file gets a new address without anything being rewritten.
+    """
+    imports = {name: static(path) for name, path in VENDORED.items()}
+    imports |= {f"{settings.STATIC_URL}{path}": static(path) for path in _modules()}
+    body = json.dumps({"imports": imports}, indent=1).replace("<", "\\u003c")
+    return format_html(
+        '<script type="importmap" nonce="{}">{}</script>',
+        nonce,
+        mark_safe(body),  # noqa: S308 - our own file names, as JSON
+    )
+
+
+@cache
+def _modules() -> list[str]:
+    """Our own modules by their path below static/, as they lay there when the process began."""
+    return sorted(path.relative_to(STATIC).as_posix() for path in STATIC.glob("js/**/*.js"))

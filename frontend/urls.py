@@ -1,0 +1,36 @@
+"""URLs of the pages."""
+
+from __future__ import annotations
+
+from django.contrib.auth.decorators import login_not_required
+from django.contrib.auth.views import LogoutView, PasswordChangeDoneView
+from django.urls import path
+from django.views.i18n import set_language
+
+from frontend.views import account, guidelines, home, playground, work
+
+urlpatterns = [
+    path("", home.home, name="home"),
+    path("login/", account.Login.as_view(), name="login"),
+    path("logout/", LogoutView.as_view(), name="logout"),
+    path("password/", account.PasswordChange.as_view(), name="password_change"),
+    path(
+        "password/changed/",
+        PasswordChangeDoneView.as_view(template_name="account/password_changed.html"),
+        name="password_changed",
+    ),
+    path("session/", account.session, name="session"),
+    path("language/", login_not_required(set_language), name="set_language"),
+    path("words.js", account.javascript_words, name="javascript_words"),
+    path("work/assignments/<int:pk>/", work.assignment, name="assignment"),
+    path("work/<slug:kind>/", work.queue, name="queue"),
+    path("console/playground/", playground.playground, name="playground"),
+    path("console/versions/add/", playground.add_version, name="add-version"),
+    path("preview/", work.preview, name="preview"),
+    path("guidelines/", guidelines.guidelines, name="guidelines"),
+    path(
+        "guidelines/<slug:kind>/<slug:purpose>/<int:version>/",
+        guidelines.guideline,
+        name="guideline",
+    ),
+]

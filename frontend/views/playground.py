@@ -1,0 +1,43 @@
+"""The researcher's playground: one prompt, several versions, and how to add further ones."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.urls import reverse
+from django.views.decorators.http import require_GET
+
+from accounts.permissions import DESK, allowed
+from models_service.models import ModelVersion, Promotion
+from models_service.selectors import promoted, speakers
+
+SHOWN = 24
+
+
+@allowed(*DESK)
+@require_GET
+def playground(request: HttpRequest) -> HttpResponse:
+    """The newest versions that can speak, the first two ticked; the rest is the page's doing."""
+    players = {role: promoted(role) for role in Promotion.Role.values}
+    versions = speakers(SHOWN)
+    return render(request, "console/playground.html", {
+        "versions": [(version, _roles(players, version)) for version in versions],
+        "judge": players[Promotion.Role.REWARD],
+        "start_url": reverse("playground-start"),
+        "prompts_url": reverse("api-prompts"),
+    })  # fmt: skip
+
+
+@allowed(*DESK)
+@require_GET
+def add_version(request: HttpRequest) -> HttpResponse:
+    """The forms for models that were not trained here."""
+    remote = ModelVersion.objects.filter(engine=ModelVersion.Engine.OPENAI, endpoint__key_env="")
+    context = {"versions": speakers(SHOWN), "remote": remote}
+    return render(request, "console/add_version.html", context)
+
+
+def _roles(players: Mapping[str, object], version: object) -> list[str]:
+    return [Promotion.Role(role).label for role, player in players.items() if player == version]

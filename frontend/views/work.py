@@ -1,0 +1,132 @@
+"""The pages where labels are made. They only read; every write goes through the API."""
+
+from __future__ import annotations
+
+import json
+from typing import Any, cast
+
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBadRequest, JsonResponse
+from django.shortcuts import get_object_or_404, redirect, render
+from django.urls import reverse
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
+from django.views.decorators.http import require_GET, require_POST
+
+from accounts.models import Role, User
+from accounts.permissions import allowed
+from frontend import selectors
+from frontend.rendering import render_markdown
+from labeling.models import Assignment, TaskKind
+from labeling.models.prompts import Prompt, UseCase
+from labeling.selectors.home import done, held_assignments
+
+API = "/api/v1/assignments/"
+PREVIEW_LIMIT = 200_000  # characters
+TEMPLATES = {
+    TaskKind.RANKING: "work/ranking.html",
+    TaskKind.DEMONSTRATION: "work/demonstration.html",
+    TaskKind.PROMPT_WRITING: "work/prompt_writing.html",
+}
+SKIP_REASONS = {
+    "unclear": _("The prompt is unclear"),
+    "beyond_my_knowledge": _("It is beyond my knowledge"),
+    "distressing": _("It is distressing"),
+    "other_language": _("It is in a language I do not read well"),
+    "broken": _("Something is broken"),
+}
+
+
+@allowed(Role.LABELER)
+@require_GET
+def queue(request: HttpRequest, kind: str) -> HttpResponse:
+    """Go on with the task that is held, or let the page claim one through the API."""
+    if kind not in TaskKind.values:
+        raise Http404
+    held = [one for one in held_assignments(_labeler(request)) if one.task.kind == kind]
+    if held:
+        return redirect("assignment", held[0].pk)
+    return render(request, "work/queue.html", {**_addresses(kind), "kind": TaskKind(kind)})
+
+
+@allowed(Role.LABELER)
+@require_GET
+def assignment(request: HttpRequest, pk: int) -> HttpResponse:
+    """One assignment of this labeler, ready to be worked on; nobody else's is found."""
+    mine = get_object_or_404(selectors.assignments_of(_labeler(request)), pk=pk)
+    if mine.state in (Assignment.State.SUBMITTED, Assignment.State.RELEASED):
+        return render(request, "work/ended.html", {"assignment": mine})
+    kind = TaskKind(mine.task.kind)
+    return render(request, TEMPLATES[kind], _shared(request, mine, kind) | _own(mine, kind))
+
+
+@allowed(Role.LABELER)
+@require_POST
+def preview(request: HttpRequest) -> HttpResponse:
+    """Rendered Markdown for the text in the body, `{"text": ...}`; nothing is stored."""
+    try:
+        text = json.loads(request.body)["text"]
+    except (ValueError, KeyError, TypeError, RecursionError):
+        return HttpResponseBadRequest()
+    if not isinstance(text, str) or len(text) > PREVIEW_LIMIT or _has_lone_surrogates(text):
+        return HttpResponseBadRequest()
+    return JsonResponse({"html": render_markdown(text)})
+
+
+def _has_lone_surrogates(text: str) -> bool:
+    return text != text.encode(errors="ignore").decode()  # JSON may name them, UTF-8 has none
+
+
+def _labeler(request: HttpRequest) -> User:
+    return cast(User, request.user)  # `allowed` let nobody else in
+
+
+def _shared(request: HttpRequest, mine: Assignment, kind: TaskKind) -> dict[str, Any]:
+    return {
+        **_addresses(kind),
+        "assignment": mine,
+        "assignment_url": f"{API}{mine.pk}/",
+        "prompt": mine.task.prompt,
+        "guideline": mine.guideline,
+        "today": done(_labeler(request), kind=kind.value).today,
+        "kind": kind,
+        "skip_reasons": SKIP_REASONS,
+    }
+
+
+def _own(mine: Assignment, kind: TaskKind) -> dict[str, Any]:
+    if kind == TaskKind.RANKING:
+        return _ranking(mine)
+    if kind == TaskKind.PROMPT_WRITING:
+        return _prompt_writing(mine)
+    return {}
+
+
+def _prompt_writing(mine: Assignment) -> dict[str, Any]:
+    brief = mine.task.brief
+    return {
+        "use_cases": UseCase.choices,
+        "kinds": Prompt.Kind.choices,
+        "brief": brief,
+        "brief_label": gettext(dict(UseCase.choices).get(brief.get("use_case"), "?")),
+    }
+
+
+def _ranking(mine: Assignment) -> dict[str, Any]:
+    flags = selectors.rating_fields(mine)["flags"]
+    groups: dict[str, list[dict[str, str]]] = {}
+    for flag in flags:
+        groups.setdefault(flag["group"], []).append(flag)
+    return {
+        "completions": selectors.lettered_completions(mine),
+        "flag_groups": groups,
+        "flag_labels_json": json.dumps({flag["name"]: gettext(flag["label"]) for flag in flags}),
+        "scale": range(1, 8),
+    }
+
+
+def _addresses(kind: str) -> dict[str, str]:
+    return {
+        "claim_url": f"{API}claim/",
+        "page_url": reverse("assignment", args=[0]),
+        "queue_url": reverse("queue", args=[kind]),
+    }
