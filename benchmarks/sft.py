@@ -1,0 +1,73 @@
+"""Supervised fine-tuning against TRL's SFTTrainer on ragged lengths, and the passes' efficiency.
+
+An update is 32 examples of ragged length, the loss on responses only; TRL takes them eight at a
+time (its default) and accumulates. Float32, no gradient checkpointing. The floor is 6 operations a
+parameter and token, logits at response positions only. `passes` times our scoring of 16 rows of
+128 tokens, forward and backward, against the machine's matrix rate.
+"""
+
+from __future__ import annotations
+
+import json
+import random
+import sys
+from typing import Any
+
+from duel import add_floor_shares, duel, prepare, quick_option
+from environment import TRL
+from machine import measure_machine, run_contender
+
+EXAMPLES, MICRO_BATCH, STEPS = 32, 8, 2
+TOKENS = 1024  # ours a pass: as fast as more, in far less memory
+
+
+def compare(model: str) -> dict[str, Any]:
+    """Both contenders on the same updates."""
+    work = prepare("sft", model, ragged_rows((STEPS + 1) * EXAMPLES))
+    work |= {"algorithm": "sft", "reward": None, "steps": STEPS}
+    config = {"batch_size": EXAMPLES, "epochs": 1, "tokens_per_micro_batch": TOKENS}
+    trl = {"arguments": {
+        "per_device_train_batch_size": MICRO_BATCH,
+        "gradient_accumulation_steps": EXAMPLES // MICRO_BATCH,
+    }}  # fmt: skip
+    prompts = sum(row["prompt"] for row in work["rows"]) / (STEPS + 1)
+    responses = sum(sum(row["completions"]) for row in work["rows"]) / (STEPS + 1)
+    flops = 6 * (work["trunk"] * (prompts + responses) + work["unembedding"] * responses)
+    figures = duel(work, {"config": config}, trl, TRL, flops)
+    return figures | {"tokens_a_step": round(prompts + responses)}
+
+
+def ragged_rows(count: int) -> list[dict[str, Any]]:
+    """Lengths as people write: many short ones, a few long ones."""
+    rng = random.Random(0)
+
+    def length(median: float, shortest: int, longest: int) -> int:
+        return int(min(longest, max(shortest, median * 2 ** rng.gauss(0, 1))))
+
+    return [
+        {"prompt": length(48, 24, 256), "completions": [length(48, 8, 256)]} for _ in range(count)
+    ]
+
+
+def measure_passes(model: str) -> dict[str, Any]:
+    """Forward and forward-and-backward time of 16 rows of 128 tokens, half of them response."""
+    work = prepare("sft-passes", model, [{"prompt": 64, "completions": [64]}] * 16)
+    return run_contender(sys.executable, "contenders/passes.py", work)
+
+
+def main() -> None:
+    """The comparison and the passes, between two measurements of the machine."""
+    model = "tiny" if quick_option(__doc__ or "") else "packaged"
+    before = measure_machine()
+    figures, passes = compare(model), measure_passes(model)
+    machine = max(before, measure_machine(), key=lambda m: m["matrix_gflops"])
+    add_floor_shares(figures, machine)
+    for name in ("forward", "forward_and_backward"):
+        rate = passes[f"{name}_gflops"] / machine["matrix_gflops"]
+        passes[f"{name}_share_of_matrix_rate"] = round(rate, 3)
+    report = {"benchmark": "sft", "model": model, "machine": machine, **figures, "passes": passes}
+    print(json.dumps(report))
+
+
+if __name__ == "__main__":
+    main()
