@@ -1,0 +1,1 @@
+"""Tests of Tutelage; the folders mirror the tree."""

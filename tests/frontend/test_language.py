@@ -1,0 +1,67 @@
+"""The interface in German: every sentence of the catalogues is translated and reaches the page."""
+
+from __future__ import annotations
+
+import gettext
+import re
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from django.test import Client
+from django.utils import translation
+
+from accounts.models import User
+from tests.browser.scenes import demonstration_task
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+CATALOGUES = sorted((ROOT / "frontend" / "locale" / "de" / "LC_MESSAGES").glob("*.po"))
+
+
+@pytest.fixture(autouse=True)
+def back_to_english() -> Iterator[None]:
+    """A request leaves its language to the thread, and so to the next test."""
+    yield
+    translation.deactivate()
+
+
+@pytest.mark.parametrize("path", CATALOGUES, ids=lambda path: path.stem)
+def test_no_sentence_is_left_out(path: Path) -> None:
+    entries = path.read_text().split("\n\n")[1:]
+    assert entries
+    assert [entry for entry in entries if re.search(r'msgstr(\[\d\])? ""$', entry, re.M)] == []
+
+
+@pytest.mark.parametrize("path", CATALOGUES, ids=lambda path: path.stem)
+def test_the_compiled_catalogue_is_that_of_the_source(path: Path) -> None:
+    with path.with_suffix(".mo").open("rb") as file:
+        compiled = gettext.GNUTranslations(file)
+    single = re.findall(r'^msgid "(.+)"\nmsgstr "(.+)"$', path.read_text(), re.M)
+    assert single
+    for english, german in single:
+        assert compiled.gettext(_plain(english)) == _plain(german)
+
+
+@pytest.mark.django_db
+def test_a_page_speaks_german(client_of: Callable[[User], Client], ada: User) -> None:
+    demonstration_task()
+    page = client_of(ada).get("/", headers={"Accept-Language": "de"}).content.decode()
+    assert '<html lang="de"' in page
+    assert "Schön, dass Sie da sind, ada" in page
+    assert "Prompts schreiben" in page
+
+
+@pytest.mark.django_db
+def test_a_visitor_chooses_the_language_of_the_login_page(client: Client) -> None:
+    chosen = client.post("/language/", {"language": "de", "next": "/login/"})
+    assert chosen["Location"] == "/login/"
+    assert '<html lang="de"' in client.get("/login/").content.decode()
+
+
+def test_the_scripts_speak_german(client: Client) -> None:
+    words = client.get("/words.js", headers={"Accept-Language": "de"}).content.decode()
+    assert "Wird gespeichert" in words
+
+
+def _plain(text: str) -> str:
+    return text.replace('\\"', '"').replace("\\n", "\n")

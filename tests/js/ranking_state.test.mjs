@@ -1,0 +1,65 @@
+// The ranking page's state from the first key to the label.
+import assert from "node:assert/strict";
+import { test } from "node:test";
+
+import * as ranking from "../../frontend/static/js/ranking_state.js";
+
+const IDS = ["12", "7", "31", "9"];
+const begin = (draft = {}) => ranking.fromDraft(IDS, draft);
+const rated = (...marks) => marks.reduce(ranking.rate, begin());
+
+test("a rating moves on to the next, and the last one to the board", () => {
+  const one = ranking.rate(begin(), 6);
+  assert.deepEqual([one.current, one.step], ["7", "rate"]);
+  const all = rated(6, 2, 6, 1);
+  assert.equal(all.step, "rank");
+  assert.deepEqual(all.board.present, [["12", "31"], ["7"], ["9"]]);
+  assert.equal(all.touched, false);
+});
+
+test("going back and rating again stays, and an untouched board follows", () => {
+  const back = ranking.focusOn(ranking.go(rated(6, 2, 6, 1), "rate"), "9");
+  const again = ranking.rate(back, 7);
+  assert.deepEqual([again.step, again.current], ["rate", "9"]);
+  assert.deepEqual(again.board.present, [["9"], ["12", "31"], ["7"]]);
+});
+
+test("a board moved by hand stays when a rating changes", () => {
+  const moved = ranking.arrange(rated(6, 2, 6, 1), [["9"], ["12", "31"], ["7"]]);
+  const again = ranking.rate(ranking.focusOn(moved, "7"), 7);
+  assert.deepEqual(again.board.present, [["9"], ["12", "31"], ["7"]]);
+});
+
+test("the board cannot be reached before every completion is rated", () => {
+  const some = ranking.rate(begin(), 5);
+  assert.deepEqual([ranking.go(some, "rank").step, ranking.go(some, "review").step], ["rate", "rate"]);
+});
+
+test("flags toggle and a rating keeps them", () => {
+  const flagged = ranking.rate(ranking.toggleFlag(begin(), "hallucination"), 3);
+  assert.deepEqual(flagged.ratings["12"], { overall: 3, flags: ["hallucination"] });
+  const off = ranking.toggleFlag(ranking.focusOn(flagged, "12"), "hallucination");
+  assert.deepEqual(off.ratings["12"].flags, []);
+});
+
+test("moves are undone and done again; a move that changes nothing is none", () => {
+  const start = rated(4, 3, 2, 1);
+  assert.equal(ranking.arrange(start, start.board.present.map((band) => [...band])), start);
+  const moved = ranking.arrange(start, [["12", "7"], ["31"], ["9"]]);
+  assert.deepEqual(ranking.undo(moved).board.present, start.board.present);
+  assert.deepEqual(ranking.redo(ranking.undo(moved)).board.present, moved.board.present);
+});
+
+test("a draft brings everything back, through JSON", () => {
+  const moved = ranking.go(ranking.arrange(rated(4, 3, 2, 1), [["12", "7"], ["31"], ["9"]]), "review");
+  const back = begin(JSON.parse(JSON.stringify(ranking.toDraft(moved))));
+  assert.deepEqual(ranking.toLabel(back), ranking.toLabel(moved));
+  assert.deepEqual([back.step, back.touched], ["review", true]);
+});
+
+test("a draft that does not fit the task is not trusted", () => {
+  const odd = begin({ ranking: [["12"], ["99"]], ratings: { 12: { overall: 4 } }, current: "99", step: "review" });
+  assert.equal(odd.board, null);
+  assert.equal(odd.step, "rate");
+  assert.deepEqual(odd.ratings["12"], { overall: 4, flags: [] });
+});

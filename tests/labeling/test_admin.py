@@ -1,0 +1,126 @@
+"""The desk's pages for labeling."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from django.urls import reverse
+
+from accounts.models import User
+from accounts.problems import Problem
+from labeling.models import FormVersion, Guideline, Queue
+from labeling.rating_form import FIRST_FORM
+from labeling.services.guidelines import current_form, publish_form
+
+Call = Callable[..., Any]
+
+TABLES = (
+    "queue", "prompt", "labelingtask", "demonstration", "ranking", "assignment", "guideline",
+    "formversion", "labelerprofile",
+)  # fmt: skip
+
+
+@pytest.fixture
+def labeled(ada: User, make_task: Call, claim: Call, api: Call, ranking_of: Call) -> dict[str, Any]:
+    """One ranking and one demonstration."""
+    make_task()
+    make_task("demonstration")
+    held = claim(ada)
+    api(ada, f"assignments/{held['id']}/submit/", ranking_of(held))
+    held = claim(ada, "demonstration")
+    api(ada, f"assignments/{held['id']}/submit/", {"text": "So it is."})
+    return held
+
+
+@pytest.mark.parametrize("table", TABLES)
+def test_a_researcher_reads_lists_and_rows(
+    rosa: User, labeled: Any, client_of: Call, table: str
+) -> None:
+    Queue.objects.create(kind="ranking", purpose="training")
+    client = client_of(rosa)
+    assert client.get(reverse(f"admin:labeling_{table}_changelist")).status_code == 200
+    model = {t._meta.model_name: t for t in _models()}[table]
+    if row := model.objects.first():
+        page = client.get(reverse(f"admin:labeling_{table}_change", args=[row.pk]))
+        assert page.status_code == 200
+
+
+@pytest.mark.parametrize("table", ["ranking", "prompt", "labelingtask", "demonstration"])
+def test_search_answers(rosa: User, labeled: Any, client_of: Call, table: str) -> None:
+    path = reverse(f"admin:labeling_{table}_changelist")
+    assert client_of(rosa).get(path, {"q": "Question"}).status_code == 200
+
+
+@pytest.mark.parametrize("table", TABLES)
+def test_a_labeler_reads_nothing(ada: User, client_of: Call, table: str) -> None:
+    response = client_of(ada).get(reverse(f"admin:labeling_{table}_changelist"))
+    assert response.status_code in (302, 403)
+
+
+@pytest.mark.parametrize("table", ["ranking", "demonstration", "prompt", "labelingtask"])
+def test_nobody_adds_or_deletes_records(
+    olga: User, labeled: Any, client_of: Call, table: str
+) -> None:
+    client = client_of(olga)
+    assert client.get(reverse(f"admin:labeling_{table}_add")).status_code == 403
+    row = {t._meta.model_name: t for t in _models()}[table].objects.first()
+    path = reverse(f"admin:labeling_{table}_delete", args=[row.pk])
+    assert client.post(path, {"post": "yes"}).status_code == 403
+
+
+def test_saving_a_guideline_publishes_the_next_version(rosa: User, client_of: Call) -> None:
+    path = reverse("admin:labeling_guideline_add")
+    for text in ("Be kind.", "Be kinder."):
+        body = {"kind": "ranking", "purpose": "training", "text": text}
+        assert client_of(rosa).post(path, body).status_code == 302
+    assert list(Guideline.objects.values_list("version", "text")) == [
+        (2, "Be kinder."),
+        (1, "Be kind."),
+    ]
+
+
+def test_saving_a_form_publishes_the_next_version(rosa: User, client_of: Call) -> None:
+    current_form()
+    path = reverse("admin:labeling_formversion_add")
+    assert client_of(rosa).post(path, {"fields": json.dumps(FIRST_FORM)}).status_code == 302
+    assert [form.version for form in FormVersion.objects.all()] == [2, 1]
+
+
+def _models() -> Any:
+    from django.apps import apps
+
+    return apps.get_app_config("labeling").get_models()
+
+
+def _flags(*flags: Any) -> dict[str, Any]:
+    return FIRST_FORM | {"flags": list(flags)}
+
+
+FLAG = FIRST_FORM["flags"][0]
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {},
+        {"flags": {}},
+        _flags("sexual_content"),
+        _flags({"name": "rude"}),
+        _flags(FLAG | {"key": 3}),
+        _flags(FLAG | {"label": "  "}),
+        _flags(FLAG, FLAG | {"key": "z"}),
+        _flags(FLAG, FLAG | {"name": "rude"}),
+    ],
+)
+def test_a_form_of_another_shape_never_reaches_the_table(
+    rosa: User, client_of: Call, fields: Any
+) -> None:
+    path = reverse("admin:labeling_formversion_add")
+    assert client_of(rosa).post(path, {"fields": json.dumps(fields)}).status_code == 200
+    with pytest.raises(Problem) as refused:
+        publish_form(fields=fields)
+    assert refused.value.status_code == 400
+    assert not FormVersion.objects.exists()

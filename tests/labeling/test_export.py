@@ -1,0 +1,164 @@
+"""`manage.py export`, and the rows a snapshot is made of."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable
+from io import StringIO
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.core.management import CommandError, call_command
+
+from accounts.models import User
+from labeling import selectors
+from labeling.models import Demonstration, LabelerProfile, Prompt, Ranking
+from labeling.selectors.agreement import agreement_of, agreement_of_all
+from labeling.selectors.home import done, home_counts
+
+Call = Callable[..., Any]
+
+
+@pytest.fixture
+def label(claim: Call, api: Call, ranking_of: Call) -> Call:
+    """`label(ada)`: rank the next task as it lies, the first two tied."""
+
+    def call(user: User, kind: str = "ranking") -> None:
+        held = claim(user, kind)
+        body = ranking_of(held) if kind == "ranking" else {"text": "So it is."}
+        response = api(user, f"assignments/{held['id']}/submit/", body)
+        assert response.status_code == 200, response.content
+
+    return call
+
+
+@pytest.fixture
+def export(tmp_path: Path) -> Call:
+    """`export("pairs", "trl")`: the rows and the manifest."""
+
+    def call(what: str, form: str = "jsonl", split: str = "train") -> tuple[list[Any], Any]:
+        path, out = tmp_path / "out.jsonl", StringIO()
+        call_command(
+            "export", what, "--format", form, "--split", split, "--out", str(path), "--json",
+            stdout=out,
+        )  # fmt: skip
+        data = path.read_bytes()
+        manifest = json.loads(out.getvalue())
+        assert manifest["sha256"] == hashlib.sha256(data).hexdigest()
+        return [json.loads(line) for line in data.splitlines()], manifest
+
+    return call
+
+
+def test_rankings_leave_whole(ada: User, make_task: Call, label: Call, export: Call) -> None:
+    task = make_task()
+    label(ada)
+    [row], manifest = export("rankings")
+    texts = list(task.completions.values_list("text", flat=True))
+    assert row["completions"] == texts
+    ranks = dict(Ranking.objects.get().ranked.values_list("completion__text", "rank"))
+    assert row["ranks"] == [ranks[text] for text in texts]
+    assert (row["labeler"], manifest["rows"]) == (str(ada.pseudonym), 1)
+    assert "ada" not in json.dumps(row)
+
+
+def test_ties_give_no_pair(ada: User, make_task: Call, label: Call, export: Call) -> None:
+    make_task(k=4)
+    label(ada)
+    rows, _ = export("pairs", "trl")
+    assert len(rows) == 5
+    assert set(rows[0]) == {"prompt", "chosen", "rejected", "margin"}
+
+
+def test_demonstrations_end_with_the_assistant(
+    ada: User, make_task: Call, label: Call, export: Call
+) -> None:
+    make_task("demonstration")
+    label(ada, "demonstration")
+    [row], _ = export("demonstrations", "trl")
+    assert [turn["role"] for turn in row["messages"]] == ["user", "assistant"]
+
+
+def test_held_out_labelers_and_other_splits_stay(
+    ada: User, make_task: Call, label: Call, export: Call
+) -> None:
+    LabelerProfile.objects.create(user=ada, group="held_out")
+    make_task(split="validation")
+    label(ada)
+    assert export("rankings")[0] == export("rankings", split="validation")[0] == []
+    [row] = selectors.training_rankings()
+    assert (row["group"], row["split"]) == ("held_out", "validation")
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(
+    ("what", "options"),
+    [
+        ("rankings", ["--format", "trl", "--out", "x"]),
+        ("rankings", ["--split", "test", "--out", "x"]),
+        ("rankings", ["--out", "/nowhere/at/all"]),
+    ],
+)
+def test_it_refuses_what_it_cannot_or_must_not_do(what: str, options: list[str]) -> None:
+    with pytest.raises(CommandError):
+        call_command("export", what, *options)
+
+
+def test_excluded_labels_and_withdrawn_prompts_are_left_out(
+    ada: User, make_task: Call, label: Call
+) -> None:
+    for kind in ("demonstration", "ranking"):
+        make_task(kind)
+        label(ada, kind)
+    Demonstration.objects.update(excluded_at="2026-01-01T00:00Z")
+    Prompt.objects.update(state="withdrawn")
+    for rows in (selectors.training_demonstrations(), selectors.training_rankings()):
+        assert list(rows) == []
+
+
+def test_unknown_filters_are_refused(db: None) -> None:
+    with pytest.raises(ValueError, match="Unknown filter 'colour'"):
+        next(selectors.training_rankings({"colour": "red"}))
+
+
+def test_filters_choose_by_use_case_and_time(ada: User, make_task: Call, label: Call) -> None:
+    make_task(use_case="chat")
+    label(ada)
+    assert len(list(selectors.training_rankings({"use_cases": ["chat"]}))) == 1
+    assert list(selectors.training_rankings({"use_cases": ["rewrite"]})) == []
+    assert list(selectors.training_rankings({"until": "2020-01-01T00:00:00Z"})) == []
+
+
+def test_few_shot_prompts_of_our_own_become_examples(db: None) -> None:
+    from labeling.services.demo import seed_demo
+
+    seed_demo()
+    rows = list(selectors.few_shot_examples())
+    prompts = Prompt.objects.filter(kind="few_shot")
+    assert len(rows) == sum(len(prompt.examples) for prompt in prompts) > 30
+
+
+def test_agreement_is_read_from_overlapping_rankings(
+    ada: User, ben: User, make_task: Call, claim: Call, api: Call, ranking_of: Call
+) -> None:
+    make_task(overlap=2)
+    for user, turned in ((ada, False), (ben, True)):
+        held = claim(user)
+        ids = sorted(completion["id"] for completion in held["completions"])
+        body = ranking_of(held, ranking=[[item] for item in (ids[::-1] if turned else ids)])
+        api(user, f"assignments/{held['id']}/submit/", body)
+    assert (agreement_of_all().agreed, agreement_of(ada).total) == (0, 6)
+
+
+def test_the_home_page_counts_what_waits_and_what_is_done(
+    ada: User, make_task: Call, label: Call, claim: Call
+) -> None:
+    for _ in range(3):
+        make_task()
+    label(ada)
+    held = claim(ada)
+    ranking = {row.kind: row for row in home_counts(ada)}["ranking"]
+    assert (ranking.waiting, ranking.held.pk) == (1, held["id"])
+    assert (done(ada).today, done(ada, kind="demonstration").week) == (1, 0)

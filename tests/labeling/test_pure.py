@@ -1,0 +1,75 @@
+"""Ranks, agreement, duplicates and few-shot expansion: the pure functions."""
+
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from labeling import few_shot
+from labeling.agreement import Agreement, among, between
+from labeling.dedupe import fingerprint, prefix_fingerprint
+from labeling.preferences import pairs, ranks_of
+from labeling.services.prompts import split_of
+
+
+def test_a_tier_is_a_tie() -> None:
+    assert ranks_of([["b"], ["a", "c"]]) == {"b": 1, "a": 2, "c": 2}
+
+
+def test_ties_give_no_pair() -> None:
+    assert pairs([2, 1, 2]) == [(1, 0), (1, 2)]
+
+
+@given(st.permutations(range(1, 10)))
+def test_nine_untied_completions_give_36_pairs(ranks: list[int]) -> None:
+    found = pairs(ranks)
+    assert len(found) == 36
+    assert all(ranks[better] < ranks[worse] for better, worse in found)
+
+
+def test_agreement_counts_what_neither_ties() -> None:
+    assert between([1, 2, 3], [1, 3, 2]) == Agreement(2, 3)
+    assert between([1, 1, 2], [2, 1, 3]) == Agreement(2, 2)
+    assert between([1, 1], [1, 2]).rate is None
+
+
+def test_agreement_adds_up_over_labelers() -> None:
+    total = among([[1, 2], [1, 2], [2, 1]])
+    assert (total.agreed, total.total) == (1, 3)
+    assert total.error is not None and 0.27 < total.error < 0.28
+
+
+def _said(text: str) -> list[dict[str, str]]:
+    return [{"role": "user", "content": text}]
+
+
+def test_case_space_and_unicode_form_do_not_tell_prompts_apart() -> None:
+    assert fingerprint(_said("Ｗhy  is\nÅ?")) == fingerprint(_said("why is Å?"))
+    assert fingerprint(_said("why")) != fingerprint([{"role": "system", "content": "why"}])
+
+
+def test_a_long_beginning_is_shared() -> None:
+    start = "once upon a time " * 20
+    assert prefix_fingerprint(_said(start + "a")) == prefix_fingerprint(_said(start.upper() + "b"))
+    assert prefix_fingerprint(_said("short")) == ""
+
+
+@given(st.text(min_size=1), st.text())
+def test_one_organisation_is_on_one_side(organisation: str, author: str) -> None:
+    assert split_of(author, organisation, "x") == split_of("", organisation, "y")
+
+
+def test_the_split_is_about_80_10_10() -> None:
+    sides = [split_of(f"author {n}", "", "") for n in range(5000)]
+    assert abs(sides.count("train") / 5000 - 0.8) < 0.02
+    assert abs(sides.count("test") / 5000 - 0.1) < 0.02
+
+
+def test_n_pairs_become_n_examples_with_other_pairs_as_context() -> None:
+    solved = [{"input": f"in {n}", "output": f"out {n}"} for n in range(4)]
+    examples = list(few_shot.expanded("Do it.", solved, seed=3))
+    assert [response for _, response in examples] == ["out 0", "out 1", "out 2", "out 3"]
+    for number, (text, response) in enumerate(examples):
+        assert text.endswith(f"Input: in {number}\nOutput:")
+        assert response not in text
+    assert examples == list(few_shot.expanded("Do it.", solved, seed=3))

@@ -1,0 +1,196 @@
+"""Sampling completions with the tiny model, and what a dead worker leaves behind."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
+from threading import Barrier
+from typing import Any
+
+import pytest
+from django.db import connection
+from django.utils import timezone
+
+from labeling.models import Completion, LabelingTask, Queue, Slot
+from labeling.services import sampling
+from labeling.services.drawing import Drawn, Pick, _apportioned, draw
+from models_service.engines import Answer
+from models_service.models import ModelVersion
+from models_service.services import adopt_base, ensure_base, promote, register_prompted
+
+Call = Callable[..., Any]
+
+
+@pytest.fixture
+def tiny(db: None, settings: Any) -> ModelVersion:
+    """The tiny model as the promoted policy, answering in few tokens."""
+    settings.LABELING = settings.LABELING | {"max_new_tokens": 6}
+    return adopt_base("tiny")
+
+
+@pytest.fixture
+def waiting(make_prompt: Call) -> Call:
+    """`waiting(3, mixture={})`: ranking tasks that wait for their completions."""
+
+    def make(count: int = 1, k: int = 4, **fields: Any) -> list[LabelingTask]:
+        return [
+            LabelingTask.objects.create(
+                kind="ranking",
+                state="sampling",
+                prompt=make_prompt(f"Say {n}"),
+                completions_wanted=k,
+                seed=n,
+                **fields,
+            )
+            for n in range(count)
+        ]
+
+    return make
+
+
+def test_it_opens_tasks_with_k_different_completions(tiny: ModelVersion, waiting: Call) -> None:
+    Queue.objects.create(kind="ranking", purpose="training", overlap=2)
+    waiting(3, k=5)
+    assert sampling.sample_waiting() == 3
+    for task in LabelingTask.objects.all():
+        assert (task.state, task.policy, task.slots.count()) == ("open", tiny, 2)
+        texts = list(task.completions.values_list("text", flat=True))
+        assert len(set(texts)) == 5
+        assert all(texts)
+    completion = Completion.objects.first()
+    assert completion.version == tiny
+    version = completion.sampling.pop("engine_version")
+    assert completion.sampling == {"temperature": 1.0, "max_new_tokens": 6, "engine": "local"}
+    assert version.startswith("torch ")
+
+
+def test_a_completion_can_be_said_again_from_its_seed(tiny: ModelVersion, waiting: Call) -> None:
+    from models_service.engines import Request, engine_for
+
+    waiting(3)
+    sampling.sample_waiting()
+    kept = Completion.objects.order_by("?").first()
+    request = Request(kept.task.prompt.messages, 1, 6, 1.0, kept.seed)
+    assert engine_for(tiny).sample([request])[0][0].text == kept.text
+
+
+def test_it_waits_while_no_policy_is_promoted(waiting: Call) -> None:
+    waiting()
+    assert sampling.sample_waiting() == 0
+    assert LabelingTask.objects.get().sampling_since is None
+
+
+def test_a_task_is_claimed_by_one_worker(tiny: ModelVersion, waiting: Call) -> None:
+    waiting()
+    assert len(sampling.claim_for_sampling()) == 1
+    assert sampling.claim_for_sampling() == []
+
+
+def test_a_dead_workers_task_is_taken_over_once(tiny: ModelVersion, waiting: Call) -> None:
+    waiting()
+    [dead] = sampling.claim_for_sampling()
+    old = timezone.now() - sampling.CLAIM_LASTS - timedelta(seconds=1)
+    LabelingTask.objects.update(sampling_since=old)
+    dead.sampling_since = old
+    [living] = sampling.claim_for_sampling()
+    drawn = draw([living])[living.pk]
+    assert sampling.store_completions(task=living, drawn=drawn)
+    assert not sampling.store_completions(task=dead, drawn=drawn)
+    assert Completion.objects.count() == 4
+    assert Slot.objects.count() == 1
+
+
+def test_a_slow_workers_completions_count_when_they_come_first(
+    tiny: ModelVersion, waiting: Call
+) -> None:
+    waiting()
+    [slow] = sampling.claim_for_sampling()
+    old = timezone.now() - sampling.CLAIM_LASTS - timedelta(seconds=1)
+    LabelingTask.objects.update(sampling_since=old)
+    newer = register_prompted(name="newer", version=tiny, prefix="Briefly.")
+    promote(role="policy", version=newer)
+    [quick] = sampling.claim_for_sampling()
+    assert sampling.store_completions(task=slow, drawn=draw([slow])[slow.pk])
+    assert not sampling.store_completions(task=quick, drawn=draw([quick])[quick.pk])
+    assert LabelingTask.objects.get().policy == tiny
+    assert set(Completion.objects.values_list("version", flat=True)) == {tiny.pk}
+
+
+def test_a_prompt_longer_than_the_context_breaks_its_task_alone(
+    tiny: ModelVersion, waiting: Call, make_prompt: Call
+) -> None:
+    long, good = waiting(2)
+    long.prompt = make_prompt("far too long " * 2000)
+    long.save()
+    sampling.sample_waiting()
+    long.refresh_from_db(), good.refresh_from_db()
+    assert (long.state, good.state) == ("broken", "open")
+    assert "tokens" in long.failure
+
+
+def test_tasks_of_a_model_that_cannot_answer_wait(
+    tiny: ModelVersion, waiting: Call, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    waiting(2)
+    ModelVersion.objects.update(checkpoint="gone")
+    from models_service.engines.local import models
+
+    models.clear()
+    sampling.sample_waiting()
+    for task in LabelingTask.objects.all():
+        assert task.state == "sampling"
+        assert "cannot be loaded" in task.failure
+    assert sampling.claim_for_sampling() == []
+    later = timezone.now() + sampling.RETRY_AFTER
+    monkeypatch.setattr(sampling.timezone, "now", lambda: later)
+    assert len(sampling.claim_for_sampling()) == 2
+
+
+def test_a_mixture_asks_each_version_for_its_share(
+    tiny: ModelVersion, waiting: Call, tmp_path: Any
+) -> None:
+    from models_service.lm.tiny import write_tiny_checkpoint
+
+    write_tiny_checkpoint(tmp_path / "other", seed=5)
+    other = ensure_base(str(tmp_path / "other"))
+    waiting(2, mixture={str(tiny.pk): 1, str(other.pk): 1})
+    sampling.sample_waiting()
+    for task in LabelingTask.objects.all():
+        by_version = [task.completions.filter(version=one).count() for one in (tiny, other)]
+        assert (task.policy, by_version) == (None, [2, 2])
+
+
+def test_shares_follow_the_weights() -> None:
+    assert _apportioned({"a": 3, "b": 1}, 4) == {"a": 3, "b": 1}
+    assert _apportioned({"a": 1, "b": 1}, 5)["a"] in (2, 3)
+    assert _apportioned({}, 4) == {}
+
+
+def test_positions_do_not_tell_the_version() -> None:
+    answer = Answer("x", "stop", 1, 1, None, 1)
+    one, two = ModelVersion(pk=1), ModelVersion(pk=2)
+    orders = set()
+    for seed in range(12):
+        drawn = Drawn([Pick(version, answer, 0) for version in (one, one, two, two)])
+        rows = drawn.completions(LabelingTask(seed=seed))
+        orders.add(tuple(row.version_id for row in rows))
+    assert len(orders) > 1
+
+
+@pytest.mark.django_db(transaction=True)
+def test_two_workers_share_the_tasks(tiny: ModelVersion, waiting: Call) -> None:
+    waiting(6)
+    barrier = Barrier(2)
+
+    def work(_: int) -> set[int]:
+        barrier.wait()
+        try:
+            return {task.pk for task in sampling.claim_for_sampling(limit=3)}
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(2) as pool:
+        first, second = pool.map(work, range(2))
+    assert not first & second
+    assert len(first | second) == 6

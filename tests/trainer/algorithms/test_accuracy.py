@@ -1,0 +1,84 @@
+"""Pair accuracy, clustered intervals and calibration against loops and simulation."""
+
+from __future__ import annotations
+
+import math
+import random
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from trainer.algorithms.accuracy import (
+    calibration_error,
+    clustered_mean,
+    pair_margins,
+    pair_outcomes,
+    t95,
+)
+
+
+def test_outcomes_of_a_ranking_with_a_tie_and_equal_scores() -> None:
+    assert pair_outcomes([3, 1, 1, 5], [1, 2, 3, 3]) == [1, 1, 0, 0.5, 0]
+    assert pair_margins([3, 1, 1, 5], [1, 2, 3, 3]) == [2, 2, -2, 0, -4]
+
+
+@given(st.integers(2, 9), st.integers(0, 1000))
+@settings(max_examples=50, deadline=None)
+def test_outcomes_say_whether_the_margin_is_positive(k: int, seed: int) -> None:
+    rng = random.Random(seed)
+    scores, ranks = [rng.gauss(0, 1) for _ in range(k)], [rng.randint(1, 4) for _ in range(k)]
+    margins = pair_margins(scores, ranks)
+    assert pair_outcomes(scores, ranks) == [float(m > 0) for m in margins]
+    assert len(margins) == sum(ranks[i] != ranks[j] for i in range(k) for j in range(i))
+
+
+def test_single_outcomes_give_the_binomial_interval() -> None:
+    interval = clustered_mean([[1.0]] * 60 + [[0.0]] * 40)
+    assert interval is not None
+    error = math.sqrt(0.6 * 0.4 / 99)
+    assert interval.estimate == 0.6
+    student = 1.984217  # 99 degrees of freedom
+    assert interval.low == pytest.approx(0.6 - student * error, abs=1e-5)
+    assert interval.high == pytest.approx(0.6 + student * error, abs=1e-5)
+
+
+def test_copies_within_a_cluster_add_no_certainty() -> None:
+    once = clustered_mean([[1.0], [0.0], [1.0], [1.0]])
+    many = clustered_mean([[1.0] * 6, [0.0] * 6, [1.0] * 6, [1.0] * 6])
+    assert once == many
+
+
+def test_the_interval_covers_the_truth_about_95_times_in_100() -> None:
+    rng = random.Random(0)
+    covered = 0
+    for _ in range(400):
+        clusters = []
+        for _ in range(60):
+            chance = rng.betavariate(4, 2)
+            clusters.append([float(rng.random() < chance) for _ in range(rng.randint(1, 10))])
+        interval = clustered_mean(clusters)
+        assert interval is not None
+        covered += interval.low <= 2 / 3 <= interval.high
+    assert 0.92 <= covered / 400 <= 0.98
+
+
+@pytest.mark.parametrize(
+    ("freedom", "quantile"), [(3, 3.182), (4, 2.776), (12, 2.179), (30, 2.042), (10**6, 1.96)]
+)
+def test_few_prompts_widen_the_interval_as_student_says(freedom: int, quantile: float) -> None:
+    assert t95(freedom) == pytest.approx(quantile, rel=0.01)
+
+
+def test_nothing_and_one_cluster() -> None:
+    assert clustered_mean([[], []]) is None
+    one = clustered_mean([[1.0, 0.0]])
+    assert one is not None and (one.low, one.high) == (0, 1)
+
+
+def test_calibration_error_is_the_gap_between_confidence_and_accuracy() -> None:
+    margin = math.log(3)  # σ = 0.75
+    assert calibration_error([margin] * 3 + [-margin]) == pytest.approx(0)
+    assert calibration_error([margin] * 4) == pytest.approx(0.25)
+    assert calibration_error([-2000.0]) == pytest.approx(1)
+    assert calibration_error([]) == 0

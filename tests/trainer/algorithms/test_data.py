@@ -1,0 +1,113 @@
+"""Reading snapshots, limits on lengths, and pretraining text."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from models_service.lm.chat import decode, encode_prompt, stop_token_id
+from models_service.lm.checkpoint import load_tokenizer
+from trainer.algorithms.batches import HELD_OUT_BLOCKS, PretrainingText, cut
+from trainer.algorithms.contract import TrainingError
+from trainer.algorithms.data import Encoder, Ranking, read_snapshot
+
+
+def asks(text: str) -> list:
+    return [{"role": "user", "content": text}]
+
+
+def ranking(text: str, completions: list[str], ranks: list[int], who: str = "ada") -> Ranking:
+    return Ranking("r", "train", asks(text), completions, ranks, who, "training")
+
+
+def test_reads_every_line_in_order(snapshot: Path, lines: list) -> None:
+    data = read_snapshot(snapshot)
+    assert [d.id for d in data.demonstrations] == [
+        x["id"] for x in lines if x["type"] == "demonstration"
+    ]
+    assert len(data.rankings) == 30
+    assert data.rankings[0].completions == lines[2]["completions"]
+    assert len(data.sha256) == 64
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "not json",
+        '{"type": "poem"}',
+        '{"type": "prompt", "id": "p"}',
+        '{"type": "ranking", "id": "r", "split": "train", "messages": [], "completions": ["a"],'
+        ' "ranks": [1, 2], "labeler": "x", "group": "training"}',
+    ],
+)
+def test_a_bad_line_is_named(tmp_path: Path, line: str) -> None:
+    path = tmp_path / "snapshot.jsonl"
+    path.write_text('{"type": "prompt", "id": "p", "split": "train", "messages": []}\n' + line)
+    with pytest.raises(TrainingError, match=r"Line 2 of the snapshot.*Freeze"):
+        read_snapshot(path)
+
+
+def test_a_missing_snapshot_says_what_to_do(tmp_path: Path) -> None:
+    with pytest.raises(TrainingError, match=r"cannot be read.*Freeze it again"):
+        read_snapshot(tmp_path / "none.jsonl")
+
+
+def test_long_prompts_are_skipped_and_long_responses_cut_and_both_counted(tiny: Path) -> None:
+    tokenizer = load_tokenizer(tiny)
+    limit = len(encode_prompt(tokenizer, asks("four")))
+    encoder = Encoder(tokenizer, limit, max_response=4)
+    assert encoder.prompt(asks("four")) is not None
+    assert encoder.prompt(asks("fives")) is None
+    stop = stop_token_id(tokenizer)
+    assert encoder.response("abc")[-1] == stop
+    cut_response = encoder.response("abcdef")
+    assert decode(tokenizer, cut_response) == "abcd"
+    assert stop not in cut_response
+    assert encoder.response("") == [stop]
+    assert encoder.counts == {"prompts_skipped_too_long": 1, "responses_cut": 1}
+
+
+def test_rankings_of_the_same_completions_are_one_group(tiny: Path) -> None:
+    encoder = Encoder(load_tokenizer(tiny), 64, 64)
+    groups = encoder.groups(
+        [
+            ranking("one", ["a", "b"], [1, 2]),
+            ranking("two", ["a", "b"], [1, 1]),
+            ranking("one", ["a", "b"], [2, 1], who="bob"),
+        ]
+    )
+    assert [group.rankings for group in groups] == [[[1, 2], [2, 1]], [[1, 1]]]
+    assert groups[0].length == len(groups[0].prompt) + 4
+
+
+def test_pretraining_text_is_cut_into_equal_blocks_with_some_held_out(
+    tiny: Path, tmp_path: Path
+) -> None:
+    path = tmp_path / "text.txt"
+    path.write_text("abcdefghij" * 12 + "rest")
+    text = PretrainingText(load_tokenizer(tiny), path, length=10)
+    assert len(text.blocks) == 12 - HELD_OUT_BLOCKS
+    assert len(text.held_out) == HELD_OUT_BLOCKS
+    block = text.blocks[0]
+    assert decode(load_tokenizer(tiny), block.prompt + block.response) == "abcdefghij"
+    assert len(block.prompt) == 1
+
+
+def test_python_brings_pretraining_text_along(tiny: Path) -> None:
+    assert len(PretrainingText(load_tokenizer(tiny), None, length=256).blocks) > 1000
+
+
+@pytest.mark.parametrize(("content", "match"), [("short", "Name a longer"), (None, "PRETRAINING")])
+def test_unusable_pretraining_text_says_what_to_do(
+    tiny: Path, tmp_path: Path, content: str | None, match: str
+) -> None:
+    path = tmp_path / "text.txt"
+    if content is not None:
+        path.write_text(content)
+    with pytest.raises(TrainingError, match=match):
+        PretrainingText(load_tokenizer(tiny), path, length=10)
+
+
+def test_cut_keeps_the_rest() -> None:
+    assert cut([1, 2, 3, 4, 5], 2) == [[1, 2], [3, 4], [5]]

@@ -1,0 +1,94 @@
+"""Killed runs end in the same weights bit for bit; two processes compute what one does."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from models_service.lm.checkpoint import weights_sha256
+from tests.trainer.algorithms.conftest import snapshot_lines, write_lines
+
+ROOT = Path(__file__).parents[3]
+SCRIPT = Path(__file__).with_name("stages.py")
+STAGES = ("sft", "reward", "ppo")
+
+
+def start(folder: Path, *arguments: str, **environment: str) -> subprocess.Popen[bytes]:
+    plain = {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", "ACCELERATE_USE_CPU": "true"}
+    return subprocess.Popen(
+        [sys.executable, str(SCRIPT), str(folder), *arguments],
+        env=os.environ | plain | environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+    )
+
+
+def finish(process: subprocess.Popen[bytes]) -> int:
+    output, _ = process.communicate(timeout=300)
+    assert process.returncode in (0, -9), output.decode()
+    return process.returncode
+
+
+@pytest.fixture(scope="module")
+def prepared(tmp_path_factory: pytest.TempPathFactory, tiny: Path, text: Path) -> Path:
+    """A folder that stages.py can start in."""
+    folder = tmp_path_factory.mktemp("prepared")
+    shutil.copytree(tiny, folder / "base")
+    shutil.copy(text, folder / "text.txt")
+    write_lines(folder / "snapshot.jsonl", snapshot_lines())
+    return folder
+
+
+@pytest.fixture(scope="module")
+def whole(prepared: Path) -> Path:
+    """The three stages, never interrupted."""
+    folder = prepared.parent / "whole"
+    shutil.copytree(prepared, folder)
+    assert finish(start(folder)) == 0
+    return folder
+
+
+def final_state(folder: Path) -> Path:
+    return folder / "work" / "ppo" / "state-3" / "tensors.safetensors"
+
+
+def test_killed_again_and_again_it_ends_in_the_same_weights(
+    prepared: Path, whole: Path, tmp_path: Path
+) -> None:
+    folder = tmp_path / "killed"
+    shutil.copytree(prepared, folder)
+    # While a state of SFT, of the reward model and of PPO is written, then before PPO's export.
+    for die_at in ("3", "8", "11", "3"):
+        assert finish(start(folder, "--die-at", die_at)) == -9
+    assert finish(start(folder)) == 0
+    for stage in STAGES:
+        assert weights_sha256(folder / stage) == weights_sha256(whole / stage), stage
+    assert final_state(folder).read_bytes() == final_state(whole).read_bytes()
+
+
+def test_two_processes_give_the_gradients_of_one(
+    prepared: Path, whole: Path, tmp_path: Path
+) -> None:
+    folder = tmp_path / "pair"
+    shutil.copytree(prepared, folder)
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = str(free.getsockname()[1])
+    common = {"WORLD_SIZE": "2", "LOCAL_WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1"}
+    pair = [start(folder, MASTER_PORT=port, RANK=rank, LOCAL_RANK=rank, **common) for rank in "01"]
+    assert [finish(process) for process in pair] == [0, 0]
+    for stage in STAGES:
+        one, two = (load_file(f / stage / "model.safetensors") for f in (whole, folder))
+        base = load_file(whole / "base" / "model.safetensors")
+        for name, tensor in one.items():
+            torch.testing.assert_close(two[name], tensor, atol=1e-5, rtol=1e-3)
+        if stage == "sft":
+            assert any((one[n] - base[n]).abs().max() > 1e-3 for n in base)

@@ -1,0 +1,58 @@
+"""The figures of an evaluation against numbers worked out by hand."""
+
+from __future__ import annotations
+
+import pytest
+
+from trainer.algorithms.episodes import Episodes
+from trainer.evaluation import Answers, compare, win_rate
+
+
+def answers(scores: list[float], lengths: list[int]) -> Answers:
+    episodes = Episodes(
+        prompts=[[1]] * len(scores),
+        responses=[[2] * length for length in lengths],
+        logprobs=[[0.0] * length for length in lengths],
+        finished=[length < 4 for length in lengths],
+    )
+    return Answers(episodes, scores)
+
+
+def test_ties_count_half() -> None:
+    rate = win_rate([1.0, 2.0, 3.0, 4.0], [0.0, 2.0, 5.0, 1.0], each=1)
+    assert rate["value"] == pytest.approx((1 + 0.5 + 0 + 1) / 4)
+    assert rate["n"] == 4
+
+
+def test_the_interval_is_clustered_by_prompt() -> None:
+    # Eight prompts with two answers each: both won at four of them, both lost at the others. The
+    # answers to one prompt say one thing, so there are eight facts and not sixteen.
+    new, old = [1.0] * 8 + [0.0] * 8, [0.0] * 8 + [1.0] * 8
+    rate = win_rate(new, old, each=2)
+    error = (8 * 1.0**2 * 8 / 7) ** 0.5 / 16
+    student = 2.364624  # seven degrees of freedom
+    assert rate["low"] == pytest.approx(0.5 - student * error, rel=0.01)
+    assert rate["high"] == pytest.approx(0.5 + student * error, rel=0.01)
+    alone = win_rate(new, old, each=1)
+    assert alone["high"] - alone["low"] < rate["high"] - rate["low"]
+
+
+def test_a_policy_compared_with_itself_is_even() -> None:
+    assert win_rate([1.0, -2.0], [1.0, -2.0], each=1) == {
+        "value": 0.5, "low": 0.5, "high": 0.5, "n": 2,
+    }  # fmt: skip
+
+
+def test_means_keep_their_own_scale() -> None:
+    figures = compare(
+        answers([-3.0, -1.0, 5.0], [2, 3, 4]), answers([0.0, 0.0, 0.0], [4, 4, 4]),
+        divergence=[0.5, 1.5, 4.0], each=1,
+    )  # fmt: skip
+    assert figures["score"]["value"] == pytest.approx(1 / 3)
+    assert figures["kl"]["value"] == pytest.approx(2.0)
+    assert figures["response_tokens"]["value"] == pytest.approx(3.0)
+    assert figures["finished"]["value"] == pytest.approx(2 / 3)
+    assert figures["win_rate"]["value"] == pytest.approx(1 / 3)
+    spread = [0.5 - 2, 1.5 - 2, 4.0 - 2]
+    error = (sum(s * s for s in spread) * 3 / 2) ** 0.5 / 3
+    assert figures["kl"]["high"] == pytest.approx(min(4.0, 2 + 1.959964 * error))

@@ -1,0 +1,64 @@
+"""Recipes: presets are valid, changes are joined, and every mistake is named at once."""
+
+from __future__ import annotations
+
+import pytest
+
+from trainer.algorithms.config import ConfigError
+from trainer.algorithms.presets import preset_names
+from trainer.recipes import Recipe, preset_recipe
+
+
+@pytest.mark.parametrize("name", preset_names())
+def test_every_preset_is_a_recipe_that_comes_back_unchanged(name: str) -> None:
+    recipe = preset_recipe(name)
+    assert Recipe.from_dict(recipe.to_dict()) == recipe
+    assert recipe.stages == ("sft", "reward", "ppo", "evaluation")
+
+
+def test_changes_are_joined_with_the_preset() -> None:
+    recipe = preset_recipe("tiny", {"sft": {"epochs": 7}, "seed": 3})
+    assert recipe.to_dict()["sft"]["epochs"] == 7
+    assert recipe.to_dict()["sft"]["batch_size"] == 8
+    assert recipe.configs["ppo"].to_dict()["seed"] == 3
+
+
+def test_every_mistake_is_named_by_its_field() -> None:
+    wrong = {"sft": {"epoch": 3, "batch_size": 0}, "colour": "red", "promote": "maybe"}
+    with pytest.raises(ConfigError) as caught:
+        preset_recipe("tiny", wrong)
+    assert {"colour", "promote", "sft.epoch"} <= set(caught.value.errors)
+    with pytest.raises(ConfigError) as caught:
+        preset_recipe("tiny", {"sft": {"batch_size": 0}})
+    assert caught.value.errors == {"sft.batch_size": "must be at least 1"}
+
+
+@pytest.mark.parametrize(
+    "stages", [["ppo"], ["sft", "evaluation"], ["magic"], "sft", [], [{}], [["ppo"]]]
+)
+def test_stages_that_cannot_follow_each_other_are_refused(stages: object) -> None:
+    with pytest.raises(ConfigError, match="stages"):
+        preset_recipe("tiny", {"stages": stages})
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"promote": []}, {"seed": 2**63}, {"seed": -1}, {"sft": {"learning_rate": 10**400}}]
+)
+def test_values_that_cannot_be_stored_are_refused(wrong: dict[str, object]) -> None:
+    with pytest.raises(ConfigError):
+        preset_recipe("tiny", wrong)
+
+
+def test_a_recipe_that_is_none_is_refused() -> None:
+    with pytest.raises(ConfigError, match="by name"):
+        preset_recipe("tiny", [1])  # type: ignore[arg-type]
+
+
+def test_an_unknown_preset_is_refused() -> None:
+    with pytest.raises(ConfigError, match="must be one of demo, paper, tiny"):
+        preset_recipe("huge")
+
+
+def test_labels_needed_follow_the_stages() -> None:
+    recipe = preset_recipe("tiny", {"stages": ["sft"], "sft": {"batch_size": 5}})
+    assert recipe.labels_needed() == {"demonstrations": 5}

@@ -1,0 +1,223 @@
+"""Runs: claimed once, taken up after a silence, their outcome recorded once, failures explained."""
+
+from __future__ import annotations
+
+import errno
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.utils import timezone
+
+from accounts.problems import Problem
+from models_service.models import ModelVersion, Promotion
+from models_service.selectors import promoted
+from tests.trainer.conftest import Labels
+from trainer import runner, services, tasks
+from trainer.algorithms.contract import TrainingError
+from trainer.models import Evaluation, Metric, TrainingRound, TrainingRun
+from trainer.reporting import LostRunError, RunReporter
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+@pytest.fixture
+def run(labels: Labels) -> TrainingRun:
+    """The first stage of a running round, waiting for a worker."""
+    labels.enough()
+    round = services.start_round(preset="tiny")
+    assert services.begin(round=round)
+    services.freeze_labels(round=round)
+    round.refresh_from_db()
+    opened = services.open_run(round=round, stage="sft")
+    assert opened is not None
+    return opened
+
+
+def test_a_whole_round_ends_with_a_promoted_policy(
+    labels: Labels, base: ModelVersion, small: dict[str, Any], now: Callable[[], None]
+) -> None:
+    labels.enough()
+    round = services.start_round(preset="tiny", recipe=small | {"promote": "always"})
+    now()
+    round.refresh_from_db()
+    assert round.state == "finished", round.failure
+    assert [r.state for r in round.runs.all()] == ["finished"] * 4
+    assert round.policy is not None and round.policy.kind == "policy"
+    assert promoted(Promotion.Role.POLICY) == round.policy
+    assert promoted(Promotion.Role.REWARD) == round.runs.get(stage="reward").output
+    assert round.policy.parent == round.runs.get(stage="sft").output
+    figures = Evaluation.objects.get(round=round).figures
+    assert figures["win_rate"]["low"] <= figures["win_rate"]["value"] <= figures["win_rate"]["high"]
+    assert Metric.objects.filter(run__stage="ppo", values__has_key="objective/kl").exists()
+    assert not any(run.work.exists() for run in round.runs.all())
+
+
+def test_a_run_is_claimed_once(run: TrainingRun) -> None:
+    first = runner.claim(run.pk)
+    assert first is not None and first.state == "running"
+    assert runner.claim(run.pk) is None
+
+
+def test_a_silent_worker_s_run_is_taken_up_and_the_old_worker_lets_go(run: TrainingRun) -> None:
+    old = runner.claim(run.pk)
+    assert old is not None
+    silent = timezone.now() - timedelta(minutes=5)
+    TrainingRun.objects.filter(pk=run.pk).update(heartbeat_at=silent)
+    new = runner.claim(run.pk)
+    assert new is not None and new.attempts == 2
+    with pytest.raises(LostRunError):
+        RunReporter(old).metrics(1, 2, {"loss": 1.0})
+    runner.close(old, runner.Outcome({"metrics": {}}, folder=None))
+    run.refresh_from_db()
+    assert run.state == "running" and run.worker == new.worker
+
+
+def test_a_message_for_a_finished_run_does_nothing(run: TrainingRun) -> None:
+    TrainingRun.objects.filter(pk=run.pk).update(state="finished")
+    assert runner.execute(run.pk) is False
+
+
+def test_a_run_of_a_paused_round_is_not_started(run: TrainingRun) -> None:
+    services.pause(round=run.round)
+    assert runner.execute(run.pk) is False
+
+
+def test_a_run_that_kills_its_worker_again_and_again_fails_with_advice(run: TrainingRun) -> None:
+    TrainingRun.objects.filter(pk=run.pk).update(attempts=runner.MOST_ATTEMPTS)
+    assert runner.claim(run.pk) is None
+    run.refresh_from_db()
+    assert run.state == "failed"
+    assert "tokens_per_micro_batch" in run.failure
+
+
+def test_a_failed_run_says_what_to_do_and_fails_its_round(
+    labels: Labels, small: dict[str, Any], now: Callable[[], None]
+) -> None:
+    labels.enough()
+    recipe = small | {"sft": {"max_prompt_tokens": 1}}
+    round = services.start_round(preset="tiny", recipe=recipe)
+    now()
+    round.refresh_from_db()
+    assert round.state == "failed"
+    assert round.failure.startswith("SFT: ")
+    assert "raise the limits" in round.failure
+
+
+def test_a_failed_round_goes_on_from_the_stage_it_failed_in(
+    labels: Labels, small: dict[str, Any], now: Callable[[], None]
+) -> None:
+    labels.enough()
+    round = services.start_round(preset="tiny", recipe=small | {"promote": "never"})
+    services.begin(round=round)
+    services.freeze_labels(round=round)
+    round.refresh_from_db()
+    services.open_run(round=round, stage="sft")
+    TrainingRun.objects.filter(round=round).update(state="failed", failure="power cut")
+    now()
+    round.refresh_from_db()
+    assert round.state == "failed" and "power cut" in round.failure
+    services.retry(round=round, afresh=True)
+    now()
+    round.refresh_from_db()
+    assert (round.state, round.failure) == ("finished", "")
+
+
+def test_a_paused_round_lets_the_next_one_go_first(
+    labels: Labels, small: dict[str, Any], now: Callable[[], None]
+) -> None:
+    labels.enough()
+    only_sft = small | {"stages": ["sft"], "promote": "never"}
+    first = services.start_round(preset="tiny", recipe=only_sft)
+    second = services.start_round(preset="tiny", recipe=only_sft)
+    assert services.begin(round=first) is True
+    assert services.begin(round=second) is False
+    services.pause(round=first)
+    now()
+    states = dict(TrainingRound.objects.values_list("pk", "state"))
+    assert states == {first.pk: "paused", second.pk: "finished"}
+    services.resume(round=first)
+    now()
+    first.refresh_from_db()
+    assert first.state == "finished"
+
+
+def test_a_lost_message_is_sent_again(run: TrainingRun) -> None:
+    assert services.take_up_abandoned(silent_since=runner.silent_since()) == []
+    silent = timezone.now() - timedelta(minutes=5)
+    TrainingRun.objects.filter(pk=run.pk).update(heartbeat_at=silent)
+    assert services.take_up_abandoned(silent_since=runner.silent_since()) == [run.pk]
+    assert services.take_up_abandoned(silent_since=runner.silent_since()) == []
+
+
+def test_a_loss_that_is_no_number_stops_the_run(run: TrainingRun) -> None:
+    claimed = runner.claim(run.pk)
+    assert claimed is not None
+    with pytest.raises(TrainingError, match=r"became nan at step 3\. Start a new round"):
+        RunReporter(claimed).metrics(3, 9, {"sft/loss": float("nan")})
+    RunReporter(claimed).metrics(3, 9, {"objective/scores_std": float("nan")})
+    assert Metric.objects.get(run=run, step=3).values == {"objective/scores_std": None}
+
+
+def test_promotion_expires_what_the_former_policy_answered(
+    labels: Labels, base: ModelVersion
+) -> None:
+    from labeling.models import LabelingTask, Slot
+
+    task = LabelingTask.objects.create(
+        kind="ranking", prompt=labels.prompt(), state=LabelingTask.State.OPEN, policy=base
+    )
+    Slot.objects.create(task=task, number=1, kind="ranking", purpose="training")
+    policy = ModelVersion.objects.create(name="p", kind="policy", checkpoint="p", parent=base)
+    services.promote(role="policy", version=policy)
+    task.refresh_from_db()
+    assert task.state == "expired"
+
+
+def test_a_worker_that_dies_while_its_round_is_cancelled_holds_nobody_up(
+    run: TrainingRun, now: Callable[[], None], small: dict[str, Any]
+) -> None:
+    taken = runner.claim(run.pk)
+    assert taken is not None
+    services.cancel(round=taken.round)
+    long_ago = timezone.now() - timedelta(minutes=5)
+    TrainingRun.objects.filter(pk=run.pk).update(heartbeat_at=long_ago)
+    assert services.take_up_abandoned(silent_since=runner.silent_since()) == []
+    run.refresh_from_db()
+    assert run.state == "stopped"
+    following = services.start_round(preset="tiny", recipe=small | {"stages": ["sft"]})
+    now()
+    following.refresh_from_db()
+    assert following.state == "finished"
+
+
+def test_being_asked_to_stop_is_no_death(run: TrainingRun) -> None:
+    taken = runner.claim(run.pk)
+    assert taken is not None and taken.attempts == 1
+    runner.close(taken, runner.Outcome(stopped=True))
+    run.refresh_from_db()
+    assert (run.state, run.attempts) == ("stopped", 0)
+
+
+def test_a_stage_under_way_cannot_be_begun_afresh(run: TrainingRun) -> None:
+    assert runner.claim(run.pk) is not None
+    services.cancel(round=run.round)
+    with pytest.raises(Problem, match="still ending the step"):
+        services.retry(round=run.round, afresh=True)
+
+
+def test_a_round_that_cannot_freeze_its_labels_says_why(
+    labels: Labels, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    labels.enough()
+    round = services.start_round(preset="tiny")
+
+    def full(**_: Any) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(services, "freeze", full)
+    tasks.advance_rounds()
+    round.refresh_from_db()
+    assert round.state == "failed"
+    assert round.failure.startswith("The disk is full.")

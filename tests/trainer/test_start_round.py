@@ -1,0 +1,57 @@
+"""Starting a round: what is refused, with which words, and what is stored."""
+
+from __future__ import annotations
+
+import pytest
+
+from accounts.models import User
+from accounts.problems import Problem
+from models_service.models import ModelVersion
+from tests.trainer.conftest import Labels
+from trainer.models import TrainingRound
+from trainer.services import start_round
+
+pytestmark = pytest.mark.django_db
+
+
+def test_too_few_labels_are_refused_with_the_numbers(labels: Labels) -> None:
+    for _ in range(3):
+        labels.ranking()
+    with pytest.raises(Problem) as caught:
+        start_round(preset="tiny")
+    assert "rankings: 3 there, 8 needed" in str(caught.value.detail)
+    assert caught.value.errors is not None
+    assert caught.value.errors["demonstrations"] == ["0 there, 8 needed"]
+    assert caught.value.extra["labels"]["rankings"] == 3
+    assert not TrainingRound.objects.exists()
+
+
+def test_an_unknown_setting_is_refused_by_its_name(labels: Labels) -> None:
+    labels.enough()
+    with pytest.raises(Problem) as caught:
+        start_round(preset="tiny", recipe={"ppo": {"epochs": 3}})
+    assert caught.value.status_code == 400
+    assert caught.value.errors == {"ppo.epochs": "is not a setting"}
+
+
+def test_it_stores_the_whole_recipe_and_starts_from_the_base(
+    labels: Labels, base: ModelVersion, rosa: User
+) -> None:
+    labels.enough()
+    round = start_round(preset="tiny", recipe={"sft": {"epochs": 3}}, by=rosa)
+    assert round.recipe["sft"]["epochs"] == 3
+    assert round.recipe["ppo"]["clip"] == 0.2
+    assert round.start == base
+    assert round.started_by == rosa
+
+
+def test_a_later_round_starts_from_the_base_of_the_promoted_policy(
+    labels: Labels, base: ModelVersion
+) -> None:
+    from models_service.services import promote
+
+    labels.enough()
+    policy = ModelVersion.objects.create(name="p", kind="policy", checkpoint="p", parent=base)
+    promote(role="policy", version=policy)
+    assert start_round(preset="tiny").start == base
+    assert start_round(preset="tiny", start=policy).start == policy
