@@ -88,9 +88,7 @@ def run(job: Job, states: States, report: Reporter, every: int, crew: Crew) -> E
     return Ended(step, stopped=False)
 
 
-def _tell(
-    job: Job, report: Reporter, step: int, metrics: Mapping[str, float], crew: Crew
-) -> None:
+def _tell(job: Job, report: Reporter, step: int, metrics: Mapping[str, float], crew: Crew) -> None:
     times = job.clock.take()
     if crew.is_first:
         report.metrics(step, job.total, {**metrics, **times})

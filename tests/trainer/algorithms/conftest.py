@@ -28,7 +28,10 @@ class Recorder:
     samples: list[tuple[int, list[dict[str, Any]]]] = field(default_factory=list)
 
     def metrics(self, step: int, total: int, values: Mapping[str, float]) -> None:
-        self.steps.append((step, total, dict(values)))
+        if self.steps and self.steps[-1][0] == step:  # told in parts, joined as in the database
+            self.steps[-1][2].update(values)
+        else:
+            self.steps.append((step, total, dict(values)))
 
     def sample(self, step: int, rows: list[dict[str, Any]]) -> None:
         self.samples.append((step, rows))

@@ -10,7 +10,8 @@ import pytest
 import torch
 from torch import nn
 
-from trainer.algorithms import resume
+from tests.trainer.algorithms.conftest import Recorder
+from trainer.algorithms import loop, resume
 from trainer.algorithms.contract import TrainingError
 from trainer.algorithms.crew import Crew
 from trainer.algorithms.optimize import adam, update
@@ -137,3 +138,41 @@ def test_a_gradient_that_is_no_number_stops_the_run_with_the_weights_untouched()
     with pytest.raises(TrainingError, match=r"Lower the learning rate.*intact"):
         update(adam(model, 1e-8), 1.0, Crew())
     assert torch.equal(model.weight, before)
+
+
+class Counting:
+    """A job whose whole state is how often it stepped."""
+
+    total, done = 3, False
+
+    def __init__(self) -> None:
+        self.clock = loop.Clock()
+
+    def step(self, step: int) -> dict[str, float]:
+        return {"loss": float(step)}
+
+    def tensors(self) -> dict[str, torch.Tensor]:
+        return {"x": torch.ones(1)}
+
+    def values(self) -> dict[str, Any]:
+        return {}
+
+    def restore(self, state: resume.State) -> None: ...
+
+
+class Killed(States):
+    """States whose process dies right after one of them is on disk."""
+
+    def save(self, step: int, *content: Any) -> None:
+        super().save(step, *content)
+        if step == 2:
+            raise KeyboardInterrupt
+
+
+def test_a_run_killed_after_saving_has_reported_the_step(tmp_path: Path) -> None:
+    report = Recorder()
+    with pytest.raises(KeyboardInterrupt):
+        loop.run(Counting(), Killed(tmp_path, "run", 2), report, every=1, crew=Crew())
+    loop.run(Counting(), States(tmp_path, "run", 2), report, every=1, crew=Crew())
+    assert [step for step, _, values in report.steps if "loss" in values] == [1, 2, 3]
+    assert all(time >= 0 for time in report.series("time/checkpoint"))
