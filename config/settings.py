@@ -213,9 +213,18 @@ LABELING: dict[str, int] = {
     "prompt_writing_tasks_ready": env.number("PROMPT_WRITING_TASKS_READY", 2),
     "completions_per_ranking": env.number("COMPLETIONS_PER_RANKING", 4, low=4, high=9),
     "lease_minutes": env.number("LEASE_MINUTES", 30, low=1),
+    # For how long after a submit its labeler may amend it; 0 for not at all.
+    "amend_hours": env.number("AMEND_HOURS", 24),
+    # Active minutes on distressing tasks within two hours after which a break is suggested.
+    "break_minutes": env.number("BREAK_MINUTES", 20, low=1),
     "max_new_tokens": env.number("MAX_NEW_TOKENS", 64, low=1),
     "max_prompts_per_author": env.number("MAX_PROMPTS_PER_AUTHOR", 200, low=1),
 }
+
+# Topics that are covered until a labeler chooses to see them.
+DISTRESSING_TOPICS = env.words(
+    "DISTRESSING_TOPICS", "violence,self-harm,suicide,abuse,sexual,sexual violence,hate,terrorism"
+)
 
 # What becomes of a retired policy's waiting tasks.
 RETIRED_TASKS = env.choice("RETIRED_TASKS", ("expire", "keep", "mix"))

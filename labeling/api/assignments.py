@@ -15,7 +15,7 @@ from labeling.api import serializers
 from labeling.api.bodies import json_object
 from labeling.models import Assignment
 from labeling.selectors.assignments import described, own_assignment
-from labeling.services import assignments, leases, submissions
+from labeling.services import amendments, assignments, leases, submissions
 
 
 class LabelerView(APIView):
@@ -72,6 +72,14 @@ class SubmitView(LabelerView):
         return Response(
             _ended(submissions.submit(assignment_id=pk, labeler=self.labeler, body=body))
         )
+
+
+class AmendView(LabelerView):
+    @extend_schema(request=serializers.SubmitBody, responses=serializers.Ended)
+    def post(self, request: Request, pk: int) -> Response:
+        """Put another label in the place of the submitted one, while there is time."""
+        body = json_object(request)
+        return Response(_ended(amendments.amend(assignment_id=pk, labeler=self.labeler, body=body)))
 
 
 class ReleaseView(LabelerView):

@@ -16,5 +16,6 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path(f"{_ONE}draft/", assignments.DraftView.as_view(), name="api-draft"),
     path(f"{_ONE}heartbeat/", assignments.HeartbeatView.as_view(), name="api-heartbeat"),
     path(f"{_ONE}submit/", assignments.SubmitView.as_view(), name="api-submit"),
+    path(f"{_ONE}amend/", assignments.AmendView.as_view(), name="api-amend"),
     path(f"{_ONE}release/", assignments.ReleaseView.as_view(), name="api-release"),
 ]

@@ -1,10 +1,11 @@
 """The tables of the labeling app, one module a noun."""
 
 from labeling.models.demonstrations import Demonstration
-from labeling.models.guidelines import FormVersion, Guideline
+from labeling.models.guidelines import FormVersion, Guideline, GuidelineRead
 from labeling.models.labelers import LabelerProfile
 from labeling.models.prompts import Prompt, UseCase
 from labeling.models.rankings import RankedCompletion, Ranking
+from labeling.models.reports import Report
 from labeling.models.tasks import Assignment, Completion, LabelingTask, Queue, Slot, TaskKind
 
 __all__ = [
@@ -13,12 +14,14 @@ __all__ = [
     "Demonstration",
     "FormVersion",
     "Guideline",
+    "GuidelineRead",
     "LabelerProfile",
     "LabelingTask",
     "Prompt",
     "Queue",
     "RankedCompletion",
     "Ranking",
+    "Report",
     "Slot",
     "TaskKind",
     "UseCase",

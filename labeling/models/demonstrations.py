@@ -11,10 +11,17 @@ from labeling.models.tasks import Assignment, LabelingTask
 
 
 class Label(models.Model):
-    """What every label keeps: who, on what, under which guideline, in how much active time."""
+    """What every label keeps: who, on what, under which guideline, in how much active time.
 
-    assignment = models.OneToOneField(
+    An amended label is a new row that names the one it takes the place of; the old one stays,
+    excluded. An assignment so has one first label, and each label at most one that follows it.
+    """
+
+    assignment = models.ForeignKey(
         Assignment, null=True, on_delete=models.PROTECT, related_name="+"
+    )
+    supersedes = models.OneToOneField(
+        "self", null=True, blank=True, on_delete=models.PROTECT, related_name="superseded_by"
     )
     task = models.ForeignKey(LabelingTask, on_delete=models.PROTECT, related_name="+")
     labeler = models.ForeignKey(
@@ -29,6 +36,13 @@ class Label(models.Model):
     class Meta:
         abstract = True
         ordering = ["-id"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["assignment"],
+                condition=models.Q(supersedes__isnull=True),
+                name="%(class)s_first_once",
+            )
+        ]
 
 
 class Demonstration(Label):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from django.conf import settings
 from django.db import models
 
 
@@ -38,6 +39,24 @@ class Guideline(models.Model):
 
     def __str__(self) -> str:
         return f"{self.get_kind_display()} · {self.get_purpose_display()} v{self.version}"
+
+
+class GuidelineRead(models.Model):
+    """A labeler has read this version of a guideline."""
+
+    guideline = models.ForeignKey(Guideline, on_delete=models.CASCADE, related_name="reads")
+    labeler = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="guidelines_read"
+    )
+    read_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["labeler", "guideline"], name="guideline_read_once")
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.labeler} read {self.guideline}"
 
 
 class FormVersion(models.Model):

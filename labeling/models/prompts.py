@@ -66,6 +66,10 @@ class Prompt(models.Model):
     split = models.CharField(max_length=16, choices=Split.choices)
     state = models.CharField(max_length=16, choices=State.choices, default=State.ACTIVE)
     duplicate_of = models.ForeignKey("self", null=True, blank=True, on_delete=models.SET_NULL)
+    # A labeler's amended prompt takes the place of one that is withdrawn and kept.
+    supersedes = models.OneToOneField(
+        "self", null=True, blank=True, on_delete=models.PROTECT, related_name="superseded_by"
+    )
     fingerprint = models.CharField(max_length=64, unique=True, editable=False)
     # Shared with other prompts that begin alike; see labeling.dedupe.
     prefix_fingerprint = models.CharField(max_length=64, blank=True, editable=False)
@@ -90,6 +94,7 @@ class Prompt(models.Model):
                 condition=~models.Q(prefix_fingerprint=""),
             ),
             models.Index(fields=["use_case", "state"], name="prompt_use_case"),
+            models.Index(fields=["topic"], name="prompt_topic", condition=~models.Q(topic="")),
         ]
         constraints = [
             models.CheckConstraint(

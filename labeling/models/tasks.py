@@ -167,6 +167,12 @@ class Slot(models.Model):
                 name="slot_next",
                 condition=models.Q(state="free"),
             ),
+            # What held-out labelers may take, without a walk over what they may not.
+            models.Index(
+                fields=["kind", "purpose", "-priority", "id"],
+                name="slot_next_held_out",
+                condition=models.Q(state="free") & ~models.Q(purpose="training", split="train"),
+            ),
         ]
         constraints = [
             models.UniqueConstraint(fields=["task", "number"], name="slot_once"),

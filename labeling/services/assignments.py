@@ -29,7 +29,7 @@ from labeling.models.guidelines import Purpose
 from labeling.selectors.open_slots import open_slots, profile_of
 from labeling.services.guidelines import current_form
 from labeling.services.leases import extend, free_held_slot, hold, lease_end
-from labeling.services.ownership import lock, own_open
+from labeling.services.ownership import lock, own_open, own_writable
 from labeling.states import Assignments, Slots
 
 # Evaluations are few and somebody waits for them.
@@ -116,14 +116,14 @@ def save_draft(
 ) -> int:
     """Store the draft if nobody stored a newer one; returns the new version.
 
-    Also after the lease has run out, so that no work is lost. Raises Problem 409 with the newer
-    draft and its version.
+    Also after the lease has run out, so that no work is lost, and for an amendment after the
+    submit. Raises Problem 409 with the newer draft and its version.
     """
     if not texts.keepable(draft):
         raise Problem(400, "The draft cannot be stored.", errors={"draft": [_UNKEEPABLE]})
     if len(repr(draft)) > _MAX_DRAFT:
         raise Problem(400, "The draft is too large.", errors={"draft": ["Is too large."]})
-    assignment = own_open(assignment_id=assignment_id, labeler=labeler)
+    assignment = own_writable(assignment_id=assignment_id, labeler=labeler)
     if assignment.draft_version != draft_version:
         raise Problem(
             409,

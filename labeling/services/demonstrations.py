@@ -10,7 +10,12 @@ from labeling import texts
 from labeling.models import Assignment, Demonstration
 
 
-def store(assignment: Assignment, body: Mapping[str, Any], active_seconds: int) -> Demonstration:
+def store(
+    assignment: Assignment,
+    body: Mapping[str, Any],
+    active_seconds: int,
+    supersedes: Demonstration | None = None,
+) -> Demonstration:
     """Check `{"text": ...}` and keep it as it was written. Raises Problem 400 naming the field."""
     text = body.get("text")
     if reason := texts.fault(text):
@@ -24,4 +29,5 @@ def store(assignment: Assignment, body: Mapping[str, Any], active_seconds: int) 
         guideline_id=assignment.guideline_id,
         text=str(text),
         active_seconds=active_seconds,
+        supersedes=supersedes,
     )

@@ -9,6 +9,7 @@ from __future__ import annotations
 from accounts.models import User
 from accounts.problems import Problem
 from labeling.models import Assignment
+from labeling.selectors.amendments import is_amendable
 
 _OVER = {
     Assignment.State.SUBMITTED: "This task was submitted already.",
@@ -35,6 +36,18 @@ def own(*, assignment_id: int, labeler: User) -> Assignment:
 def own_open(*, assignment_id: int, labeler: User) -> Assignment:
     """The same, unless it has ended: Problem 409."""
     assignment = own(assignment_id=assignment_id, labeler=labeler)
+    _refuse_over(assignment)
+    return assignment
+
+
+def own_writable(*, assignment_id: int, labeler: User) -> Assignment:
+    """One whose draft may be saved: open, or submitted so lately that it may be amended."""
+    assignment = own(assignment_id=assignment_id, labeler=labeler)
+    if not is_amendable(assignment):
+        _refuse_over(assignment)
+    return assignment
+
+
+def _refuse_over(assignment: Assignment) -> None:
     if sentence := _OVER.get(Assignment.State(assignment.state)):
         raise Problem(409, sentence)
-    return assignment

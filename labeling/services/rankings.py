@@ -15,7 +15,12 @@ from labeling.services.guidelines import current_form
 Errors = dict[str, list[str]]
 
 
-def store(assignment: Assignment, body: Mapping[str, Any], active_seconds: int) -> Ranking:
+def store(
+    assignment: Assignment,
+    body: Mapping[str, Any],
+    active_seconds: int,
+    supersedes: Ranking | None = None,
+) -> Ranking:
     """Check `{"ranking": [[id]], "ratings": {id: {"overall", "flags"}}}` and keep it.
 
     Raises Problem 400 that names each field.
@@ -27,13 +32,15 @@ def store(assignment: Assignment, body: Mapping[str, Any], active_seconds: int) 
     errors |= _rating_errors(body.get("ratings"), ids, flag_names(form.fields))
     if errors:
         raise Problem(400, "The ranking cannot be stored as it is.", errors=errors)
-    return _create(assignment, form, body, active_seconds)
+    ranking = _create(assignment, form, active_seconds, supersedes)
+    _place(ranking, body)
+    return ranking
 
 
 def _create(
-    assignment: Assignment, form: FormVersion, body: Mapping[str, Any], active_seconds: int
+    assignment: Assignment, form: FormVersion, active_seconds: int, supersedes: Ranking | None
 ) -> Ranking:
-    ranking = Ranking.objects.create(
+    return Ranking.objects.create(
         assignment=assignment,
         task=assignment.task,
         labeler_id=assignment.labeler_id,
@@ -42,7 +49,11 @@ def _create(
         form=form,
         display_order=assignment.display_order,
         active_seconds=active_seconds,
+        supersedes=supersedes,
     )
+
+
+def _place(ranking: Ranking, body: Mapping[str, Any]) -> None:
     ranks = ranks_of([[str(item) for item in tier] for tier in body["ranking"]])
     ratings = body["ratings"]
     RankedCompletion.objects.bulk_create(
@@ -55,7 +66,6 @@ def _create(
         )
         for item, rank in ranks.items()
     )
-    return ranking
 
 
 def _ranking_errors(tiers: Any, ids: set[str]) -> Errors:

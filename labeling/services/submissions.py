@@ -8,10 +8,12 @@ from collections.abc import Mapping
 from typing import Any
 
 from django.db import transaction
+from django.db.models import F
 from django.utils import timezone
 
 from accounts.models import User
 from accounts.problems import Problem
+from labeling import texts
 from labeling.models import Assignment, Slot, TaskKind
 from labeling.services import demonstrations, rankings, written_prompts
 from labeling.services.leases import free_slot
@@ -22,6 +24,11 @@ _STORE = {
     TaskKind.RANKING: rankings.store,
     TaskKind.DEMONSTRATION: demonstrations.store,
     TaskKind.PROMPT_WRITING: written_prompts.store,
+}
+_SAID = {
+    TaskKind.RANKING: ("ranking", "ratings"),
+    TaskKind.DEMONSTRATION: ("text",),
+    TaskKind.PROMPT_WRITING: ("prompt_kind", "instruction", "examples", "use_case"),
 }
 _LONGEST_DAY = 86_400
 
@@ -35,18 +42,32 @@ def submit(*, assignment_id: int, labeler: User, body: Mapping[str, Any]) -> Ass
     something else was submitted or the last slot has gone. The draft is kept in each case.
     """
     assignment = own(assignment_id=assignment_id, labeler=labeler)
-    digest = _digest(body)
+    digest = digest_of(body)
     if assignment.state == Assignment.State.SUBMITTED:
         return _again(assignment, digest)
     if assignment.state == Assignment.State.RELEASED:
         raise Problem(409, "You released this task. Your draft is kept.")
-    seconds = _active_seconds(body)
+    seconds = seconds_of(body)
     _fill_slot(assignment)
-    _STORE[TaskKind(assignment.task.kind)](assignment, body, seconds)
-    return _close(assignment, digest)
+    store(assignment, body, seconds)
+    return _close(assignment, digest, as_draft(assignment, body, seconds))
 
 
-def _digest(body: Mapping[str, Any]) -> str:
+def store(
+    assignment: Assignment, body: Mapping[str, Any], seconds: int, supersedes: Any = None
+) -> Any:
+    """Keep the label of this kind of task, in the place of an older one if there is one."""
+    return _STORE[TaskKind(assignment.task.kind)](assignment, body, seconds, supersedes)
+
+
+def as_draft(assignment: Assignment, body: Mapping[str, Any], seconds: int) -> dict[str, Any]:
+    """What was submitted, as the draft of an amendment."""
+    said = {name: body[name] for name in _SAID[TaskKind(assignment.task.kind)] if name in body}
+    return said | {"active_seconds": seconds} if texts.keepable(said) else {}
+
+
+def digest_of(body: Mapping[str, Any]) -> str:
+    """The same for two bodies that differ only in the time spent."""
     said = {name: value for name, value in body.items() if name != "active_seconds"}
     return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()
 
@@ -57,7 +78,8 @@ def _again(assignment: Assignment, digest: str) -> Assignment:
     return assignment
 
 
-def _active_seconds(body: Mapping[str, Any]) -> int:
+def seconds_of(body: Mapping[str, Any]) -> int:
+    """The active time the page counted. Raises Problem 400 for one that cannot be."""
     seconds = body.get("active_seconds", 0)
     if isinstance(seconds, bool) or not isinstance(seconds, int | float):
         seconds = -1
@@ -83,11 +105,14 @@ def _fill_slot(assignment: Assignment) -> None:
     Slots.fill.apply(Slot.objects.filter(pk=slot.pk), labeler=assignment.labeler_id)
 
 
-def _close(assignment: Assignment, digest: str) -> Assignment:
+def _close(assignment: Assignment, digest: str, draft: dict[str, Any]) -> Assignment:
     assignment.ended_at = timezone.now()
     moved = Assignments.submit.apply(
         Assignment.objects.filter(pk=assignment.pk),
         submission_hash=digest,
+        draft=draft,
+        # A tab that still shows the task saves nothing over what was submitted.
+        draft_version=F("draft_version") + 1,
         ended_at=assignment.ended_at,
     )
     assert moved == 1, "the assignment is locked and was open"

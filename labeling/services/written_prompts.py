@@ -14,7 +14,12 @@ from labeling.services.prompts import add_prompts
 _FORM_NAMES = {"kind": "prompt_kind", "messages": "instruction"}
 
 
-def store(assignment: Assignment, body: Mapping[str, Any], active_seconds: int) -> Prompt:
+def store(
+    assignment: Assignment,
+    body: Mapping[str, Any],
+    active_seconds: int,
+    supersedes: Prompt | None = None,
+) -> Prompt:
     """Check `{"prompt_kind", "instruction", "examples", "use_case"}` and add the prompt.
 
     Raises Problem 400 naming the field, also when the same prompt is there already.
@@ -26,6 +31,8 @@ def store(assignment: Assignment, body: Mapping[str, Any], active_seconds: int) 
     if added.over_limit:
         _refuse("instruction", "You have written as many prompts as one author may.")
     prompt = Prompt.objects.get(fingerprint=fingerprint(row.messages))
+    if supersedes is not None:
+        Prompt.objects.filter(pk=prompt.pk).update(supersedes=supersedes)
     LabelingTask.objects.filter(pk=assignment.task_id).update(prompt=prompt)
     return prompt
 
