@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 import pydoc_data.topics
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from transformers import PreTrainedTokenizerBase
 
@@ -24,11 +26,14 @@ class PretrainingText:
     """Plain text as blocks of equal length, the last few of them held out to measure with.
 
     Without a file it is the Python language reference that every Python brings along: enough to
-    show the mix at work, far too little to preserve a model with.
+    show the mix at work, far too little to preserve a model with. Of a longer file only the first
+    PRETRAINING_CHARACTERS are read; `notes` say what was, and its hash is part of a run's name.
     """
 
     def __init__(self, tokenizer: PreTrainedTokenizerBase, path: Path | None, length: int) -> None:
-        tokens = tokenizer(_read(path), add_special_tokens=False, verbose=False)["input_ids"]
+        text = _read(path)
+        self.sha256 = hashlib.sha256(text.encode()).hexdigest()
+        tokens = tokenizer(text, add_special_tokens=False, verbose=False)["input_ids"]
         pieces = cut(tokens, length)
         blocks = [Example(b[:1], b[1:]) for b in pieces if len(b) == length]
         if len(blocks) <= HELD_OUT_BLOCKS:
@@ -38,6 +43,12 @@ class PretrainingText:
             )
         self.blocks = blocks[:-HELD_OUT_BLOCKS]
         self.held_out = blocks[-HELD_OUT_BLOCKS:]
+        self.notes: dict[str, Any] = {
+            "pretraining_text": str(path) if path else "Python's language reference",
+            "pretraining_tokens": len(tokens),
+            "pretraining_sha256": self.sha256,
+            "pretraining_cut": len(text) == PRETRAINING_CHARACTERS,
+        }
 
 
 def _read(path: Path | None) -> str:

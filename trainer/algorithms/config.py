@@ -29,14 +29,20 @@ def option(
     minimum: float | None = None,
     maximum: float | None = None,
     choices: Sequence[str] | None = None,
+    operational: bool = False,
 ) -> Any:
-    """A documented field. `paper` is the value of Ouyang et al. 2022, None where it names none."""
+    """A documented field. `paper` is the value of Ouyang et al. 2022, None where it names none.
+
+    An `operational` setting decides how a run is carried out, not what comes out of it (but for
+    float rounding): a run that is taken up again may have another one.
+    """
     metadata = {
         "help": help,
         "paper": paper,
         "minimum": minimum,
         "maximum": maximum,
         "choices": tuple(choices) if choices else None,
+        "operational": operational,
     }
     return field(default=default, metadata=metadata)
 
@@ -67,6 +73,11 @@ class Config:
     def to_dict(self) -> dict[str, Any]:
         """Plain values, in the order of the fields."""
         return asdict(self)
+
+    def identity(self) -> dict[str, Any]:
+        """The settings that name a run: all but the operational ones."""
+        operational = {f.name for f in fields(self) if f.metadata["operational"]}
+        return {name: value for name, value in self.to_dict().items() if name not in operational}
 
 
 def _problem(spec: Field, value: Any) -> str | None:

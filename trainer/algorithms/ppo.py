@@ -114,7 +114,6 @@ class PPO:
 
     def _read(self, path: Path, pretraining_text: Path | None) -> None:
         config, data = self.config, read_snapshot(path)
-        self.fingerprint = fingerprint("ppo", config.to_dict(), data.sha256)
         encoder = Encoder(self.tokenizer, config.max_prompt_tokens, config.max_response_tokens)
         self.prompts = encoder.prompts(p for p in data.prompts if p.split == "train")
         require(self.prompts, "training prompt to sample from", "Import some, or raise the limit.")
@@ -122,10 +121,14 @@ class PPO:
         self.validation = encoder.prompts(validation)[: config.eval_prompts]
         self.blocks: list[Example] = []
         self.held_out: list[Example] = []
+        self.notes: dict[str, Any] = {"prompts": len(self.prompts), **encoder.counts}
+        inputs = [data.sha256]
         if config.ptx_coefficient:
             text = PretrainingText(self.tokenizer, pretraining_text, config.ptx_tokens)
             self.blocks, self.held_out = text.blocks, text.held_out
-        self.notes: dict[str, Any] = {"prompts": len(self.prompts), **encoder.counts}
+            self.notes |= text.notes
+            inputs.append(text.sha256)
+        self.fingerprint = fingerprint("ppo", config.identity(), *inputs)
 
     def step(self, step: int) -> dict[str, float]:
         """One iteration: sample a batch, judge it, learn from it."""

@@ -102,7 +102,7 @@ class RewardModelling:
 
     def _read(self, data: Snapshot) -> None:
         config = self.config
-        self.fingerprint = fingerprint("reward", config.to_dict(), data.sha256)
+        self.fingerprint = fingerprint("reward", config.identity(), data.sha256)
         encoder = Encoder(self.tokenizer, config.max_prompt_tokens, config.max_response_tokens)
         encoded = encoder.groups(_select(data.rankings, "train")[-config.max_rankings :])
         require(encoded, "ranking to learn from", "Collect some, or raise the limits.")

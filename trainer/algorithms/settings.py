@@ -32,10 +32,11 @@ class SFTConfig(Config):
     eval_prompts: int = option(64, "Validation prompts the reward model scores", minimum=1)
     adam_epsilon: float = option(1e-8, "ε of Adam", minimum=0)
     max_grad_norm: float = option(1.0, "Gradients are scaled down to it; 0 for never", minimum=0)
-    tokens_per_micro_batch: int = option(4096, "Memory against speed; no effect on results",
-                                         minimum=1)  # fmt: skip
-    checkpoint_every: int = option(50, "Updates between saved states", minimum=1)
-    keep_states: int = option(2, "Saved states kept", minimum=1)
+    tokens_per_micro_batch: int = option(
+        4096, "Memory against speed; no effect on results", minimum=1, operational=True
+    )
+    checkpoint_every: int = option(50, "Updates between saved states", minimum=1, operational=True)
+    keep_states: int = option(2, "Saved states kept", minimum=1, operational=True)
     seed: int = option(0, "Same seed, same weights", minimum=0)
 
 
@@ -52,10 +53,10 @@ class RewardConfig(Config):
     adam_epsilon: float = option(1e-8, "ε of Adam", minimum=0)
     max_grad_norm: float = option(1.0, "Gradients are scaled down to it; 0 for never", minimum=0)
     tokens_per_micro_batch: int = option(
-        4096, "Memory against speed; no effect on results", minimum=1
+        4096, "Memory against speed; no effect on results", minimum=1, operational=True
     )
-    checkpoint_every: int = option(50, "Updates between saved states", minimum=1)
-    keep_states: int = option(2, "Saved states kept", minimum=1)
+    checkpoint_every: int = option(50, "Updates between saved states", minimum=1, operational=True)
+    keep_states: int = option(2, "Saved states kept", minimum=1, operational=True)
     seed: int = option(0, "Same seed, same weights", minimum=0)
 
 
@@ -102,10 +103,12 @@ class PPOConfig(Config):
     evaluate_every: int = option(25, "Iterations between evaluations", minimum=1)
     eval_prompts: int = option(64, "Validation prompts an evaluation", minimum=1)
     tokens_per_micro_batch: int = option(
-        4096, "Memory against speed; no effect on results", minimum=1
+        4096, "Memory against speed; no effect on results", minimum=1, operational=True
     )
-    checkpoint_every: int = option(10, "Iterations between saved states", minimum=1)
-    keep_states: int = option(2, "Saved states kept", minimum=1)
+    checkpoint_every: int = option(
+        10, "Iterations between saved states", minimum=1, operational=True
+    )
+    keep_states: int = option(2, "Saved states kept", minimum=1, operational=True)
     seed: int = option(0, "Same seed, same weights", minimum=0)
 
 
@@ -118,6 +121,7 @@ class EvaluationConfig(Config):
     max_prompt_tokens: int = option(1024, "Longer prompts are skipped", paper=1024, minimum=1)
     max_response_tokens: int = option(64, "Sampling ends here", paper=1024, minimum=1)
     temperature: float = option(1.0, "Of sampling", paper=1.0, minimum=0.01)
-    tokens_per_micro_batch: int = option(4096, "Memory against speed; no effect on results",
-                                         minimum=1)  # fmt: skip
+    tokens_per_micro_batch: int = option(
+        4096, "Memory against speed; no effect on results", minimum=1, operational=True
+    )
     seed: int = option(0, "Same seed, same answers", minimum=0)

@@ -96,7 +96,6 @@ class FineTuning:
         self.reward = load_reward(start.reward)[0].to(self.crew.device) if start.reward else None
         self.optimizer = adam(self.policy, config.adam_epsilon)
         self._read(snapshot, pretraining_text)
-        self.fingerprint = fingerprint("sft", config.to_dict(), self.snapshot_sha256)
         self.steps_per_epoch = ceil(len(self.examples) / config.batch_size)
         self.total = config.epochs * self.steps_per_epoch
         self.best: dict[str, float] = {}
@@ -110,11 +109,14 @@ class FineTuning:
         self.examples = self.encoder.examples(training[-config.max_demonstrations :])
         require(self.examples, "demonstration to learn from", "Collect some, or raise the limits.")
         self.validation = self.encoder.examples(validation[-config.max_demonstrations :])
-        self.snapshot_sha256 = data.sha256
         self.blocks: list[Example] = []
+        self.text_notes: dict[str, Any] = {}
+        inputs = [data.sha256]
         if config.pretraining_share:
             text = PretrainingText(self.tokenizer, pretraining_text, config.pretraining_tokens)
-            self.blocks = text.blocks
+            self.blocks, self.text_notes = text.blocks, text.notes
+            inputs.append(text.sha256)
+        self.fingerprint = fingerprint("sft", config.identity(), *inputs)
 
     def step(self, step: int) -> dict[str, float]:
         """One update, and after the last of an epoch its evaluation."""
@@ -242,6 +244,7 @@ class FineTuning:
             "residual_dropout": dropout,
             "demonstrations": len(self.examples),
             **self.encoder.counts,
+            **self.text_notes,
         }
 
 

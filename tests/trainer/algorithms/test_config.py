@@ -31,6 +31,11 @@ def test_a_whole_number_is_a_number() -> None:
     assert PPOConfig.from_dict(config.to_dict()) == config
 
 
+def test_operational_settings_do_not_name_a_run() -> None:
+    assert SFTConfig(keep_states=9).identity() == SFTConfig().identity()
+    assert SFTConfig(epochs=9).identity() != SFTConfig().identity()
+
+
 @pytest.mark.parametrize("config", CONFIGS)
 def test_every_setting_explains_itself_and_defaults_to_the_paper(config: type[Config]) -> None:
     for setting in fields(config):

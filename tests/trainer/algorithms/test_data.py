@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
 
 import pytest
@@ -92,6 +93,12 @@ def test_pretraining_text_is_cut_into_equal_blocks_with_some_held_out(
     block = text.blocks[0]
     assert decode(load_tokenizer(tiny), block.prompt + block.response) == "abcdefghij"
     assert len(block.prompt) == 1
+    assert text.notes == {
+        "pretraining_text": str(path),
+        "pretraining_tokens": 124,
+        "pretraining_sha256": hashlib.sha256(path.read_bytes()).hexdigest(),
+        "pretraining_cut": False,
+    }
 
 
 def test_python_brings_pretraining_text_along(tiny: Path) -> None:

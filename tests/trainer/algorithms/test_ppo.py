@@ -298,6 +298,20 @@ def test_a_stopped_run_goes_on_bit_for_bit(
     assert untimed == same[-len(untimed) :]
 
 
+def test_a_run_goes_on_with_other_micro_batches_but_not_with_another_text(
+    run, text: Path, tmp_path: Path, make_recorder
+) -> None:
+    assert run(report=make_recorder(stop_after=2)).stopped
+    assert run(report=make_recorder(stop_after=1), tokens_per_micro_batch=64).stopped
+    before = text.read_text()
+    text.write_text(before.replace("cat", "dog"))
+    try:
+        with pytest.raises(TrainingError, match="other settings"):
+            run()
+    finally:
+        text.write_text(before)
+
+
 def test_ppo_needs_a_reward_model_of_the_same_tokenizer(run, tiny: Path, tmp_path: Path) -> None:
     with pytest.raises(TrainingError, match="Train one on rankings first"):
         run(start=Starts(tiny))
