@@ -138,7 +138,8 @@ class TrainingRun(models.Model):
     state = models.CharField(max_length=16, choices=State.choices, default=State.QUEUED)
     config = models.JSONField(default=dict)
     seed = models.BigIntegerField()
-    code_version = models.CharField(max_length=64, blank=True)
+    # Who executed it, one entry a claim: {"at", "worker", "code", "python", "torch", …}.
+    executions = models.JSONField(default=list, blank=True)
     worker = models.CharField(max_length=200, blank=True)
     heartbeat_at = models.DateTimeField(null=True, blank=True)
     attempts = models.PositiveSmallIntegerField(default=0)

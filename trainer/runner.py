@@ -5,11 +5,13 @@ from __future__ import annotations
 import errno
 import hashlib
 import logging
+import platform
 import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import cache
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +27,7 @@ from trainer.algorithms.settings import EvaluationConfig
 from trainer.models import Evaluation, TrainingRound, TrainingRun
 from trainer.recipes import CONFIGS
 from trainer.reporting import LostRunError, RunReporter, heartbeat, held, worker_token
+from trainer.snapshots import file_sha256
 
 logger = logging.getLogger(__name__)
 
@@ -73,12 +76,13 @@ def claim(run_id: int) -> TrainingRun | None:
         heartbeat_at=Now(),
         started_at=Coalesce("started_at", Now()),
         attempts=F("attempts") + 1,
-        code_version=code_version(),
     )
     if not taken:
         return None
     run = TrainingRun.objects.select_related("round__snapshot", "round__start").get(pk=run_id)
     if run.attempts <= MOST_ATTEMPTS:
+        run.executions.append(_execution(token))
+        held(run).update(executions=run.executions)
         return run
     fail(
         run,
@@ -145,6 +149,18 @@ def output_of(round: TrainingRound, stage: str) -> ModelVersion | None:
     return run.output if run else None
 
 
+def _execution(token: str) -> dict[str, str]:
+    """Who executes a run from now on, and with what: same code and libraries, same weights."""
+    libraries = {name: version(name) for name in ("torch", "transformers", "tokenizers")}
+    return {
+        "at": timezone.now().isoformat(timespec="seconds"),
+        "worker": token,
+        "code": code_version(),
+        "python": platform.python_version(),
+        **libraries,
+    }
+
+
 @cache
 def code_version() -> str:
     """A hash of the source that determines a run's result."""
@@ -200,8 +216,17 @@ def _versions(starts: Mapping[str, int]) -> dict[str, ModelVersion]:
 
 
 def _snapshot(run: TrainingRun) -> Path:
-    assert run.round.snapshot is not None, "a round is frozen before its first stage"
-    return run.round.snapshot.path
+    """The snapshot's file, which must be the one that was frozen. Raises TrainingError."""
+    from trainer.algorithms.contract import TrainingError
+
+    snapshot = run.round.snapshot
+    assert snapshot is not None, "a round is frozen before its first stage"
+    if snapshot.path.exists() and file_sha256(snapshot.path) != snapshot.sha256:
+        raise TrainingError(
+            f"{snapshot.path} is not the file that was frozen: its sha256 differs. Restore it from "
+            "a backup, or start a new round."
+        )
+    return snapshot.path
 
 
 def _pretraining(stage: str) -> dict[str, Path | None]:

@@ -82,6 +82,12 @@ def counts_by_split(counts: Mapping[tuple[str, str], int]) -> dict[str, dict[str
     return nested
 
 
+def file_sha256(path: Path) -> str:
+    """Hash of a file's bytes, as a snapshot's row records it."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
 @dataclass
 class _Written:
     """What went into a file."""

@@ -8,6 +8,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+import torch
 from django.utils import timezone
 
 from accounts.problems import Problem
@@ -72,6 +73,28 @@ def test_a_silent_worker_s_run_is_taken_up_and_the_old_worker_lets_go(run: Train
     runner.close(old, runner.Outcome({"metrics": {}}, folder=None))
     run.refresh_from_db()
     assert run.state == "running" and run.worker == new.worker
+
+
+def test_each_execution_says_with_what_it_was_done(run: TrainingRun) -> None:
+    for _ in range(2):
+        assert runner.claim(run.pk) is not None
+        silent = timezone.now() - timedelta(minutes=5)
+        TrainingRun.objects.filter(pk=run.pk).update(heartbeat_at=silent)
+    run.refresh_from_db()
+    first, second = run.executions
+    assert first["worker"] != second["worker"] == run.worker
+    assert first["code"] == runner.code_version() and first["torch"] == torch.__version__
+
+
+def test_a_snapshot_that_was_changed_is_not_trained_on(run: TrainingRun) -> None:
+    assert run.round.snapshot is not None
+    path = run.round.snapshot.path
+    path.chmod(0o644)
+    path.write_bytes(path.read_bytes().replace(b"Gladly", b"Surely"))
+    assert runner.execute(run.pk)
+    run.refresh_from_db()
+    assert run.state == "failed"
+    assert "its sha256 differs. Restore it from a backup" in run.failure
 
 
 def test_a_message_for_a_finished_run_does_nothing(run: TrainingRun) -> None:
