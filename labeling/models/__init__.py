@@ -1,6 +1,7 @@
 """The tables of the labeling app, one module a noun."""
 
 from labeling.models.demonstrations import Demonstration
+from labeling.models.evaluations import HeadToHead
 from labeling.models.guidelines import FormVersion, Guideline, GuidelineRead
 from labeling.models.labelers import LabelerProfile
 from labeling.models.prompts import Prompt, UseCase
@@ -15,6 +16,7 @@ __all__ = [
     "FormVersion",
     "Guideline",
     "GuidelineRead",
+    "HeadToHead",
     "LabelerProfile",
     "LabelingTask",
     "Prompt",

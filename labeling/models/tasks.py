@@ -5,7 +5,9 @@ from __future__ import annotations
 from django.conf import settings
 from django.db import models
 
+from labeling.models.evaluations import HeadToHead
 from labeling.models.guidelines import FormVersion, Guideline, Purpose, TaskKind
+from labeling.models.labelers import LabelerProfile
 from labeling.models.prompts import Prompt, Split
 from models_service.models import ModelVersion
 
@@ -72,6 +74,9 @@ class LabelingTask(models.Model):
     # Which versions are to answer, their ids with weights; {} means the promoted policy. From the
     # queue's mixture, or from an evaluation, which puts two versions side by side.
     mixture = models.JSONField(default=dict, blank=True)
+    head_to_head = models.ForeignKey(
+        HeadToHead, null=True, blank=True, on_delete=models.PROTECT, related_name="tasks"
+    )
     policy = models.ForeignKey(
         ModelVersion, null=True, blank=True, on_delete=models.PROTECT, related_name="tasks"
     )
@@ -158,6 +163,8 @@ class Slot(models.Model):
     priority = models.SmallIntegerField(default=0)
     topic = models.CharField(max_length=40, blank=True)
     split = models.CharField(max_length=16, choices=Split.choices, default=Split.TRAIN)
+    # Of evaluations: the group of labelers that is wanted; blank is anybody.
+    group = models.CharField(max_length=16, choices=LabelerProfile.Group.choices, blank=True)
 
     class Meta:
         ordering = ["-priority", "id"]

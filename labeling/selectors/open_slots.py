@@ -18,14 +18,16 @@ def profile_of(labeler: User) -> LabelerProfile:
 def open_slots(profile: LabelerProfile) -> QuerySet[Slot]:
     """Free slots the labeler may take; `lapsed` is the id of their old assignment, if any.
 
-    Not among them: tasks the labeler submitted, released or holds, declined topics, and for
-    held-out labelers what could become training data: the training purpose on the training split.
+    Not among them: tasks the labeler submitted, released or holds, declined topics, slots that an
+    evaluation wants filled by the other group, and for held-out labelers what could become training
+    data: the training purpose on the training split.
     """
     mine = Assignment.objects.filter(labeler=profile.user, task=OuterRef("task"))
     lapsed = mine.filter(state=Assignment.State.LAPSED)
     slots = Slot.objects.filter(
         ~Exists(mine.exclude(state=Assignment.State.LAPSED)), state=Slot.State.FREE
     ).annotate(lapsed=Subquery(lapsed.values("pk")))
+    slots = slots.filter(group__in=["", profile.group])
     if profile.declined_topics:
         slots = slots.exclude(topic__in=profile.declined_topics)
     if profile.group == LabelerProfile.Group.HELD_OUT:

@@ -17,6 +17,7 @@ from django.utils import timezone
 from accounts.models import User
 from accounts.problems import Problem
 from labeling.models import Assignment, Slot
+from labeling.selectors.open_slots import profile_of
 from labeling.services.ownership import own_open
 from labeling.states import Assignments, Slots
 
@@ -57,14 +58,16 @@ def extend(assignment: Assignment) -> bool:
 
 def take_back(assignment: Assignment) -> bool:
     """Hold a slot again for an assignment whose lease was lost."""
-    slot = free_slot(assignment.task_id)
+    slot = free_slot(assignment)
     return slot is not None and hold(slot, assignment)
 
 
-def free_slot(task_id: int) -> Slot | None:
-    """A slot of the task that nobody holds, locked."""
+def free_slot(assignment: Assignment) -> Slot | None:
+    """A slot of the task that nobody holds and that the labeler's group may fill, locked."""
     free = Slot.objects.select_for_update(skip_locked=True)
-    return free.filter(task=task_id, state=Slot.State.FREE).order_by("number").first()
+    groups = ["", profile_of(assignment.labeler).group]
+    rows = free.filter(task=assignment.task_id, state=Slot.State.FREE, group__in=groups)
+    return rows.order_by("number").first()
 
 
 def hold(slot: Slot, assignment: Assignment) -> bool:

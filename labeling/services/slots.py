@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from labeling.models import LabelingTask, Slot
+from labeling.models import LabelerProfile, LabelingTask, Slot
 from labeling.models.prompts import Split
 
 
 def slots_of(task: LabelingTask, *, overlap: int) -> list[Slot]:
-    """The slots of a task, unsaved: one a label wanted."""
+    """The slots of a task, unsaved: one a label wanted, of an evaluation by group."""
     prompt = task.prompt
+    groups = _groups(task) or [""] * overlap
     return [
         Slot(
             task=task,
@@ -18,6 +19,15 @@ def slots_of(task: LabelingTask, *, overlap: int) -> list[Slot]:
             priority=task.priority,
             topic=prompt.topic if prompt else "",
             split=prompt.split if prompt else Split.TRAIN,
+            group=group,
         )
-        for number in range(1, overlap + 1)
+        for number, group in enumerate(groups, start=1)
     ]
+
+
+def _groups(task: LabelingTask) -> list[str]:
+    wanted = task.head_to_head
+    if wanted is None:
+        return []
+    group = LabelerProfile.Group
+    return [group.TRAINING] * wanted.labels_training + [group.HELD_OUT] * wanted.labels_held_out

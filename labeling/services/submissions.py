@@ -95,7 +95,7 @@ def _fill_slot(assignment: Assignment) -> None:
     )
     if Slots.fill.apply(mine, lease_expires_at=None):
         return
-    slot = free_slot(assignment.task_id)
+    slot = free_slot(assignment)
     if slot is None:
         raise Problem(
             409,

@@ -1,0 +1,105 @@
+"""What labelers said in evaluations, and rankings as a reward model's diagnosis needs them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from django.db.models import Count, Q, QuerySet
+
+from labeling.models import (
+    HeadToHead,
+    LabelerProfile,
+    LabelingTask,
+    Prompt,
+    RankedCompletion,
+    Ranking,
+    Slot,
+)
+from models_service.models import ModelVersion
+
+
+@dataclass(frozen=True)
+class Progress:
+    """Labels wanted and given, tasks that wait for completions, and tasks no model can answer."""
+
+    labels: int
+    given: int
+    sampling: int
+    broken: int
+
+    @property
+    def done(self) -> bool:
+        """Whether nothing is to come any more."""
+        return self.given >= self.labels and not self.sampling
+
+
+@dataclass(frozen=True)
+class Judged:
+    """One completion as one labeler saw it; two of a `ranking` make a comparison."""
+
+    ranking: int
+    prompt: int
+    use_case: str
+    labeler: int
+    group: str
+    completion: int
+    version: int
+    rank: int
+    overall: int
+    flags: list[str]
+    tokens: int
+
+
+def progress(contest: HeadToHead) -> Progress:
+    """How far the labels of an evaluation are."""
+    slots = Slot.objects.filter(task__head_to_head=contest).aggregate(
+        all=Count("pk", filter=~Q(state=Slot.State.CLOSED)),
+        filled=Count("pk", filter=Q(state=Slot.State.FILLED)),
+    )
+    tasks = contest.tasks.aggregate(
+        sampling=Count("pk", filter=Q(state=LabelingTask.State.SAMPLING)),
+        broken=Count("pk", filter=Q(state=LabelingTask.State.BROKEN)),
+    )
+    coming = tasks["sampling"] * contest.labels_each
+    return Progress(slots["all"] + coming, slots["filled"], tasks["sampling"], tasks["broken"])
+
+
+def held_up_by(contest: HeadToHead) -> str:
+    """Why some of its tasks wait for completions, if a reason is known."""
+    waiting = contest.tasks.filter(state=LabelingTask.State.SAMPLING).exclude(failure="")
+    found = waiting.order_by("-sampling_since").first()
+    return found.failure if found else ""
+
+
+def ladder_of(contest: HeadToHead) -> list[ModelVersion]:
+    """The versions from the foot up."""
+    found = ModelVersion.objects.in_bulk(contest.ladder)
+    return [found[pk] for pk in contest.ladder if pk in found]
+
+
+def judged(contest: HeadToHead) -> list[Judged]:
+    """Every completion that was ranked, by ranking; without labels that were excluded."""
+    return list(_rows(Ranking.objects.filter(task__head_to_head=contest)))
+
+
+def judged_in(rankings: QuerySet[Ranking]) -> Iterator[Judged]:
+    """The same of any rankings."""
+    return _rows(rankings)
+
+
+def usable_rankings() -> QuerySet[Ranking]:
+    """Rankings that count: not excluded, of prompts that were not withdrawn or quarantined."""
+    return Ranking.objects.filter(excluded_at=None, prompt__state=Prompt.State.ACTIVE)
+
+
+def _rows(rankings: QuerySet[Ranking]) -> Iterator[Judged]:
+    rows = RankedCompletion.objects.filter(ranking__in=rankings, ranking__excluded_at=None)
+    values = rows.order_by("ranking", "completion__position").values_list(
+        "ranking", "ranking__prompt", "ranking__prompt__use_case", "ranking__labeler",
+        "ranking__labeler__labeler__group", "completion", "completion__version", "rank", "overall",
+        "flags", "completion__completion_tokens",
+    )  # fmt: skip
+    for ranking, prompt, use_case, labeler, group, *rest in values.iterator(2000):
+        known = group or LabelerProfile.Group.TRAINING.value
+        yield Judged(ranking, prompt, use_case, labeler, known, *rest)
