@@ -1,10 +1,14 @@
-"""The people of an installation: one user model, one role each."""
+"""The people of an installation, one role each, and the log of what those who run it did."""
 
 from __future__ import annotations
 
 import uuid
 
+from django.conf import settings
 from django.contrib.auth.models import AbstractUser
+from django.contrib.postgres.indexes import GinIndex
+from django.contrib.postgres.search import SearchVector
+from django.core.serializers.json import DjangoJSONEncoder
 from django.db import models
 
 
@@ -34,3 +38,31 @@ class User(AbstractUser):
     def runs_the_desk(self) -> bool:
         """Whether the admin site is open to this account."""
         return self.is_active and self.role in (Role.RESEARCHER, Role.ADMIN)
+
+
+class AuditEntry(models.Model):
+    """One administrative act; see `accounts.audit`. The database refuses to change or delete it."""
+
+    at = models.DateTimeField(auto_now_add=True)
+    # Nobody: a command or the system itself.
+    by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, null=True, on_delete=models.PROTECT, related_name="+"
+    )
+    act = models.CharField(max_length=40)
+    target_kind = models.CharField(max_length=80, blank=True)
+    target_id = models.BigIntegerField(null=True)
+    detail = models.JSONField(default=dict, encoder=DjangoJSONEncoder)
+
+    class Meta:
+        ordering = ["-id"]
+        verbose_name_plural = "audit entries"
+        indexes = [
+            models.Index(fields=["at"], name="audit_at"),
+            models.Index(fields=["act", "-id"], name="audit_act"),
+            models.Index(fields=["by", "-id"], name="audit_by"),
+            models.Index(fields=["target_id", "target_kind"], name="audit_target"),
+            GinIndex(SearchVector("detail", config="simple"), name="audit_words"),
+        ]
+
+    def __str__(self) -> str:
+        return f"Entry {self.pk}"

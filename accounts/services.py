@@ -7,6 +7,7 @@ import secrets
 from django.db import transaction
 from knox.models import AuthToken
 
+from accounts.audit import Act, record
 from accounts.models import Role, User
 from accounts.permissions import DESK
 
@@ -24,6 +25,7 @@ def create_user(*, name: str, role: Role, password: str | None = None) -> tuple[
     user.set_password(password)
     user.full_clean()
     user.save()
+    record(act=Act.ACCOUNT_ADDED, target=user, detail={"role": role})
     return user, password
 
 
@@ -33,7 +35,9 @@ def follow_role(user: User) -> None:
     user.is_superuser = user.role == Role.ADMIN
 
 
+@transaction.atomic
 def create_token(*, user: User) -> str:
     """Make an API token for `Authorization: Token …`; only its hash is stored."""
     _, token = AuthToken.objects.create(user=user)
+    record(act=Act.TOKEN_ADDED, target=user)
     return str(token)

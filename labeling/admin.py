@@ -11,7 +11,9 @@ from django.http import HttpRequest
 from unfold.admin import TabularInline
 from unfold.decorators import display
 
+from accounts.audit import Act
 from accounts.desk import DeskAdmin, RecordAdmin
+from accounts.permissions import person
 from accounts.problems import Problem
 from labeling.models import (
     Assignment,
@@ -47,13 +49,6 @@ class _Lines(TabularInline):
         return False
 
 
-class _Records(RecordAdmin):
-    """Long tables: no count of everything, newest first, references by their number."""
-
-    show_full_result_count = False
-    list_per_page = 50
-
-
 class QueueForm(ModelForm):
     def clean(self) -> dict[str, Any]:
         """The mixture may name only versions that can speak."""
@@ -69,6 +64,7 @@ class QueueForm(ModelForm):
 @admin.register(Queue)
 class QueueAdmin(DeskAdmin):
     form = QueueForm
+    act = Act.QUEUE_CHANGED
     list_display = ("__str__", "waiting", "held", "ready", "overlap", "completions", "paused")
     list_editable = ("ready", "overlap", "completions", "paused")
     fields = ("kind", "purpose", "ready", "overlap", "completions", "mixture", "paused")
@@ -90,7 +86,7 @@ def _slots(queue: Queue) -> QuerySet[Slot]:
 
 
 @admin.register(Prompt)
-class PromptAdmin(_Records):
+class PromptAdmin(RecordAdmin):
     list_display = ("id", "says", "use_case", "kind", "split", "state", "source", "author")
     list_filter = ("state", "use_case", "kind", "split", "source", "topic")
     search_fields = ("messages", "=author", "=organisation")
@@ -115,7 +111,7 @@ class SlotLines(_Lines):
 
 
 @admin.register(LabelingTask)
-class LabelingTaskAdmin(_Records):
+class LabelingTaskAdmin(RecordAdmin):
     list_display = ("id", "kind", "purpose", "state", "progress", "policy", "created_at")
     list_filter = ("kind", "purpose", "state", "policy")
     list_select_related = ("policy",)
@@ -136,7 +132,7 @@ class LabelingTaskAdmin(_Records):
         return f"{task.filled} of {task.wanted}"
 
 
-class _LabelAdmin(_Records):
+class _LabelAdmin(RecordAdmin):
     """What demonstrations and rankings have in common."""
 
     list_filter = ("labeler", "prompt__use_case", "prompt__split", "task__purpose", "created_at")
@@ -191,7 +187,7 @@ class RankingAdmin(_LabelAdmin):
 
 
 @admin.register(Assignment)
-class AssignmentAdmin(_Records):
+class AssignmentAdmin(RecordAdmin):
     list_display = (
         "id", "labeler", "task", "state", "claimed_at", "lease_expires_at", "ended_at",
         "release_reason",
@@ -215,7 +211,9 @@ class GuidelineAdmin(DeskAdmin):
         return False
 
     def save_model(self, request: HttpRequest, obj: Guideline, form: Any, change: bool) -> None:
-        published = publish_guideline(kind=obj.kind, purpose=obj.purpose, text=obj.text)
+        published = publish_guideline(
+            kind=obj.kind, purpose=obj.purpose, text=obj.text, by=person(request)
+        )
         obj.pk, obj.version = published.pk, published.version
 
 
@@ -244,12 +242,13 @@ class FormVersionAdmin(DeskAdmin):
         return {"fields": newest.fields} if newest else {}
 
     def save_model(self, request: HttpRequest, obj: FormVersion, form: Any, change: bool) -> None:
-        published = publish_form(fields=obj.fields)
+        published = publish_form(fields=obj.fields, by=person(request))
         obj.pk, obj.version = published.pk, published.version
 
 
 @admin.register(LabelerProfile)
 class LabelerProfileAdmin(DeskAdmin):
+    act = Act.LABELER_CHANGED
     list_display = ("user", "group", "declined_topics")
     list_filter = ("group",)
     list_select_related = ("user",)

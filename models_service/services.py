@@ -11,6 +11,7 @@ from typing import Any, NoReturn
 from django.conf import settings
 from django.db import connection, transaction
 
+from accounts.audit import Act, record
 from accounts.models import User
 from accounts.problems import Problem
 from models_service.endpoints import Endpoint, EndpointError
@@ -91,7 +92,13 @@ def register_version(
 
 @transaction.atomic
 def register_endpoint(
-    *, name: str, kind: str, endpoint: Mapping[str, Any], key: str = "", prefix: str = ""
+    *,
+    name: str,
+    kind: str,
+    endpoint: Mapping[str, Any],
+    key: str = "",
+    prefix: str = "",
+    by: User | None = None,
 ) -> ModelVersion:
     """Record a model behind an OpenAI-compatible server; `key` is sealed and never shown.
 
@@ -113,13 +120,19 @@ def register_endpoint(
         prefix=prefix,
     )
     if key:
-        replace_key(version=version, key=key)
+        _seal(version, key)
+    record(act=Act.VERSION_ADDED, by=by, target=version)
     return version
 
 
 @transaction.atomic
-def replace_key(*, version: ModelVersion, key: str) -> None:
+def replace_key(*, version: ModelVersion, key: str, by: User | None = None) -> None:
     """Seal this key for a remote version in place of the one before. Raises Problem."""
+    _seal(version, key)
+    record(act=Act.KEY_REPLACED, by=by, target=version)
+
+
+def _seal(version: ModelVersion, key: str) -> None:
     if not key or not is_sendable(key):
         _refuse("key", "A key has letters, digits and signs only, no spaces.")
     if version.endpoint.get("key_env"):
@@ -128,7 +141,9 @@ def replace_key(*, version: ModelVersion, key: str) -> None:
 
 
 @transaction.atomic
-def register_prompted(*, name: str, version: ModelVersion, prefix: str) -> ModelVersion:
+def register_prompted(
+    *, name: str, version: ModelVersion, prefix: str, by: User | None = None
+) -> ModelVersion:
     """The same model under a prefix prompt, as a version of its own. Raises Problem."""
     if not prefix.strip():
         _refuse("prefix", "Write the prompt that is to stand before every other.")
@@ -144,6 +159,7 @@ def register_prompted(*, name: str, version: ModelVersion, prefix: str) -> Model
     )
     for key in EndpointKey.objects.filter(version=version):
         EndpointKey.objects.create(version=prompted, sealed=key.sealed)
+    record(act=Act.VERSION_ADDED, by=by, target=prompted, detail={"parent": version.pk})
     return prompted
 
 
@@ -168,6 +184,7 @@ def promote(
             f"{version} is a {version.get_kind_display().lower()} and cannot serve as {role}.",
             errors={"role": [f"not for a {version.get_kind_display().lower()}"]},
         )
+    record(act=Act.VERSION_PROMOTED, by=by, target=version, detail={"role": role, "reason": reason})
     return Promotion.objects.create(role=role, version=version, by=by, reason=reason)
 
 

@@ -37,6 +37,7 @@ SIDEBAR: dict[str, list[Entry]] = {
     "People": [
         ("Accounts", "group", "accounts.User"),
         ("Labelers", "badge", "labeling.LabelerProfile"),
+        ("Audit log", "history", "accounts.AuditEntry"),
     ],
 }
 

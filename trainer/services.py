@@ -12,6 +12,7 @@ from django.db.models import QuerySet
 from django.db.models.functions import Coalesce, Now
 from django.utils import timezone
 
+from accounts.audit import Act, record
 from accounts.models import User
 from accounts.problems import Problem
 from labeling.services.queues import retire_policy_tasks
@@ -51,7 +52,7 @@ def start_round(
         sentence = f"{chosen} lies behind a server and cannot be trained; choose a local version."
         raise Problem(400, sentence, errors={"start": [sentence]})
     _require_labels(complete.labels_needed())
-    return TrainingRound.objects.create(
+    round = TrainingRound.objects.create(
         name=name,
         preset=preset,
         recipe=complete.to_dict(),
@@ -59,31 +60,36 @@ def start_round(
         start=chosen,
         started_by=by,
     )
+    record(act=Act.ROUND_STARTED, by=by, target=round, detail={"preset": preset})
+    return round
 
 
 @transaction.atomic
-def pause(*, round: TrainingRound) -> None:
+def pause(*, round: TrainingRound, by: User | None = None) -> None:
     """Stop after the step at hand and keep the state. Raises Problem when it is not under way."""
     _move(round, {State.RUNNING, State.QUEUED}, State.PAUSED, "paused")
     _withdraw(round)
+    record(act=Act.ROUND_PAUSED, by=by, target=round)
 
 
 @transaction.atomic
-def resume(*, round: TrainingRound) -> None:
+def resume(*, round: TrainingRound, by: User | None = None) -> None:
     """Queue a paused round again; it goes on where it was. Raises Problem."""
     _move(round, {State.PAUSED}, State.QUEUED, "resumed")
+    record(act=Act.ROUND_RESUMED, by=by, target=round)
 
 
 @transaction.atomic
-def cancel(*, round: TrainingRound) -> None:
+def cancel(*, round: TrainingRound, by: User | None = None) -> None:
     """End a round for good; what it produced stays. Raises Problem when it has ended already."""
     _move(round, {State.QUEUED, State.RUNNING, State.PAUSED}, State.CANCELLED, "cancelled",
           ended_at=Now())  # fmt: skip
     _withdraw(round)
+    record(act=Act.ROUND_CANCELLED, by=by, target=round)
 
 
 @transaction.atomic
-def retry(*, round: TrainingRound, afresh: bool = False) -> None:
+def retry(*, round: TrainingRound, afresh: bool = False, by: User | None = None) -> None:
     """Queue a failed or cancelled round again, from the last saved state of the stage it failed in
     or, `afresh`, from that stage's beginning. Raises Problem."""
     _move(round, {State.FAILED, State.CANCELLED}, State.QUEUED, "retried",
@@ -94,6 +100,7 @@ def retry(*, round: TrainingRound, afresh: bool = False) -> None:
             raise Problem(409, "A worker is still ending the step at hand; try again in a moment.")
         _forget_progress(open_runs)
     open_runs.update(state=RunState.STOPPED, failure="", attempts=0, ended_at=None)
+    record(act=Act.ROUND_RETRIED, by=by, target=round, detail={"afresh": afresh})
 
 
 def begin(*, round: TrainingRound) -> bool:

@@ -7,6 +7,8 @@ from typing import Any
 from django.db import transaction
 from django.db.models import Max
 
+from accounts.audit import Act, record
+from accounts.models import User
 from accounts.problems import Problem
 from labeling.models import FormVersion, Guideline
 from labeling.rating_form import FIRST_FORM, fault
@@ -21,7 +23,7 @@ def current_form() -> FormVersion:
 
 
 @transaction.atomic
-def publish_form(*, fields: dict[str, Any]) -> FormVersion:
+def publish_form(*, fields: dict[str, Any], by: User | None = None) -> FormVersion:
     """Make these the fields from now on; tasks handed out before keep their form.
 
     Raises Problem 400 that names what is wrong with the fields.
@@ -29,12 +31,16 @@ def publish_form(*, fields: dict[str, Any]) -> FormVersion:
     if sentence := fault(fields):
         raise Problem(400, sentence, errors={"fields": [sentence]})
     last = FormVersion.objects.aggregate(last=Max("version"))["last"] or 0
-    return FormVersion.objects.create(version=last + 1, fields=fields)
+    form = FormVersion.objects.create(version=last + 1, fields=fields)
+    record(act=Act.FORM_PUBLISHED, by=by, target=form)
+    return form
 
 
 @transaction.atomic
-def publish_guideline(*, kind: str, purpose: str, text: str) -> Guideline:
+def publish_guideline(*, kind: str, purpose: str, text: str, by: User | None = None) -> Guideline:
     """Make this the guideline from now on; labels made before keep theirs."""
     rows = Guideline.objects.filter(kind=kind, purpose=purpose)
     last = rows.aggregate(last=Max("version"))["last"] or 0
-    return Guideline.objects.create(kind=kind, purpose=purpose, version=last + 1, text=text)
+    guideline = Guideline.objects.create(kind=kind, purpose=purpose, version=last + 1, text=text)
+    record(act=Act.GUIDELINE_PUBLISHED, by=by, target=guideline)
+    return guideline

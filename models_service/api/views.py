@@ -10,7 +10,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from accounts.permissions import IsResearcher
+from accounts.permissions import IsResearcher, person
 from models_service import services
 from models_service.api import serializers
 from models_service.models import ModelVersion
@@ -32,7 +32,7 @@ class VersionList(generics.ListAPIView):
     def post(self, request: Request) -> Response:
         body = serializers.RemoteVersionSerializer(data=request.data)
         body.is_valid(raise_exception=True)
-        version = services.register_endpoint(**body.validated_data)
+        version = services.register_endpoint(by=person(request), **body.validated_data)
         return Response(serializers.VersionSerializer(version).data, status=201)
 
 
@@ -56,7 +56,7 @@ class PromptedVersion(APIView):
     def post(self, request: Request) -> Response:
         body = serializers.PromptedVersionSerializer(data=request.data)
         body.is_valid(raise_exception=True)
-        version = services.register_prompted(**body.validated_data)
+        version = services.register_prompted(by=person(request), **body.validated_data)
         return Response(serializers.VersionSerializer(version).data, status=201)
 
 
@@ -70,5 +70,6 @@ class VersionKey(APIView):
         remote = ModelVersion.objects.filter(engine=ModelVersion.Engine.OPENAI)
         body = serializers.KeySerializer(data=request.data)
         body.is_valid(raise_exception=True)
-        services.replace_key(version=get_object_or_404(remote, pk=pk), **body.validated_data)
+        version = get_object_or_404(remote, pk=pk)
+        services.replace_key(version=version, by=person(request), **body.validated_data)
         return Response(status=204)

@@ -15,8 +15,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from accounts.models import User
-from accounts.permissions import IsResearcher
+from accounts.permissions import IsResearcher, person
 from accounts.problems import Problem
 from models_service.api.serializers import VersionSerializer
 from models_service.models import ModelVersion
@@ -45,7 +44,7 @@ class RoundList(generics.ListAPIView):
     def post(self, request: Request) -> Response:
         wanted = StartSerializer(data=request.data)
         wanted.is_valid(raise_exception=True)
-        round = services.start_round(by=_person(request), **wanted.validated_data)
+        round = services.start_round(by=person(request), **wanted.validated_data)
         advance_rounds.delay()
         return Response(RoundDetailSerializer(round).data, status=201)
 
@@ -90,7 +89,7 @@ class RoundAction(APIView):
     @extend_schema(request=None, responses=RoundDetailSerializer)
     def post(self, request: Request, pk: int) -> Response:
         round = get_object_or_404(TrainingRound, pk=pk)
-        type(self).change(round=round, **self.arguments(request))
+        type(self).change(round=round, by=person(request), **self.arguments(request))
         advance_rounds.delay()
         round.refresh_from_db()
         return Response(RoundDetailSerializer(round).data)
@@ -133,7 +132,7 @@ class PromoteRound(RoundAction):
     change = staticmethod(services.promote_round)
 
     def arguments(self, request: Request) -> dict[str, Any]:
-        return {"by": _person(request), "reason": _validated(PromoteSerializer, request)["reason"]}
+        return {"reason": _validated(PromoteSerializer, request)["reason"]}
 
 
 class PromoteVersion(APIView):
@@ -145,14 +144,9 @@ class PromoteVersion(APIView):
     def post(self, request: Request, pk: int) -> Response:
         version = get_object_or_404(ModelVersion, pk=pk)
         services.promote(
-            version=version, by=_person(request), **_validated(PromoteSerializer, request)
+            version=version, by=person(request), **_validated(PromoteSerializer, request)
         )
         return Response(VersionSerializer(version).data)
-
-
-def _person(request: Request) -> User:
-    assert isinstance(request.user, User), "the permission lets nobody else through"
-    return request.user
 
 
 def _validated(serializer: Any, request: Request) -> dict[str, Any]:
