@@ -1,17 +1,30 @@
 """When two prompts are the same one. Pure functions.
 
 Equal after normalising: one is dropped. A long shared prefix: linked to the one kept, as Ouyang et
-al. 2022 did (appendix A.2, which gives no length; ours is `PREFIX`).
+al. 2022 did (appendix A.2, which gives no length; ours is `PREFIX`). Otherwise alike: linked as
+well; MinHash bands (Broder 1997) name the few to compare, their shingles decide.
 """
 
 from __future__ import annotations
 
 import hashlib
+import struct
 import unicodedata
 from collections.abc import Mapping, Sequence
 
+from rensa import RMinHash
+
 PREFIX = 200
 """Characters, after normalising, that two prompts must share to count as near-duplicates."""
+
+ALIKE = 0.85
+"""Jaccard similarity of their shingles from which two prompts count as near-duplicates."""
+
+# Two prompts of similarity s share a band with probability 1 - (1 - s^ROWS)^BANDS: 0.98 at ALIKE,
+# 0.12 at one half. Band keys are stored, so none of these three may change without a migration.
+BANDS, ROWS, _SEED = 8, 6, 42
+_SHINGLE = 5  # characters, which serves languages without spaces too
+_MOST = 20_000  # characters compared
 
 
 def normalised(text: str) -> str:
@@ -30,9 +43,45 @@ def prefix_fingerprint(messages: Sequence[Mapping[str, str]]) -> str:
 
     System messages are left out: a product puts the same one before every prompt.
     """
-    spoken = (m for m in messages if m["role"] != "system")
-    text = "\x1e".join(normalised(m["content"]) for m in spoken)
+    text = spoken(messages)
     return _digest(text[:PREFIX]) if len(text) >= PREFIX else ""
+
+
+def spoken(messages: Sequence[Mapping[str, str]]) -> str:
+    """What the conversation says, normalised, without system messages."""
+    said = (m for m in messages if m["role"] != "system")
+    return "\x1e".join(normalised(m["content"]) for m in said)
+
+
+def shingles(text: str) -> list[str]:
+    """Every run of five characters of a `spoken` text, in its order."""
+    text = text[:_MOST]
+    return [text[at : at + _SHINGLE] for at in range(len(text) - _SHINGLE + 1)]
+
+
+def band_keys(text: str) -> list[int]:
+    """Signed 64-bit keys, `BANDS` of them, for a `spoken` text; none for a very short one.
+
+    Prompts that are alike share at least one; see `similarity` for whether they are.
+    """
+    pieces = shingles(text)
+    if not pieces:
+        return []
+    sketch = RMinHash(num_perm=BANDS * ROWS, seed=_SEED)
+    sketch.update(pieces)
+    values = sketch.digest()
+    return [_key(band, values[band * ROWS : (band + 1) * ROWS]) for band in range(BANDS)]
+
+
+def similarity(one: str, other: str) -> float:
+    """Jaccard similarity of the shingles of two `spoken` texts, 0 to 1."""
+    first, second = set(shingles(one)), set(shingles(other))
+    return len(first & second) / (len(first | second) or 1)
+
+
+def _key(band: int, values: Sequence[int]) -> int:
+    packed = struct.pack(f"<{ROWS + 1}I", band, *values)
+    return int.from_bytes(hashlib.blake2b(packed, digest_size=8).digest(), "big", signed=True)
 
 
 def _digest(text: str) -> str:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from labeling import few_shot
+from labeling import dedupe, few_shot
 from labeling.agreement import Agreement, among, between
 from labeling.dedupe import fingerprint, prefix_fingerprint
+from labeling.languages import language_of
 from labeling.preferences import pairs, ranks_of
 from labeling.services.prompts import split_of
 
@@ -73,3 +75,35 @@ def test_n_pairs_become_n_examples_with_other_pairs_as_context() -> None:
         assert text.endswith(f"Input: in {number}\nOutput:")
         assert response not in text
     assert examples == list(few_shot.expanded("Do it.", solved, seed=3))
+
+
+def test_prompts_that_are_alike_share_a_band() -> None:
+    text = "Explain to a curious child how a steam engine turns heat into motion, with examples."
+    alike = text.replace("engine turns", "engine turn")
+    other = "Write a polite letter to the landlord about the broken heating on the second floor."
+    assert dedupe.similarity(text, alike) > dedupe.ALIKE > 0.2 > dedupe.similarity(text, other)
+    keys = [set(dedupe.band_keys(said)) for said in (text, alike, other)]
+    assert len(keys[0]) == dedupe.BANDS
+    assert keys[0] & keys[1]
+    assert not keys[0] & keys[2]
+
+
+def test_the_similarity_is_jaccards() -> None:
+    assert dedupe.similarity("abcdefg", "abcdefg") == 1
+    assert dedupe.similarity("abcdef", "bcdefg") == 1 / 3  # abcde, bcdef | bcdef, cdefg
+    assert dedupe.similarity("", "") == 0
+    assert dedupe.band_keys("Hi") == []
+
+
+@pytest.mark.parametrize(
+    ("text", "code"),
+    [
+        ("Why is the sky blue in summer?", "en"),
+        ("Schreibe ein Gedicht über das Meer.", "de"),
+        ("Traduce al inglés: me gusta el pan", "es"),
+        ("2 + 2", ""),
+        ("Hi", ""),
+    ],
+)
+def test_the_language_is_told_where_the_text_says_it(text: str, code: str) -> None:
+    assert language_of(text) == code

@@ -1,0 +1,22 @@
+"""Which language a text is in. Pure, by py3langid, whose model comes with the package."""
+
+from __future__ import annotations
+
+from functools import cache
+
+from py3langid.langid import MODEL_FILE, LanguageIdentifier
+
+SURE = 0.5
+"""Probability from which a guess counts; two words or a formula stay below it."""
+_ENOUGH = 2000  # characters that decide it
+
+
+def language_of(text: str) -> str:
+    """The ISO 639 code, or "" where the text does not say."""
+    code, probability = _identifier().classify(text[:_ENOUGH])
+    return str(code) if probability >= SURE and code != "zxx" else ""
+
+
+@cache
+def _identifier() -> LanguageIdentifier:
+    return LanguageIdentifier.from_model_file(MODEL_FILE, norm_probs=True)
