@@ -7,6 +7,10 @@ from dataclasses import dataclass
 from itertools import combinations
 from math import sqrt
 
+PAPER = 0.726
+"""Between training labelers, Ouyang et al. 2022, section 3.4; ± 0.015."""
+_Z = 1.96  # of a normal distribution, 95 % within
+
 
 @dataclass(frozen=True)
 class Agreement:
@@ -27,6 +31,17 @@ class Agreement:
             return None
         rate = self.agreed / self.total
         return sqrt(rate * (1 - rate) / self.total)
+
+    @property
+    def interval(self) -> tuple[float, float] | None:
+        """The 95 % interval of the rate (Wilson 1927), comparisons taken as independent."""
+        if self.rate is None:
+            return None
+        weight = _Z**2 / self.total
+        middle = (self.rate + weight / 2) / (1 + weight)
+        reach = _Z / (1 + weight)
+        reach *= sqrt(self.rate * (1 - self.rate) / self.total + weight / (4 * self.total))
+        return middle - reach, middle + reach
 
     def __add__(self, other: Agreement) -> Agreement:
         return Agreement(self.agreed + other.agreed, self.total + other.total)

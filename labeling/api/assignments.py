@@ -15,7 +15,8 @@ from labeling.api import serializers
 from labeling.api.bodies import json_object
 from labeling.models import Assignment
 from labeling.selectors.assignments import described, own_assignment
-from labeling.services import amendments, assignments, leases, submissions
+from labeling.services import amendments, assignments, leases, reports, submissions
+from labeling.services.labelers import decline_topics
 
 
 class LabelerView(APIView):
@@ -88,6 +89,31 @@ class ReleaseView(LabelerView):
         """Give the task back; it does not come again."""
         sent = _checked(serializers.ReleaseBody, request)
         return Response(_ended(assignments.release(assignment_id=pk, labeler=self.labeler, **sent)))
+
+
+class ReportView(LabelerView):
+    @extend_schema(request=serializers.ReportBody, responses={201: serializers.ReportShape})
+    def post(self, request: Request, pk: int) -> Response:
+        """Tell an admin what is the matter with this task; the task stays as it is."""
+        sent = _checked(serializers.ReportBody, request)
+        made = reports.report(assignment_id=pk, labeler=self.labeler, **sent)
+        return Response(serializers.ReportShape(made).data, status=201)
+
+
+class ReportSeenView(LabelerView):
+    @extend_schema(request=None, responses={204: None})
+    def post(self, request: Request, pk: int) -> Response:
+        """I have read the answer to my report."""
+        reports.see(report_id=pk, labeler=self.labeler)
+        return Response(status=204)
+
+
+class TopicsView(LabelerView):
+    @extend_schema(request=serializers.Topics, responses=serializers.Topics)
+    def put(self, request: Request) -> Response:
+        """The topics of which no task shall come to me."""
+        sent = _checked(serializers.Topics, request)["declined_topics"]
+        return Response({"declined_topics": decline_topics(labeler=self.labeler, topics=sent)})
 
 
 def _ended(assignment: Assignment) -> dict[str, Any]:

@@ -30,6 +30,20 @@ class ReleaseBody(Body):
     reason = serializers.CharField(max_length=400)
 
 
+class ReportBody(Body):
+    text = serializers.CharField(max_length=2000)
+
+
+class ReportShape(Body):
+    id = serializers.IntegerField()
+    text = serializers.CharField()
+    created_at = serializers.DateTimeField()
+
+
+class Topics(Body):
+    declined_topics = serializers.ListField(child=serializers.CharField(), max_length=1000)
+
+
 class RatingBody(Body):
     overall = serializers.IntegerField(min_value=1, max_value=7)
     flags = serializers.ListField(child=serializers.CharField(), required=False)

@@ -11,11 +11,19 @@ _ONE = "assignments/<int:pk>/"
 urlpatterns: list[URLPattern | URLResolver] = [
     path("prompts/", prompts.PromptsView.as_view(), name="api-prompts"),
     path("guidelines/<int:pk>/", guidelines.GuidelineView.as_view(), name="api-guideline"),
+    path(
+        "guidelines/<int:pk>/read/",
+        guidelines.GuidelineReadView.as_view(),
+        name="api-guideline-read",
+    ),
+    path("topics/", assignments.TopicsView.as_view(), name="api-topics"),
+    path("reports/<int:pk>/seen/", assignments.ReportSeenView.as_view(), name="api-report-seen"),
     path("assignments/claim/", assignments.ClaimView.as_view(), name="api-claim"),
     path(_ONE, assignments.AssignmentView.as_view(), name="api-assignment"),
     path(f"{_ONE}draft/", assignments.DraftView.as_view(), name="api-draft"),
     path(f"{_ONE}heartbeat/", assignments.HeartbeatView.as_view(), name="api-heartbeat"),
     path(f"{_ONE}submit/", assignments.SubmitView.as_view(), name="api-submit"),
     path(f"{_ONE}amend/", assignments.AmendView.as_view(), name="api-amend"),
+    path(f"{_ONE}report/", assignments.ReportView.as_view(), name="api-report"),
     path(f"{_ONE}release/", assignments.ReleaseView.as_view(), name="api-release"),
 ]

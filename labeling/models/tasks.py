@@ -217,6 +217,7 @@ class Assignment(models.Model):
     lease_expires_at = models.DateTimeField()
     release_reason = models.CharField(max_length=400, blank=True)
     submission_hash = models.CharField(max_length=64, blank=True)
+    active_seconds = models.PositiveIntegerField(default=0, help_text="Once submitted.")
     claimed_at = models.DateTimeField(auto_now_add=True)
     ended_at = models.DateTimeField(null=True, blank=True)
 

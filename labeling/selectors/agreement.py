@@ -22,16 +22,17 @@ def agreement_of_all() -> Agreement:
 def agreement_of(labeler: User) -> Agreement:
     """Of one labeler with everybody who ranked the same tasks."""
     total = Agreement(0, 0)
-    for ranks in _overlapping():
+    own = Ranking.objects.filter(labeler=labeler, excluded_at=None)
+    for ranks in _overlapping(task__in=own.values("task")):
         mine = ranks.pop(labeler.pk, None)
         if mine is not None:
             total += sum((between(mine, other) for other in ranks.values()), Agreement(0, 0))
     return total
 
 
-def _overlapping() -> list[_Ranks]:
+def _overlapping(**which: object) -> list[_Ranks]:
     """For each task with several rankings, the ranks of its completions by labeler."""
-    rankings = Ranking.objects.filter(excluded_at=None)
+    rankings = Ranking.objects.filter(excluded_at=None, **which)
     several = rankings.order_by().values("task").annotate(n=Count("pk")).filter(n__gt=1)
     rows = (
         RankedCompletion.objects.filter(

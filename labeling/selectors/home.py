@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 
-from django.db.models import Count, Q
+from django.db.models import Count, F, Q, Sum
+from django.db.models.functions import TruncDate
 from django.utils import timezone
 
 from accounts.models import User
-from labeling.models import Assignment, TaskKind
+from labeling.models import Assignment, Report, TaskKind
 from labeling.models.guidelines import Purpose
 from labeling.selectors.open_slots import open_slots, profile_of
 
@@ -32,7 +33,22 @@ class Done:
     week: int
 
 
+@dataclass(frozen=True)
+class Day:
+    """One day's work: labels by kind, and the active time in seconds."""
+
+    day: date
+    counts: dict[str, int]
+    active_seconds: int
+
+    @property
+    def labels(self) -> int:
+        """Labels of every kind."""
+        return sum(self.counts.values())
+
+
 _BOUND = 100
+_WEEK = 7
 
 
 def home_counts(labeler: User) -> list[Waiting]:
@@ -61,6 +77,33 @@ def done(labeler: User, *, kind: str | None = None) -> Done:
         week=Count("pk", filter=Q(ended_at__gte=now - timedelta(days=7))),
     )
     return Done(**counts)
+
+
+def week(labeler: User) -> list[Day]:
+    """The last seven days, today last, days without work among them."""
+    today = timezone.localdate()
+    days = [today - timedelta(days=back) for back in reversed(range(_WEEK))]
+    rows = Assignment.objects.filter(
+        labeler=labeler,
+        state=Assignment.State.SUBMITTED,
+        ended_at__gte=_midnight(timezone.localtime()) - timedelta(days=_WEEK - 1),
+    )
+    counted = (
+        rows.order_by()
+        .values(day=TruncDate("ended_at"), kind=F("task__kind"))
+        .annotate(n=Count("pk"), spent=Sum("active_seconds"))
+    )
+    found = {day: [row for row in counted if row["day"] == day] for day in days}
+    return [
+        Day(day, {row["kind"]: row["n"] for row in rows}, sum(row["spent"] for row in rows))
+        for day, rows in found.items()
+    ]
+
+
+def reports_of(labeler: User) -> list[Report]:
+    """The labeler's reports that are open or whose answer they have not put away, newest first."""
+    mine = Report.objects.filter(assignment__labeler=labeler, seen_at=None)
+    return list(mine.select_related("assignment__task__prompt")[:20])
 
 
 def _waiting(labeler: User, kind: str) -> int:

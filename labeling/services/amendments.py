@@ -9,7 +9,6 @@ from collections.abc import Mapping
 from typing import Any
 
 from django.db import transaction
-from django.db.models import F
 from django.utils import timezone
 
 from accounts.models import User
@@ -17,7 +16,7 @@ from accounts.problems import Problem
 from labeling.models import Assignment, Prompt
 from labeling.selectors.amendments import Outcome, is_amendable, obstacle, outcomes
 from labeling.services.ownership import own
-from labeling.services.submissions import as_draft, digest_of, seconds_of, store
+from labeling.services.submissions import as_submitted, digest_of, seconds_of, store
 
 _OBSTACLES = {
     "excluded": "This label was taken out of the data, so it cannot be amended any more.",
@@ -66,9 +65,9 @@ def _retire(label: Outcome) -> None:
 
 
 def _note(assignment: Assignment, body: Mapping[str, Any], digest: str) -> Assignment:
-    draft = as_draft(assignment, body, seconds_of(body))
+    values = as_submitted(assignment, body, seconds_of(body))
     same = Assignment.objects.filter(pk=assignment.pk, submission_hash=assignment.submission_hash)
-    moved = same.update(submission_hash=digest, draft=draft, draft_version=F("draft_version") + 1)
+    moved = same.update(submission_hash=digest, **values)
     assert moved == 1, "the assignment is locked"
     assignment.submission_hash = digest
     return assignment

@@ -10,7 +10,7 @@ from django.db.models import Max
 from accounts.audit import Act, record
 from accounts.models import User
 from accounts.problems import Problem
-from labeling.models import FormVersion, Guideline
+from labeling.models import Assignment, FormVersion, Guideline, GuidelineRead
 from labeling.rating_form import FIRST_FORM, fault
 
 
@@ -43,4 +43,25 @@ def publish_guideline(*, kind: str, purpose: str, text: str, by: User | None = N
     last = rows.aggregate(last=Max("version"))["last"] or 0
     guideline = Guideline.objects.create(kind=kind, purpose=purpose, version=last + 1, text=text)
     record(act=Act.GUIDELINE_PUBLISHED, by=by, target=guideline)
+    return guideline
+
+
+@transaction.atomic
+def acknowledge(*, guideline_id: int, labeler: User) -> Guideline:
+    """The labeler has read this version; what they hold now is labeled under it.
+
+    Raises Problem 404 when there is no such guideline.
+    """
+    guideline = Guideline.objects.filter(pk=guideline_id).first()
+    if guideline is None:
+        raise Problem(404, "There is no such guideline.")
+    GuidelineRead.objects.get_or_create(guideline=guideline, labeler=labeler)
+    held = Assignment.objects.filter(
+        labeler=labeler,
+        state__in=[Assignment.State.ACTIVE, Assignment.State.LAPSED],
+        task__kind=guideline.kind,
+        task__purpose=guideline.purpose,
+        guideline__version__lt=guideline.version,
+    )
+    held.update(guideline=guideline)
     return guideline

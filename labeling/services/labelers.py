@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from django.db import transaction
 
 from accounts.models import Role, User
+from accounts.problems import Problem
 from accounts.services import create_user
+from labeling import texts
 from labeling.models import LabelerProfile
+
+LONGEST_TOPIC = 40
 
 
 @transaction.atomic
@@ -28,3 +32,16 @@ def _ensure(name: str, group: str) -> str:
         user.save(update_fields=["password"])
     LabelerProfile.objects.update_or_create(user=user, defaults={"group": group})
     return password
+
+
+def decline_topics(*, labeler: User, topics: Sequence[str]) -> list[str]:
+    """From now on no task of these topics comes to the labeler; one that is held stays.
+
+    Raises Problem 400 for what cannot be a topic.
+    """
+    chosen = sorted(set(topics))
+    if not all(texts.fault(topic) is None and len(topic) <= LONGEST_TOPIC for topic in chosen):
+        sentence = f"A topic is a text of 1 to {LONGEST_TOPIC} characters."
+        raise Problem(400, sentence, errors={"declined_topics": [sentence]})
+    LabelerProfile.objects.update_or_create(user=labeler, defaults={"declined_topics": chosen})
+    return chosen

@@ -50,7 +50,7 @@ def submit(*, assignment_id: int, labeler: User, body: Mapping[str, Any]) -> Ass
     seconds = seconds_of(body)
     _fill_slot(assignment)
     store(assignment, body, seconds)
-    return _close(assignment, digest, as_draft(assignment, body, seconds))
+    return _close(assignment, digest, as_submitted(assignment, body, seconds))
 
 
 def store(
@@ -60,10 +60,15 @@ def store(
     return _STORE[TaskKind(assignment.task.kind)](assignment, body, seconds, supersedes)
 
 
-def as_draft(assignment: Assignment, body: Mapping[str, Any], seconds: int) -> dict[str, Any]:
-    """What was submitted, as the draft of an amendment."""
+def as_submitted(assignment: Assignment, body: Mapping[str, Any], seconds: int) -> dict[str, Any]:
+    """What the assignment keeps of it: the time spent, and a draft to amend it from.
+
+    Its new draft version lets a tab that still shows the task save nothing over it.
+    """
     said = {name: body[name] for name in _SAID[TaskKind(assignment.task.kind)] if name in body}
-    return said | {"active_seconds": seconds} if texts.keepable(said) else {}
+    draft = said | {"active_seconds": seconds} if texts.keepable(said) else {}
+    version = F("draft_version") + 1
+    return {"active_seconds": seconds, "draft": draft, "draft_version": version}
 
 
 def digest_of(body: Mapping[str, Any]) -> str:
@@ -105,15 +110,13 @@ def _fill_slot(assignment: Assignment) -> None:
     Slots.fill.apply(Slot.objects.filter(pk=slot.pk), labeler=assignment.labeler_id)
 
 
-def _close(assignment: Assignment, digest: str, draft: dict[str, Any]) -> Assignment:
+def _close(assignment: Assignment, digest: str, values: dict[str, Any]) -> Assignment:
     assignment.ended_at = timezone.now()
     moved = Assignments.submit.apply(
         Assignment.objects.filter(pk=assignment.pk),
         submission_hash=digest,
-        draft=draft,
-        # A tab that still shows the task saves nothing over what was submitted.
-        draft_version=F("draft_version") + 1,
         ended_at=assignment.ended_at,
+        **values,
     )
     assert moved == 1, "the assignment is locked and was open"
     assignment.state = Assignment.State.SUBMITTED
