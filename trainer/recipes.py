@@ -5,12 +5,13 @@ Pure: what a form shows, what YAML files hold and what the service checks is all
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any, Self
 
 import yaml
 
+from trainer import label_choice
 from trainer.algorithms.config import Config, ConfigError
 from trainer.algorithms.presets import FOLDER, preset_names
 from trainer.algorithms.settings import EvaluationConfig, PPOConfig, RewardConfig, SFTConfig
@@ -41,31 +42,32 @@ class Recipe:
     configs: Mapping[str, Config]
     promote: str = "if_better"
     seed: int = 1
+    labels: Mapping[str, Any] = field(default_factory=dict)
 
     @classmethod
-    def from_dict(cls, values: Mapping[str, Any]) -> Self:
-        """A recipe from plain values; defaults for what is left out, unknown keys are refused."""
-        errors = _unknown_keys(values) | _check_frame(values)
-        configs: dict[str, Config] = {}
-        for stage, kind in CONFIGS.items():
-            try:
-                configs[stage] = kind.from_dict(values.get(stage) or {})
-            except ConfigError as error:
-                errors |= {f"{stage}.{name}": text for name, text in error.errors.items()}
+    def from_dict(cls, values: Mapping[str, Any], *, given: Collection[str] = ()) -> Self:
+        """A recipe from plain values; defaults for what is left out, unknown keys are refused.
+
+        `given` names stages whose outcome is there already, from another round.
+        """
+        labels, wrong_labels = label_choice.clean(values.get("labels") or {})
+        configs, wrong_settings = _configs(values)
+        errors = _unknown_keys(values) | _check_frame(values, given) | wrong_labels | wrong_settings
         if errors:
             raise ConfigError(errors)
         seed = values.get("seed", 1)
         configs = {stage: replace(config, seed=seed) for stage, config in configs.items()}  # type: ignore[call-arg]
         chosen = values.get("stages", STAGES)
         stages = tuple(stage for stage in STAGES if stage in chosen)
-        return cls(stages, configs, values.get("promote", "if_better"), seed)
+        return cls(stages, configs, values.get("promote", "if_better"), seed, labels)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values, complete: what is stored with the round and written as YAML."""
         settings = {stage: config.to_dict() for stage, config in self.configs.items()}
         for stage in settings.values():
             del stage["seed"]  # one seed for all stages, below
-        return {"stages": list(self.stages), "seed": self.seed, "promote": self.promote, **settings}
+        frame = {"stages": list(self.stages), "seed": self.seed, "promote": self.promote}
+        return {**frame, "labels": dict(self.labels), **settings}
 
     def labels_needed(self) -> dict[str, int]:
         """Fewest labels that fill one batch of each stage, and prompts to sample from."""
@@ -90,7 +92,9 @@ def preset(name: str) -> dict[str, Any]:
     return dict(yaml.safe_load((FOLDER / f"{name}.yaml").read_text()))
 
 
-def preset_recipe(name: str, changes: Mapping[str, Any] | None = None) -> Recipe:
+def preset_recipe(
+    name: str, changes: Mapping[str, Any] | None = None, *, given: Collection[str] = ()
+) -> Recipe:
     """A preset with some values changed; `changes` has the shape of a recipe."""
     values = {key: value for key, value in preset(name).items() if key not in _FOR_PEOPLE}
     changes = {} if changes is None else changes
@@ -99,25 +103,60 @@ def preset_recipe(name: str, changes: Mapping[str, Any] | None = None) -> Recipe
     for key, value in changes.items():
         both = isinstance(value, Mapping) and isinstance(values.get(key), Mapping)
         values[key] = {**values[key], **value} if both else value
-    return Recipe.from_dict(values)
+    return Recipe.from_dict(values, given=given)
+
+
+def from_yaml(text: str) -> dict[str, Any]:
+    """What a recipe's file says. Raises ConfigError; what it means is checked by Recipe."""
+    try:
+        values = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        where = getattr(error, "problem_mark", None)
+        place = f" (line {where.line + 1})" if where else ""
+        raise ConfigError({"yaml": f"is not YAML{place}"}) from error
+    if not isinstance(values, dict):
+        raise ConfigError({"yaml": "must hold the parts of a recipe by name"})
+    return {str(key): value for key, value in values.items() if key not in _FOR_PEOPLE}
+
+
+def to_yaml(recipe: Mapping[str, Any]) -> str:
+    """A stored recipe as a file that `start_round --recipe` and the form take."""
+    return yaml.safe_dump(dict(recipe), sort_keys=False, allow_unicode=True)
+
+
+def _configs(values: Mapping[str, Any]) -> tuple[dict[str, Config], dict[str, str]]:
+    """Each stage's settings, and what is wrong with them."""
+    configs: dict[str, Config] = {}
+    errors: dict[str, str] = {}
+    for stage, kind in CONFIGS.items():
+        settings = values.get(stage) or {}
+        try:
+            configs[stage] = kind.from_dict(settings if isinstance(settings, Mapping) else {})
+        except ConfigError as error:
+            errors |= {f"{stage}.{name}": text for name, text in error.errors.items()}
+    ppo = configs.get("ppo")
+    if isinstance(ppo, PPOConfig) and ppo.minibatch_size > ppo.batch_size:
+        errors["ppo.minibatch_size"] = f"must be at most batch_size, which is {ppo.batch_size}"
+    return configs, errors
 
 
 def _unknown_keys(values: Mapping[str, Any]) -> dict[str, str]:
-    known = {"stages", "promote", "seed", *STAGES}
+    known = {"stages", "promote", "seed", "labels", *STAGES}
     errors = dict.fromkeys(sorted(set(values) - known), "is not a part of a recipe")
     wrong = [s for s in STAGES if not isinstance(values.get(s) or {}, Mapping)]
     return errors | dict.fromkeys(wrong, "must hold settings by name")
 
 
-def _check_frame(values: Mapping[str, Any]) -> dict[str, str]:
+def _check_frame(values: Mapping[str, Any], given: Collection[str]) -> dict[str, str]:
     errors: dict[str, str] = {}
     stages = values.get("stages", STAGES)
     if not isinstance(stages, (list, tuple)) or not stages or any(s not in STAGES for s in stages):
         errors["stages"] = f"must be some of {', '.join(STAGES)}"
     else:
         for stage in stages:
-            if missing := [need for need in NEEDS.get(stage, ()) if need not in stages]:
-                errors["stages"] = f"{stage} needs {', '.join(missing)}"
+            there = {*stages, *given}
+            if missing := [need for need in NEEDS.get(stage, ()) if need not in there]:
+                errors["stages"] = f"{stage} needs {', '.join(missing)}, in this round or given"
     if values.get("promote", "never") not in tuple(PROMOTE):
         errors["promote"] = f"must be one of {', '.join(PROMOTE)}"
     seed = values.get("seed", 1)

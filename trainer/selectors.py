@@ -42,6 +42,8 @@ def starts(round: TrainingRound, stage: str) -> dict[str, int]:
     made = {
         run.stage: run.output_id for run in round.runs.filter(output__isnull=False) if run.output_id
     }
+    if round.reward_id:
+        made.setdefault("reward", round.reward_id)
     supervised = made.get("sft", round.start_id)
     if stage == "sft":
         return {"policy": round.start_id, **_judge_of_epochs(round.start)}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import datetime
 from typing import Any
 
@@ -22,7 +22,7 @@ from models_service.selectors import promoted
 from trainer import selectors
 from trainer.algorithms.config import ConfigError
 from trainer.models import Evaluation, TrainingRound, TrainingRun
-from trainer.recipes import preset_recipe
+from trainer.recipes import Recipe, preset_recipe
 from trainer.rounds import promotes
 from trainer.snapshots import count_labels, freeze
 
@@ -36,32 +36,48 @@ def start_round(
     preset: str,
     recipe: Mapping[str, Any] | None = None,
     start: ModelVersion | None = None,
+    reward: ModelVersion | None = None,
     by: User | None = None,
     name: str = "",
 ) -> TrainingRound:
     """Queue a round: a preset with the recipe's changes, from `start` or the policy's own base.
 
-    Raises Problem naming every setting that cannot be used, and when there are too few labels.
+    `reward` stands in for a reward stage that the recipe leaves out. Raises Problem naming every
+    setting that cannot be used, and when there are too few labels.
     """
-    try:
-        complete = preset_recipe(preset, recipe)
-    except ConfigError as error:
-        raise Problem(400, str(error), errors=error.errors) from error
+    complete = checked_recipe(preset, recipe, given=["reward"] if reward else [])
     chosen = start or _default_start()
-    if chosen.engine != ModelVersion.Engine.LOCAL:
-        sentence = f"{chosen} lies behind a server and cannot be trained; choose a local version."
-        raise Problem(400, sentence, errors={"start": [sentence]})
-    _require_labels(complete.labels_needed())
+    _require_weights("start", chosen)
+    if reward:
+        _require_weights("reward_model", reward)
+    _require_labels(complete)
     round = TrainingRound.objects.create(
         name=name,
         preset=preset,
         recipe=complete.to_dict(),
         seed=complete.seed,
         start=chosen,
+        reward=reward,
         started_by=by,
     )
     record(act=Act.ROUND_STARTED, by=by, target=round, detail={"preset": preset})
     return round
+
+
+def checked_recipe(
+    preset: str, changes: Mapping[str, Any] | None, *, given: Collection[str] = ()
+) -> Recipe:
+    """The preset with its changes. Raises Problem naming everything in it that cannot be used."""
+    try:
+        recipe = preset_recipe(preset, changes, given=given)
+    except ConfigError as error:
+        raise Problem(400, str(error), errors=error.errors) from error
+    policies = recipe.labels.get("policies", [])
+    there = ModelVersion.objects.filter(name__in=policies).values_list("name", flat=True)
+    if unknown := sorted(set(policies) - set(there)):
+        sentence = f"There is no model version {', '.join(unknown)}."
+        raise Problem(400, sentence, errors={"labels.policies": [sentence]})
+    return recipe
 
 
 @transaction.atomic
@@ -119,7 +135,7 @@ def begin(*, round: TrainingRound) -> bool:
 @transaction.atomic
 def freeze_labels(*, round: TrainingRound) -> None:
     """Write the round's snapshot; only the first one counts."""
-    snapshot = freeze()
+    snapshot = freeze(filters=round.recipe.get("labels"))
     TrainingRound.objects.filter(pk=round.pk, snapshot=None).update(snapshot=snapshot)
 
 
@@ -170,8 +186,14 @@ def fail_round(*, round: TrainingRound, stage: str) -> None:
     """Close a round one of whose stages failed."""
     run = round.runs.get(stage=stage)
     TrainingRound.objects.filter(pk=round.pk, state=State.RUNNING).update(
-        state=State.FAILED, failure=f"{run.get_stage_display()}: {run.failure}", ended_at=Now()
+        state=State.FAILED, failure=f"{_place(run)}: {run.failure}", ended_at=Now()
     )
+
+
+def _place(run: TrainingRun) -> str:
+    """Where a run stood: "PPO, step 12 of 50"."""
+    title = str(run.get_stage_display())
+    return f"{title}, step {run.step} of {run.total_steps}" if run.total_steps else title
 
 
 def fail_between_stages(*, round: TrainingRound, reason: str) -> None:
@@ -225,8 +247,19 @@ def _withdraw(round: TrainingRound) -> None:
     round.runs.filter(state=RunState.QUEUED).update(state=RunState.STOPPED, ended_at=Now())
 
 
-def _require_labels(needed: Mapping[str, int]) -> None:
-    there = count_labels()
+def _require_weights(field: str, version: ModelVersion) -> None:
+    if version.engine != ModelVersion.Engine.LOCAL:
+        sentence = f"{version} lies behind a server and cannot be trained; choose a local version."
+    elif not version.folder.is_dir():
+        sentence = f"The folder of {version} is gone. Put it back, or choose another version."
+    else:
+        return
+    raise Problem(400, sentence, errors={field: [sentence]})
+
+
+def _require_labels(recipe: Recipe) -> None:
+    there = count_labels(recipe.labels)
+    needed = recipe.labels_needed()
     missing = {what: count for what, count in needed.items() if there[what] < count}
     if not missing:
         return
@@ -237,8 +270,8 @@ def _require_labels(needed: Mapping[str, int]) -> None:
     )
     raise Problem(
         409,
-        f"There are not enough labels for this round ({sentence}). Collect more, or lower the "
-        "batch sizes.",
+        f"There are not enough labels for this round ({sentence}). Collect more, choose more of "
+        "them, or lower the batch sizes.",
         errors=errors,
         extra={"labels": there, "needed": needed},
     )

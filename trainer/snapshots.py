@@ -6,7 +6,7 @@ import hashlib
 import json
 import os
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ from django.conf import settings
 from django.db import transaction
 
 from labeling import selectors as labels
+from labeling.selectors import Tally
 from trainer.models import DatasetSnapshot, SnapshotLabel
 
 Row = dict[str, Any]
@@ -46,31 +47,38 @@ def rows(filters: Mapping[str, Any]) -> Iterator[Row]:
     The test split is left out altogether: nothing that is trained or tuned here may see it. Of
     held-out labelers only validation labels are kept, to measure with.
     """
-    # Which policies were asked is a question to rankings alone.
-    general = {name: value for name, value in filters.items() if name != "policies"}
     sources = (
         # Expansions first: where only the newest are used, people's own responses are the last.
-        ("demonstration", labels.few_shot_examples()),
-        ("demonstration", labels.training_demonstrations(general)),
+        ("demonstration", labels.few_shot_examples(filters)),
+        ("demonstration", labels.training_demonstrations(filters)),
         ("ranking", labels.training_rankings(filters)),
-        ("prompt", labels.prompts()),
+        ("prompt", labels.prompts(filters)),
     )
     for kind, source in sources:
-        yield from ({"type": kind, **row} for row in source if _may_be_used(row))
+        for row in source:
+            if _may_be_used(row["split"], row.get("group", "training")):
+                yield {"type": kind, **row}
 
 
 def count_labels(filters: Mapping[str, Any] | None = None) -> dict[str, int]:
     """What a snapshot taken now would hold for training and for validation."""
+    return totals(label_tally(filters))
+
+
+def label_tally(filters: Mapping[str, Any] | None = None) -> list[Tally]:
+    """The rows of a snapshot taken now, counted by what they have in common."""
+    return [one for one in labels.tally(filters) if _may_be_used(one.split, one.group)]
+
+
+def totals(counted: Iterable[Tally]) -> dict[str, int]:
+    """`{"demonstrations": …, "validation_demonstrations": …, …}`."""
     counts: Counter[tuple[str, str]] = Counter()
-    for row in rows(dict(filters or {})):
-        counts[row["type"], row["split"]] += 1
+    for one in counted:
+        counts[one.kind, one.split] += one.count
     return {
-        "demonstrations": counts["demonstration", "train"],
-        "rankings": counts["ranking", "train"],
-        "prompts": counts["prompt", "train"],
-        "validation_demonstrations": counts["demonstration", "validation"],
-        "validation_rankings": counts["ranking", "validation"],
-        "validation_prompts": counts["prompt", "validation"],
+        f"{prefix}{kind}s": counts[kind, split]
+        for prefix, split in (("", "train"), ("validation_", "validation"))
+        for kind in TYPES
     }
 
 
@@ -132,7 +140,5 @@ def _labels(snapshot: DatasetSnapshot, written: _Written) -> Iterator[SnapshotLa
             yield SnapshotLabel(snapshot=snapshot, **{f"{kind}_id": pk})
 
 
-def _may_be_used(row: Row) -> bool:
-    if row["split"] == "test":
-        return False
-    return row.get("group", "training") == "training" or row["split"] == "validation"
+def _may_be_used(split: str, group: str) -> bool:
+    return split != "test" and (group == "training" or split == "validation")

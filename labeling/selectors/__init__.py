@@ -1,5 +1,7 @@
 """Every read that is longer than a line; what other apps read of labels stands here."""
 
+from labeling.selectors.filters import FILTERS, moment
+from labeling.selectors.tally import Tally, count_comparisons, tally
 from labeling.selectors.training import (
     few_shot_examples,
     prompts,
@@ -7,4 +9,14 @@ from labeling.selectors.training import (
     training_rankings,
 )
 
-__all__ = ["few_shot_examples", "prompts", "training_demonstrations", "training_rankings"]
+__all__ = [
+    "FILTERS",
+    "Tally",
+    "count_comparisons",
+    "few_shot_examples",
+    "moment",
+    "prompts",
+    "tally",
+    "training_demonstrations",
+    "training_rankings",
+]
