@@ -9,6 +9,7 @@ from accounts.problems import Problem
 from models_service.models import ModelVersion
 from tests.trainer.conftest import Labels
 from trainer.models import TrainingRound
+from trainer.selectors import starts
 from trainer.services import start_round
 
 pytestmark = pytest.mark.django_db
@@ -54,4 +55,37 @@ def test_a_later_round_starts_from_the_base_of_the_promoted_policy(
     policy = ModelVersion.objects.create(name="p", kind="policy", checkpoint="p", parent=base)
     promote(role="policy", version=policy)
     assert start_round(preset="tiny").start == base
+    policy.folder.mkdir(parents=True)
     assert start_round(preset="tiny", start=policy).start == policy
+
+
+def test_a_version_whose_folder_is_gone_is_refused(labels: Labels, base: ModelVersion) -> None:
+    labels.enough()
+    lost = ModelVersion.objects.create(name="lost", kind="reward", checkpoint="gone", parent=base)
+    for field, given in (("start", {"start": lost}), ("reward_model", {"reward": lost})):
+        with pytest.raises(Problem) as caught:
+            start_round(preset="tiny", **given)
+        assert caught.value.errors is not None
+        assert "folder of lost is gone" in caught.value.errors[field][0]
+
+
+def test_a_reward_model_may_be_given_instead_of_trained(labels: Labels, base: ModelVersion) -> None:
+    labels.enough()
+    judge = ModelVersion.objects.create(name="judge", kind="reward", checkpoint="judge")
+    judge.folder.mkdir(parents=True)
+    stages = {"stages": ["ppo", "evaluation"]}
+    with pytest.raises(Problem) as caught:
+        start_round(preset="tiny", recipe=stages)
+    assert caught.value.errors is not None
+    assert "needs reward" in caught.value.errors["stages"]
+    round = start_round(preset="tiny", recipe=stages, reward=judge)
+    assert starts(round, "ppo") == {"policy": base.pk, "reward": judge.pk}
+    assert starts(round, "evaluation") == {
+        "policy": base.pk, "baseline": base.pk, "reward": judge.pk
+    }  # fmt: skip
+
+
+def test_minibatches_larger_than_the_batch_are_refused(labels: Labels) -> None:
+    with pytest.raises(Problem) as caught:
+        start_round(preset="tiny", recipe={"ppo": {"batch_size": 4, "minibatch_size": 8}})
+    assert caught.value.errors == {"ppo.minibatch_size": "must be at most batch_size, which is 4"}
