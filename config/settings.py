@@ -234,6 +234,11 @@ RETIRED_TASKS = env.choice("RETIRED_TASKS", ("expire", "keep", "mix"))
 RUN_HEARTBEAT_SECONDS = env.number("RUN_HEARTBEAT_SECONDS", 5, low=1)
 RUN_LEASE_SECONDS = env.number("RUN_LEASE_SECONDS", 30, low=2)
 
+# Checkpoints of so many rounds stay, with the best and every promoted one; so long can a round that
+# failed or was cancelled go on from its saved states.
+KEEP_ROUNDS = env.number("KEEP_ROUNDS", 10, low=1)
+KEEP_STATES_DAYS = env.number("KEEP_STATES_DAYS", 14)
+
 UNFOLD = {
     "SITE_TITLE": "Tutelage",
     "SITE_HEADER": "Tutelage",

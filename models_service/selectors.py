@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from django.db.models import QuerySet
+
 from models_service.models import Kind, ModelVersion, Promotion
 
 
@@ -20,9 +22,13 @@ def roles(version: ModelVersion) -> list[str]:
 def speakers(limit: int) -> list[ModelVersion]:
     """The newest versions that can speak, those that play a role first."""
     players = [player for role in Promotion.Role.values if (player := promoted(role))]
-    newest = list(ModelVersion.objects.exclude(kind=Kind.REWARD)[:limit])
+    newest = list(_with_weights().exclude(kind=Kind.REWARD)[:limit])
     in_office = [player for player in players if player.kind != Kind.REWARD]
     return list(dict.fromkeys([*in_office, *newest]))[:limit]
+
+
+def _with_weights() -> QuerySet[ModelVersion]:
+    return ModelVersion.objects.filter(weights_removed_at=None)
 
 
 def ancestors(version: ModelVersion) -> list[ModelVersion]:

@@ -177,7 +177,9 @@ def _refuse(field: str, sentence: str) -> NoReturn:
 def promote(
     *, role: str, version: ModelVersion, by: User | None = None, reason: str = ""
 ) -> Promotion:
-    """From now on `version` plays `role`. Raises Problem when that kind of model cannot."""
+    """From now on `version` plays `role`. Raises Problem when that kind of model cannot, or when
+    its weights are gone."""
+    require_weights(version)
     if version.kind not in PLAYERS[role]:
         raise Problem(
             400,
@@ -186,6 +188,20 @@ def promote(
         )
     record(act=Act.VERSION_PROMOTED, by=by, target=version, detail={"role": role, "reason": reason})
     return Promotion.objects.create(role=role, version=version, by=by, reason=reason)
+
+
+def require_weights(version: ModelVersion) -> None:
+    """Keep the version's weights from being removed until the transaction ends.
+
+    Raises Problem when they are gone already.
+    """
+    present = ModelVersion.objects.select_for_update(no_key=True).filter(weights_removed_at=None)
+    if not present.filter(pk=version.pk).exists():
+        raise Problem(
+            409,
+            f"The weights of {version} were removed to free the disk. Choose another version, or "
+            "restore its folder from a backup.",
+        )
 
 
 def _wait_for_turn(what: str) -> None:

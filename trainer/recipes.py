@@ -97,13 +97,20 @@ def preset_recipe(
 ) -> Recipe:
     """A preset with some values changed; `changes` has the shape of a recipe."""
     values = {key: value for key, value in preset(name).items() if key not in _FOR_PEOPLE}
-    changes = {} if changes is None else changes
+    return changed(values, {} if changes is None else changes, given=given)
+
+
+def changed(
+    values: Mapping[str, Any], changes: Mapping[str, Any], *, given: Collection[str] = ()
+) -> Recipe:
+    """A recipe's values with some of them changed. Raises ConfigError."""
     if not isinstance(changes, Mapping):
         raise ConfigError({"recipe": "must hold the parts of a recipe by name"})
+    merged = dict(values)
     for key, value in changes.items():
-        both = isinstance(value, Mapping) and isinstance(values.get(key), Mapping)
-        values[key] = {**values[key], **value} if both else value
-    return Recipe.from_dict(values, given=given)
+        both = isinstance(value, Mapping) and isinstance(merged.get(key), Mapping)
+        merged[key] = {**merged[key], **value} if both else value
+    return Recipe.from_dict(merged, given=given)
 
 
 def from_yaml(text: str) -> dict[str, Any]:

@@ -87,7 +87,7 @@ def claim(run_id: int) -> TrainingRun | None:
     fail(
         run,
         f"Its worker died {MOST_ATTEMPTS} times, most likely for lack of memory. Retry on a larger "
-        "machine, or start a new round with fewer tokens_per_micro_batch.",
+        "machine or with fewer tokens_per_micro_batch.",
     )
     return None
 
@@ -136,8 +136,8 @@ def explain(error: Exception) -> str:
         return "The disk is full. Free space where the checkpoints lie, then retry."
     if isinstance(error, MemoryError) or "memory" in f"{type(error).__name__} {error}".lower():
         return (
-            "There was not enough memory. Retry on a larger machine, or start a new round with "
-            "fewer tokens_per_micro_batch."
+            "There was not enough memory. Retry on a larger machine or with fewer "
+            "tokens_per_micro_batch."
         )
     what = f"{type(error).__name__}: {error}".rstrip(".")
     return f"Unexpected {what}. The training worker's log has the details; retry when it is mended."

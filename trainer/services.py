@@ -22,7 +22,7 @@ from models_service.selectors import promoted
 from trainer import selectors
 from trainer.algorithms.config import ConfigError
 from trainer.models import Evaluation, TrainingRound, TrainingRun
-from trainer.recipes import Recipe, preset_recipe
+from trainer.recipes import CONFIGS, Recipe, changed, preset_recipe
 from trainer.rounds import promotes
 from trainer.snapshots import count_labels, freeze
 
@@ -47,9 +47,9 @@ def start_round(
     """
     complete = checked_recipe(preset, recipe, given=["reward"] if reward else [])
     chosen = start or _default_start()
-    _require_weights("start", chosen)
+    _require_trainable("start", chosen)
     if reward:
-        _require_weights("reward_model", reward)
+        _require_trainable("reward_model", reward)
     _require_labels(complete)
     round = TrainingRound.objects.create(
         name=name,
@@ -105,18 +105,31 @@ def cancel(*, round: TrainingRound, by: User | None = None) -> None:
 
 
 @transaction.atomic
-def retry(*, round: TrainingRound, afresh: bool = False, by: User | None = None) -> None:
+def retry(
+    *,
+    round: TrainingRound,
+    afresh: bool = False,
+    recipe: Mapping[str, Any] | None = None,
+    by: User | None = None,
+) -> None:
     """Queue a failed or cancelled round again, from the last saved state of the stage it failed in
-    or, `afresh`, from that stage's beginning. Raises Problem."""
+    or, `afresh`, from that stage's beginning.
+
+    `recipe` changes settings of stages that are not finished; a stage whose result it changes
+    begins anew. Raises Problem.
+    """
     _move(round, {State.FAILED, State.CANCELLED}, State.QUEUED, "retried",
           failure="", ended_at=None)  # fmt: skip
     open_runs = round.runs.exclude(state__in=[RunState.FINISHED, RunState.RUNNING])
+    if (afresh or recipe) and round.runs.filter(state=RunState.RUNNING).exists():
+        raise Problem(409, "A worker is still ending the step at hand; try again in a moment.")
     if afresh:
-        if round.runs.filter(state=RunState.RUNNING).exists():
-            raise Problem(409, "A worker is still ending the step at hand; try again in a moment.")
         _forget_progress(open_runs)
+    if recipe:
+        _change_recipe(round, recipe, open_runs)
     open_runs.update(state=RunState.STOPPED, failure="", attempts=0, ended_at=None)
-    record(act=Act.ROUND_RETRIED, by=by, target=round, detail={"afresh": afresh})
+    detail = {"afresh": afresh, "recipe": recipe or {}}
+    record(act=Act.ROUND_RETRIED, by=by, target=round, detail=detail)
 
 
 def begin(*, round: TrainingRound) -> bool:
@@ -247,12 +260,13 @@ def _withdraw(round: TrainingRound) -> None:
     round.runs.filter(state=RunState.QUEUED).update(state=RunState.STOPPED, ended_at=Now())
 
 
-def _require_weights(field: str, version: ModelVersion) -> None:
+def _require_trainable(field: str, version: ModelVersion) -> None:
     if version.engine != ModelVersion.Engine.LOCAL:
         sentence = f"{version} lies behind a server and cannot be trained; choose a local version."
     elif not version.folder.is_dir():
         sentence = f"The folder of {version} is gone. Put it back, or choose another version."
     else:
+        versions.require_weights(version)
         return
     raise Problem(400, sentence, errors={field: [sentence]})
 
@@ -296,6 +310,30 @@ def _move(
         round.refresh_from_db()
         raise Problem(409, f"{round} is {round.get_state_display().lower()} and cannot be {done}.")
     round.refresh_from_db()
+
+
+def _change_recipe(
+    round: TrainingRound, changes: Mapping[str, Any], runs: QuerySet[TrainingRun]
+) -> None:
+    finished = set(round.runs.filter(state=RunState.FINISHED).values_list("stage", flat=True))
+    fixed = sorted(set(changes) & (finished | {"stages", "seed"}))
+    if fixed:
+        raise Problem(400, f"{fixed[0]} is settled in this round. Start a new one to change it.",
+                      errors={fixed[0]: ["settled in this round"]})  # fmt: skip
+    try:
+        complete = changed(round.recipe, changes, given=["reward"] if round.reward else [])
+    except ConfigError as error:
+        raise Problem(400, str(error), errors=error.errors) from error
+    TrainingRound.objects.filter(pk=round.pk).update(recipe=complete.to_dict())
+    round.refresh_from_db()
+    for run in runs:
+        settings = {**round.recipe[run.stage], "seed": round.seed}
+        before, after = (
+            CONFIGS[run.stage].from_dict(s) for s in (run.config["settings"], settings)
+        )
+        runs.filter(pk=run.pk).update(config={**run.config, "settings": settings})
+        if before.identity() != after.identity():
+            _forget_progress(runs.filter(pk=run.pk))
 
 
 def _forget_progress(runs: QuerySet[TrainingRun]) -> None:

@@ -7,7 +7,7 @@ import logging
 from celery import shared_task
 from django.db import transaction
 
-from trainer import rounds, runner, selectors, services
+from trainer import retention, rounds, runner, selectors, services
 from trainer.models import TrainingRound
 
 logger = logging.getLogger(__name__)
@@ -37,6 +37,17 @@ def revive_runs() -> None:
     """Send again the messages of runs that nobody works on: lost ones, and dead workers' runs."""
     for run_id in services.take_up_abandoned(silent_since=runner.silent_since()):
         execute_run.delay(run_id)
+
+
+@shared_task
+def clear_disk() -> None:
+    """Remove checkpoints and states that nothing needs any more."""
+    cleared = retention.clear_disk()
+    if cleared != retention.Cleared([], 0, 0):
+        logger.info(
+            "Removed the weights of %s, %d saved states and %d leftovers",
+            ", ".join(cleared.versions) or "no version", cleared.states, cleared.leftovers,
+        )  # fmt: skip
 
 
 def advance(round: TrainingRound) -> bool:

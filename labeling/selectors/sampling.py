@@ -8,7 +8,7 @@ from datetime import timedelta
 from django.db.models import Avg, Count, Q, QuerySet, Sum
 from django.utils import timezone
 
-from labeling.models import Completion, LabelingTask, RankedCompletion, Ranking
+from labeling.models import Completion, LabelingTask, Queue, RankedCompletion, Ranking
 from models_service.models import ModelVersion
 
 LATELY = timedelta(minutes=10)
@@ -29,6 +29,20 @@ def waiting_and_why() -> tuple[int, str]:
     waiting = LabelingTask.objects.filter(state=LabelingTask.State.SAMPLING)
     held_up = waiting.exclude(failure="").order_by("-sampling_since").first()
     return waiting.count(), held_up.failure if held_up else ""
+
+
+def awaited_versions() -> set[int]:
+    """Ids of the versions that waiting tasks or the queues' mixtures will ask."""
+    names = {name for queue in Queue.objects.all() for name in queue.mixture}
+    named = ModelVersion.objects.filter(name__in=names).values_list("pk", flat=True)
+    waiting = LabelingTask.objects.filter(state=LabelingTask.State.SAMPLING)
+    asked = {
+        pk
+        for policy, mixture in waiting.values_list("policy_id", "mixture")
+        for pk in (policy, *map(int, mixture))
+        if pk
+    }
+    return asked | set(named)
 
 
 def spoken_lately() -> list[Spoken]:

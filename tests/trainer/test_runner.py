@@ -147,6 +147,39 @@ def test_a_failed_round_goes_on_from_the_stage_it_failed_in(
     assert (round.state, round.failure) == ("finished", "")
 
 
+def test_a_round_goes_on_with_other_settings(
+    labels: Labels, small: dict[str, Any], now: Callable[[], None]
+) -> None:
+    labels.enough()
+    round = services.start_round(preset="tiny", recipe=small | {"stages": ["sft", "reward"]})
+    services.begin(round=round)
+    services.freeze_labels(round=round)
+    round.refresh_from_db()
+    run = services.open_run(round=round, stage="sft")
+    assert run is not None
+    RunReporter(runner.claim(run.pk)).metrics(1, 9, {"sft/loss": 3.0})
+    TrainingRun.objects.filter(pk=run.pk).update(state="failed", failure="out of memory")
+    services.fail_round(round=round, stage="sft")
+
+    with pytest.raises(Problem, match="stages is settled in this round"):
+        services.retry(round=round, recipe={"stages": ["sft"]})
+    with pytest.raises(Problem, match=r"sft\.epochs: must be at least 1"):
+        services.retry(round=round, recipe={"sft": {"epochs": 0}})
+    round.refresh_from_db()
+    assert round.state == "failed"
+
+    services.retry(round=round, recipe={"sft": {"tokens_per_micro_batch": 64}})
+    assert run.metrics.count() == 1, "the saved state still fits"
+    services.cancel(round=round)
+    services.retry(round=round, recipe={"sft": {"learning_rate": 1e-4}})
+    assert run.metrics.count() == 0, "another result begins anew"
+    now()
+    run.refresh_from_db()
+    assert run.state == "finished"
+    assert run.config["settings"]["tokens_per_micro_batch"] == 64
+    assert run.config["settings"]["learning_rate"] == 1e-4
+
+
 def test_a_paused_round_lets_the_next_one_go_first(
     labels: Labels, small: dict[str, Any], now: Callable[[], None]
 ) -> None:

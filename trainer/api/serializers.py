@@ -90,9 +90,13 @@ class StartSerializer(serializers.Serializer[Any]):
 
 
 class RetrySerializer(serializers.Serializer[Any]):
-    """`afresh`: from the failed stage's beginning instead of its last saved state."""
+    """`afresh`: from the failed stage's beginning instead of its last saved state.
+
+    `recipe` changes settings of stages that are not finished: `{"ppo": {"learning_rate": 5e-6}}`.
+    """
 
     afresh = serializers.BooleanField(default=False)
+    recipe = serializers.JSONField(default=dict)
 
 
 class PromoteSerializer(serializers.Serializer[Any]):
