@@ -9,35 +9,39 @@ from __future__ import annotations
 import json
 
 WORDS = "the moon pulls on the water and the coast sees two high tides a day because " * 6
-TIES = 10  # every tenth task wants three labels instead of one
+THREEFOLD = 10  # every tenth task wants three labels instead of one
 
-_SEED = """
-SET session_replication_role = replica;
+_NUMBERS = """
 CREATE TEMP TABLE fresh AS
-  SELECT n, nextval('labeling_prompt_id_seq') AS prompt,
+  SELECT nextval('labeling_prompt_id_seq') AS prompt,
          nextval('labeling_labelingtask_id_seq') AS task
-  FROM generate_series(1, %(count)s) AS n;
-INSERT INTO labeling_prompt (id, messages, kind, instruction, examples, use_case, topic, language,
-    author, organisation, source, split, state, fingerprint, prefix_fingerprint, priority,
-    created_at)
-  SELECT prompt,
-    jsonb_build_array(jsonb_build_object('role', 'user', 'content', 'Question ' || prompt || '?')),
-    'plain', '', '[]', 'open_qa', '', 'en', 'author-' || prompt %% 997, 'group-' || prompt %% 97,
-    'import', 'train', 'active', 'bench-' || prompt, '', 0, now() FROM fresh;
-INSERT INTO labeling_labelingtask (id, kind, purpose, prompt_id, brief, state, priority,
-    completions_wanted, mixture, policy_id, seed, failure, created_at)
-  SELECT task, 'ranking', 'training', prompt, '{}', 'open', 0, 4, '{}', %(version)s, 0, '', now()
-  FROM fresh;
-INSERT INTO labeling_completion (task_id, position, version_id, text, sampling, seed,
-    finish_reason, prompt_tokens, completion_tokens, latency_ms, created_at)
-  SELECT task, place, %(version)s, 'Answer ' || place || ': ' || %(words)s, '{}', place, 'stop', 8,
-    90, 5, now() - interval '1 day' FROM fresh, generate_series(0, 3) AS place;
-INSERT INTO labeling_slot (task_id, number, state, kind, purpose, priority, topic, split)
-  SELECT task, number, 'free', 'ranking', 'training', 0, '', 'train'
-  FROM fresh, generate_series(1, 3) AS number WHERE number = 1 OR task %% %(ties)s = 0;
-DROP TABLE fresh;
-SET session_replication_role = DEFAULT;
+  FROM generate_series(1, %s)
 """
+# Each row is a copy of a template, but for these columns.
+_COPY = """
+INSERT INTO {table} SELECT copy.* FROM {rows}, LATERAL jsonb_populate_record(
+  (SELECT template FROM {table} AS template WHERE id = {template}),
+  jsonb_build_object({columns})
+) AS copy
+"""
+_TABLES = (
+    (
+        "labeling_prompt",
+        "fresh",
+        "'id', prompt, 'fingerprint', 'bench-' || prompt, 'shuffle', random()",
+    ),
+    ("labeling_labelingtask", "fresh", "'id', task, 'prompt_id', prompt"),
+    (
+        "labeling_completion",
+        "fresh, generate_series(0, 3) AS place",
+        "'id', nextval('labeling_completion_id_seq'), 'task_id', task, 'position', place",
+    ),
+    (
+        "labeling_slot",
+        f"fresh JOIN generate_series(1, 3) AS number ON number = 1 OR task % {THREEFOLD} = 0",
+        "'id', nextval('labeling_slot_id_seq'), 'task_id', task, 'number', number, 'state', 'free'",
+    ),
+)
 
 
 def fill(prompts: int) -> int:
@@ -45,21 +49,59 @@ def fill(prompts: int) -> int:
     from django.db import connection
 
     from labeling.models import LabelingTask, Slot
+
+    taken = Slot.objects.exclude(state="free").values("task")
+    free = LabelingTask.objects.filter(kind="ranking").exclude(pk__in=taken).count()
+    missing = max(0, prompts - free)
+    if missing:
+        with connection.cursor() as cursor:
+            cursor.execute("SET session_replication_role = replica")
+            cursor.execute(_NUMBERS, [missing])
+            for (table, rows, columns), template in zip(_TABLES, _templates(), strict=True):
+                values = {"table": table, "rows": rows, "columns": columns, "template": template}
+                cursor.execute(_COPY.format(**values))
+            cursor.execute("SET session_replication_role = DEFAULT")
+            cursor.execute("DROP TABLE fresh")
+            cursor.execute("VACUUM ANALYZE")
+    return missing
+
+
+def _templates() -> list[int]:
+    """A prompt, its task, a completion and a closed slot, as the product makes them; their ids."""
+    from labeling.models import Completion, LabelingTask, Prompt, Slot
     from models_service.models import Promotion
     from models_service.selectors import promoted
 
-    untouched = LabelingTask.objects.filter(kind="ranking").exclude(
-        pk__in=Slot.objects.exclude(state="free").values("task")
-    )
-    missing = max(0, prompts - untouched.count())
     policy = promoted(Promotion.Role.POLICY)
     assert policy is not None, "a first start promotes the base model"
-    if missing:
-        values = {"count": missing, "version": policy.pk, "words": WORDS, "ties": TIES}
-        with connection.cursor() as cursor:
-            cursor.execute(_SEED, values)
-            cursor.execute("VACUUM ANALYZE")
-    return missing
+    prompt, _ = Prompt.objects.get_or_create(
+        fingerprint="bench",
+        defaults={
+            "messages": [{"role": "user", "content": "Why are there tides?"}],
+            "source": "import",
+            "split": "train",
+        },
+    )
+    task, _ = LabelingTask.objects.get_or_create(
+        prompt=prompt, kind="ranking", defaults={"state": "open", "policy": policy}
+    )
+    completion, _ = Completion.objects.get_or_create(
+        task=task,
+        position=0,
+        defaults={
+            "version": policy,
+            "text": WORDS,
+            "sampling": {},
+            "seed": 0,
+            "finish_reason": "stop",
+            "prompt_tokens": 8,
+            "completion_tokens": 90,
+        },
+    )
+    slot, _ = Slot.objects.get_or_create(
+        task=task, number=1, defaults={"kind": "ranking", "purpose": "training", "state": "closed"}
+    )
+    return [prompt.pk, task.pk, completion.pk, slot.pk]
 
 
 def annotators(count: int) -> list[str]:

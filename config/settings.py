@@ -109,6 +109,7 @@ TEMPLATES = [
 DATABASES = {
     "default": {
         **environ.Env.db_url_config(DATABASE_URL),
+        "ENGINE": "config.postgres",
         "CONN_MAX_AGE": 300,
         "CONN_HEALTH_CHECKS": True,
     }

@@ -8,7 +8,7 @@ from django.urls import reverse
 
 from accounts.models import User
 from accounts.problems import Problem
-from labeling.models import Assignment, Completion, Guideline, LabelingTask
+from labeling.models import Assignment, Guideline, LabelingTask
 
 
 def own_assignment(*, assignment_id: int, labeler: User) -> Assignment:
@@ -39,8 +39,7 @@ def shown_completions(assignment: Assignment) -> list[dict[str, str]]:
     """Id and text of each completion, in the labeler's display order."""
     if not assignment.display_order:
         return []
-    rows = Completion.objects.filter(pk__in=assignment.display_order)
-    texts = dict(rows.order_by().values_list("pk", "text"))
+    texts = {completion.pk: completion.text for completion in assignment.task.completions.all()}
     return [{"id": str(pk), "text": texts[pk]} for pk in assignment.display_order]
 
 

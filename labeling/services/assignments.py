@@ -11,6 +11,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from django.db import transaction
+from django.db.models import Prefetch, prefetch_related_objects
 from django.utils import timezone
 
 from accounts.models import User
@@ -22,6 +23,7 @@ from labeling.models import (
     FormVersion,
     Guideline,
     LabelerProfile,
+    LabelingTask,
     Slot,
     TaskKind,
 )
@@ -60,8 +62,8 @@ def _held(labeler: User, kinds: Iterable[str]) -> Assignment | None:
     mine = Assignment.objects.filter(
         labeler=labeler, state=Assignment.State.ACTIVE, task__kind__in=kinds
     )
-    rows = mine.select_for_update(of=("self",)).select_related("task__prompt", "guideline")
-    return rows.order_by("pk").first()
+    # Seldom there, so what hangs on it is left to be read when it is.
+    return mine.select_for_update(of=("self",)).order_by("pk").first()
 
 
 def _next_slot(
@@ -90,7 +92,7 @@ def _assign(slot: Slot, labeler: User) -> Assignment | None:
         labeler=labeler,
         guideline=_guideline(slot),
         form=_form(slot),
-        display_order=_shuffled(slot.task_id),
+        display_order=_shuffled(slot.task),
         lease_expires_at=end,
     )
 
@@ -104,8 +106,11 @@ def _form(slot: Slot) -> FormVersion | None:
     return current_form() if slot.kind == TaskKind.RANKING else None
 
 
-def _shuffled(task_id: int) -> list[int]:
-    order = list(Completion.objects.filter(task=task_id).values_list("pk", flat=True))
+def _shuffled(task: LabelingTask) -> list[int]:
+    """The completions' ids; their texts stay with the task, since they are shown next."""
+    texts = Completion.objects.only("task", "text")
+    prefetch_related_objects([task], Prefetch("completions", texts))
+    order = [completion.pk for completion in task.completions.all()]
     random.shuffle(order)
     return order
 

@@ -25,7 +25,7 @@ def store(
         assignment=assignment,
         task=assignment.task,
         labeler_id=assignment.labeler_id,
-        prompt=assignment.task.asked,
+        prompt_id=assignment.task.prompt_id,
         guideline_id=assignment.guideline_id,
         text=str(text),
         active_seconds=active_seconds,

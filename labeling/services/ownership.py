@@ -26,7 +26,7 @@ def lock(labeler: User) -> User:
 def own(*, assignment_id: int, labeler: User) -> Assignment:
     """The labeler's assignment, locked. Raises Problem 404 for another's and for none."""
     lock(labeler)
-    rows = Assignment.objects.select_for_update(of=("self",)).select_related("task__prompt", "form")
+    rows = Assignment.objects.select_for_update(of=("self",)).select_related("task", "form")
     assignment = rows.filter(pk=assignment_id, labeler=labeler).first()
     if assignment is None:
         raise Problem(404, "You have no such task.")

@@ -44,7 +44,7 @@ def _create(
         assignment=assignment,
         task=assignment.task,
         labeler_id=assignment.labeler_id,
-        prompt=assignment.task.asked,
+        prompt_id=assignment.task.prompt_id,
         guideline_id=assignment.guideline_id,
         form=form,
         display_order=assignment.display_order,
