@@ -261,12 +261,12 @@ def _withdraw(round: TrainingRound) -> None:
 
 
 def _require_trainable(field: str, version: ModelVersion) -> None:
+    versions.require_weights(version)
     if version.engine != ModelVersion.Engine.LOCAL:
         sentence = f"{version} lies behind a server and cannot be trained; choose a local version."
     elif not version.folder.is_dir():
         sentence = f"The folder of {version} is gone. Put it back, or choose another version."
     else:
-        versions.require_weights(version)
         return
     raise Problem(400, sentence, errors={field: [sentence]})
 
