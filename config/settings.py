@@ -18,6 +18,7 @@ BASE_DIR = env.BASE_DIR
 DATA_DIR = env.data_dir()
 CHECKPOINT_DIR = Path(env.text("CHECKPOINT_DIR", str(DATA_DIR / "checkpoints")))
 SNAPSHOT_DIR = Path(env.text("SNAPSHOT_DIR", str(DATA_DIR / "snapshots")))
+EXPORT_DIR = Path(env.text("EXPORT_DIR", str(DATA_DIR / "exports")))
 
 # Commands that touch neither database nor broker; they must not start the embedded ones.
 _WITHOUT_SERVICES = {"collectstatic", "compilemessages", "makemessages"}
@@ -230,6 +231,12 @@ DISTRESSING_TOPICS = env.words(
 
 # What becomes of a retired policy's waiting tasks.
 RETIRED_TASKS = env.choice("RETIRED_TASKS", ("expire", "keep", "mix"))
+
+# How long an export made on the page can be fetched, and what its manifest says about its use.
+EXPORT_DAYS = env.number("EXPORT_DAYS", 7, low=1)
+EXPORT_LICENCE = env.text(
+    "EXPORT_LICENCE", "None is stated: ask who runs the installation before you pass this on."
+)
 
 # A training worker that has been silent for so long is taken for dead.
 RUN_HEARTBEAT_SECONDS = env.number("RUN_HEARTBEAT_SECONDS", 5, low=1)

@@ -1,44 +1,53 @@
-"""Labels with everything that may leave: rows as they enter a snapshot, and pairs of them."""
+"""Labels with everything that may leave, and the pairs of a ranking."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
-from labeling import selectors
-from labeling.models import LabelerProfile
 from labeling.preferences import pairs as pairs_of
 
 Row = dict[str, Any]
 
+MESSAGES = "list<struct<role: string, content: string>>"
+_LABEL = {
+    "id": "string",
+    "split": "string",
+    "messages": MESSAGES,
+    "use_case": "string",
+    "guideline": "int64",
+    "active_seconds": "int64",
+    "created_at": "string",
+    "labeler": "string",
+}
+DEMONSTRATION = {**_LABEL, "response": "string"}
+RANKING = {
+    **_LABEL,
+    "form": "int64",
+    "completions": "list<string>",
+    "ranks": "list<int64>",
+    "ratings": "list<int64>",
+    "flags": "list<list<string>>",
+    "policies": "list<string>",
+}
+PAIR = {**_LABEL, "chosen": "string", "rejected": "string", "margin": "int64"}
 
-def demonstrations(split: str) -> Iterator[Row]:
-    """`{id, split, messages, response, labeler}`."""
-    return _leaving(selectors.training_demonstrations(), split)
+
+def unchanged(row: Row) -> Iterator[Row]:
+    """The label as it stands: a ranking's lists run over its completions, 1 is the best rank,
+    equal ranks are a tie, ratings go from 1 to 7."""
+    yield row
 
 
-def rankings(split: str) -> Iterator[Row]:
-    """`{id, split, messages, completions, ranks, labeler}`; 1 is best, equal ranks are a tie."""
-    return _leaving(selectors.training_rankings(), split)
-
-
-def pairs(split: str) -> Iterator[Row]:
-    """`{id, split, messages, chosen, rejected, margin, labeler}`, a line a comparison.
+def compared(row: Row) -> Iterator[Row]:
+    """`{…, chosen, rejected, margin}`, a line a comparison of a ranking.
 
     `margin` is the number of tiers between the two; ties give no line.
     """
-    for row in rankings(split):
-        completions, ranks = row.pop("completions"), row.pop("ranks")
-        for better, worse in pairs_of(ranks):
-            yield row | {
-                "chosen": completions[better],
-                "rejected": completions[worse],
-                "margin": ranks[worse] - ranks[better],
-            }
-
-
-def _leaving(rows: Iterable[Row], split: str) -> Iterator[Row]:
-    for row in rows:
-        group = row.pop("group")
-        if row["split"] == split and group == LabelerProfile.Group.TRAINING:
-            yield row
+    completions, ranks = row["completions"], row["ranks"]
+    for better, worse in pairs_of(ranks):
+        yield row | {
+            "chosen": completions[better],
+            "rejected": completions[worse],
+            "margin": ranks[worse] - ranks[better],
+        }

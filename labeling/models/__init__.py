@@ -2,6 +2,7 @@
 
 from labeling.models.demonstrations import Demonstration
 from labeling.models.evaluations import HeadToHead
+from labeling.models.exports import ExportKey
 from labeling.models.guidelines import FormVersion, Guideline, GuidelineRead
 from labeling.models.labelers import LabelerProfile
 from labeling.models.prompts import Prompt, UseCase
@@ -13,6 +14,7 @@ __all__ = [
     "Assignment",
     "Completion",
     "Demonstration",
+    "ExportKey",
     "FormVersion",
     "Guideline",
     "GuidelineRead",

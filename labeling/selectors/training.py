@@ -1,4 +1,4 @@
-"""Labels and prompts as plain rows for a snapshot, in a fixed order, read as a stream.
+"""Labels and prompts as plain rows for a snapshot or an export, in a fixed order, in chunks.
 
 Every row says its split and whether its labeler is held out, so that the snapshot can leave out
 what must not be trained on. Labels that were excluded, and labels of prompts that were withdrawn
@@ -7,37 +7,58 @@ or quarantined, are not among them. What filters there are stands in `filters`.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
 from typing import Any
 
+from django.db.models import QuerySet
+
 from labeling import few_shot
-from labeling.models import Demonstration, LabelerProfile, Ranking
+from labeling.models import Demonstration, LabelerProfile, RankedCompletion, Ranking
 from labeling.selectors.filters import Filters, active_prompts, own_few_shot_prompts, usable
 
 Row = dict[str, Any]
 
 _CHUNK = 2000
-_RELATED = ("prompt", "labeler__labeler")
+_HEAD = {
+    "split": "prompt__split",
+    "messages": "prompt__messages",
+    "use_case": "prompt__use_case",
+    "guideline": "guideline__version",
+    "active_seconds": "active_seconds",
+    "created_at": "created_at",
+    "pseudonym": "labeler__pseudonym",
+    "group": "labeler__labeler__group",
+}
 
 
 def training_demonstrations(filters: Filters | None = None) -> Iterator[Row]:
     """`{id, split, messages, response, labeler, group}`; the labeler is a pseudonym."""
-    rows = usable(Demonstration.objects.select_related(*_RELATED), filters)
-    for row in rows.iterator(_CHUNK):
-        yield {**_head(row), "response": row.text, **_labeler(row)}
+    names = ("id", "split", "messages", "response", "labeler", "group")
+    rows = demonstrations(usable(Demonstration.objects.all(), filters))
+    return (_only(names, row) for row in rows)
 
 
 def training_rankings(filters: Filters | None = None) -> Iterator[Row]:
     """`{id, split, messages, completions, ranks, labeler, group}`, in sampling order; 1 = best."""
-    rows = usable(Ranking.objects.select_related(*_RELATED), filters)
-    for row in rows.prefetch_related("ranked__completion").iterator(_CHUNK):
-        ranked = sorted(row.ranked.all(), key=lambda place: place.completion.position)
-        yield {
-            **_head(row),
-            "completions": [place.completion.text for place in ranked],
-            "ranks": [place.rank for place in ranked],
-            **_labeler(row),
-        }
+    names = ("id", "split", "messages", "completions", "ranks", "labeler", "group")
+    rows = rankings(usable(Ranking.objects.all(), filters))
+    return (_only(names, row) for row in rows)
+
+
+def demonstrations(found: QuerySet[Demonstration]) -> Iterator[Row]:
+    """What `training_demonstrations` gives, with use case, guideline version, time and date."""
+    for chunk in _chunks(found, {"response": "text"}):
+        yield from chunk
+
+
+def rankings(found: QuerySet[Ranking]) -> Iterator[Row]:
+    """What `training_rankings` gives, with use case, guideline and form version, time and date,
+    and of each completion its rating (1 to 7), its flags and who answered."""
+    for chunk in _chunks(found, {"form": "form__version"}):
+        places = _places([int(row["id"]) for row in chunk])
+        for row in chunk:
+            yield row | places[int(row["id"])]
 
 
 def prompts(filters: Filters | None = None) -> Iterator[Row]:
@@ -64,11 +85,35 @@ def few_shot_examples(filters: Filters | None = None) -> Iterator[Row]:
             }
 
 
-def _head(row: Demonstration | Ranking) -> Row:
-    return {"id": str(row.pk), "split": row.prompt.split, "messages": row.prompt.messages}
+def _chunks(found: QuerySet[Any], own: Mapping[str, str]) -> Iterator[list[Row]]:
+    """The labels by id, a few at a time, without a cursor that has to be kept open."""
+    columns = {**_HEAD, **own}
+    found, last = found.order_by("pk"), 0
+    while rows := list(found.filter(pk__gt=last).values_list("pk", *columns.values())[:_CHUNK]):
+        last = rows[-1][0]
+        yield [_row(pk, dict(zip(columns, values, strict=True))) for pk, *values in rows]
 
 
-def _labeler(row: Demonstration | Ranking) -> Row:
-    profile = getattr(row.labeler, "labeler", None)
-    group = profile.group if profile else LabelerProfile.Group.TRAINING.value
-    return {"labeler": str(row.labeler.pseudonym), "group": group}
+def _row(pk: int, row: Row) -> Row:
+    group = row.pop("group") or LabelerProfile.Group.TRAINING.value
+    labeler = str(row.pop("pseudonym"))
+    return {"id": str(pk), **row, "labeler": labeler, "group": group}
+
+
+def _places(rankings: list[int]) -> dict[int, Row]:
+    """Completions, ranks, ratings, flags and policies of each ranking, in sampling order."""
+    found: dict[int, Row] = defaultdict(
+        lambda: {"completions": [], "ranks": [], "ratings": [], "flags": [], "policies": []}
+    )
+    rows = RankedCompletion.objects.filter(ranking__in=rankings)
+    values = rows.order_by("ranking_id", "completion__position").values_list(
+        "ranking_id", "completion__text", "rank", "overall", "flags", "completion__version__name"
+    )
+    for ranking, *place in values:
+        for column, value in zip(found[ranking].values(), place, strict=True):
+            column.append(value)
+    return found
+
+
+def _only(names: tuple[str, ...], row: Row) -> Row:
+    return {name: row[name] for name in names}

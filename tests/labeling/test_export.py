@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import hmac
 import json
 from collections.abc import Callable
 from io import StringIO
@@ -14,9 +15,12 @@ from django.core.management import CommandError, call_command
 
 from accounts.models import User
 from labeling import selectors
-from labeling.models import Demonstration, LabelerProfile, Prompt, Ranking
+from labeling.models import Demonstration, ExportKey, LabelerProfile, Prompt, Ranking
 from labeling.selectors.agreement import agreement_of, agreement_of_all
 from labeling.selectors.home import done, home_counts
+from labeling.services.guidelines import publish_guideline
+from labeling.services.pseudonyms import export_key
+from models_service.models import ModelVersion
 
 Call = Callable[..., Any]
 
@@ -36,14 +40,13 @@ def label(claim: Call, api: Call, ranking_of: Call) -> Call:
 
 @pytest.fixture
 def export(tmp_path: Path) -> Call:
-    """`export("pairs", "trl")`: the rows and the manifest."""
+    """`export("pairs", "trl", "--round", "3")`: the rows and the manifest."""
 
-    def call(what: str, form: str = "jsonl", split: str = "train") -> tuple[list[Any], Any]:
+    def call(what: str, form: str = "jsonl", *options: str) -> tuple[list[Any], Any]:
         path, out = tmp_path / "out.jsonl", StringIO()
         call_command(
-            "export", what, "--format", form, "--split", split, "--out", str(path), "--json",
-            stdout=out,
-        )  # fmt: skip
+            "export", what, "--format", form, *options, "--out", str(path), "--json", stdout=out
+        )
         data = path.read_bytes()
         manifest = json.loads(out.getvalue())
         assert manifest["sha256"] == hashlib.sha256(data).hexdigest()
@@ -60,8 +63,23 @@ def test_rankings_leave_whole(ada: User, make_task: Call, label: Call, export: C
     assert row["completions"] == texts
     ranks = dict(Ranking.objects.get().ranked.values_list("completion__text", "rank"))
     assert row["ranks"] == [ranks[text] for text in texts]
-    assert (row["labeler"], manifest["rows"]) == (str(ada.pseudonym), 1)
-    assert "ada" not in json.dumps(row)
+    assert (row["ratings"], row["flags"]) == ([4] * 4, [["hallucination"]] * 4)
+    assert (row["policies"], manifest["rows"]) == (["secret-model"] * 4, 1)
+    assert set(row) == set(manifest["schema"])
+
+
+def test_a_labeler_leaves_under_a_name_that_stays(
+    ada: User, make_task: Call, label: Call, export: Call
+) -> None:
+    make_task("demonstration")
+    make_task()
+    label(ada)
+    label(ada, "demonstration")
+    [[ranking], _], [[demonstration], _] = export("rankings"), export("demonstrations")
+    name = hmac.new(export_key(), str(ada.pseudonym).encode(), hashlib.sha256).hexdigest()
+    assert ranking["labeler"] == demonstration["labeler"] == f"labeler-{name[:24]}"
+    assert str(ada.pseudonym) not in json.dumps([ranking, demonstration])
+    assert export_key().decode() not in ExportKey.objects.get().sealed
 
 
 def test_ties_give_no_pair(ada: User, make_task: Call, label: Call, export: Call) -> None:
@@ -77,7 +95,7 @@ def test_demonstrations_end_with_the_assistant(
 ) -> None:
     make_task("demonstration")
     label(ada, "demonstration")
-    [row], _ = export("demonstrations", "trl")
+    [row], _ = export("demonstrations", "chat")
     assert [turn["role"] for turn in row["messages"]] == ["user", "assistant"]
 
 
@@ -87,23 +105,56 @@ def test_held_out_labelers_and_other_splits_stay(
     LabelerProfile.objects.create(user=ada, group="held_out")
     make_task(split="validation")
     label(ada)
-    assert export("rankings")[0] == export("rankings", split="validation")[0] == []
+    assert export("rankings")[0] == export("rankings", "jsonl", "--split", "validation")[0] == []
     [row] = selectors.training_rankings()
     assert (row["group"], row["split"]) == ("held_out", "validation")
 
 
 @pytest.mark.django_db
 @pytest.mark.parametrize(
-    ("what", "options"),
+    ("what", "options", "reason"),
     [
-        ("rankings", ["--format", "trl", "--out", "x"]),
-        ("rankings", ["--split", "test", "--out", "x"]),
-        ("rankings", ["--out", "/nowhere/at/all"]),
+        ("rankings", ["--format", "trl"], "there is whole or kto; trl is one of demonstrations"),
+        ("rankings", ["--split", "test"], "test split stays to measure"),
+        ("rankings", ["--group", "held_out"], "held-out labelers say stays to measure"),
+        ("rankings", ["--split", "all"], "one of train, validation"),
+        ("rankings", ["--round", "9"], "Round 9 does not exist"),
+        ("rankings", ["--guideline", "9"], "no version 9"),
+        ("rankings", ["--policy", "nobody"], "no model version 'nobody'"),
+        ("demonstrations", ["--policy", "secret-model"], "no policy takes part"),
+        ("rankings", ["--since", "yesterday"], "since must be a day or a moment"),
+        ("rankings", ["--use-case", "poems"], "'poems' is unknown"),
+        ("rankings", ["--out", "/nowhere/at/all"], "cannot be written"),
     ],
 )
-def test_it_refuses_what_it_cannot_or_must_not_do(what: str, options: list[str]) -> None:
-    with pytest.raises(CommandError):
-        call_command("export", what, *options)
+def test_it_refuses_what_it_cannot_or_must_not_do(
+    what: str, options: list[str], reason: str, tmp_path: Path
+) -> None:
+    with pytest.raises(CommandError, match=reason):
+        call_command("export", what, "--out", str(tmp_path / "x"), *options)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_filters_choose_by_guideline_policy_and_time(
+    ada: User, make_task: Call, label: Call, export: Call
+) -> None:
+    make_task()
+    label(ada)
+    other = ModelVersion.objects.create(name="other", kind="base", checkpoint="nowhere")
+    guideline = Ranking.objects.get().guideline
+    assert guideline is None
+    first = publish_guideline(kind="ranking", purpose="training", text="Rank them.")
+    Ranking.objects.update(guideline=first)
+    publish_guideline(kind="ranking", purpose="training", text="Rank them well.")
+    for options, count in (
+        (("--guideline", "1"), 1),
+        (("--guideline", "2"), 0),
+        (("--policy", "secret-model"), 1),
+        (("--policy", other.name), 0),
+        (("--since", "2020-01-01T00:00:00Z", "--use-case", "other"), 1),
+        (("--until", "2020-01-01T00:00:00Z"), 0),
+    ):
+        assert len(export("rankings", "whole", *options)[0]) == count, options
 
 
 def test_excluded_labels_and_withdrawn_prompts_are_left_out(

@@ -1,0 +1,148 @@
+"""What somebody asks to be exported, checked before anything is read."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass
+from typing import Any, NoReturn
+
+from django.db.models import QuerySet
+
+from accounts.problems import Problem
+from labeling.exports import FILES, SHAPES, SPLITS, Shape
+from labeling.exports.pseudonyms import pseudonyms
+from labeling.models import Demonstration, Guideline, LabelerProfile, Ranking, UseCase
+from labeling.selectors import moment, training
+from labeling.selectors.filters import usable
+from models_service.models import ModelVersion
+
+Row = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Order:
+    """Which labels, in which shape, in which kind of file.
+
+    `filters` are those of `labeling.selectors.filters`, the group of the labelers always among
+    them; with the split they keep out of a training export what measures. `snapshot` is the id of
+    one whose labels alone are meant.
+    """
+
+    what: str
+    shape: str
+    file: str
+    split: str
+    filters: Mapping[str, Any]
+    snapshot: int | None = None
+
+    @property
+    def form(self) -> Shape:
+        """The shape itself."""
+        return SHAPES[self.what][self.shape]
+
+    def as_dict(self) -> dict[str, Any]:
+        """For a manifest, and to be kept."""
+        return asdict(self)
+
+    def labels(self) -> QuerySet[Any]:
+        """The labels that leave."""
+        rows = usable(_model(self.what).objects.all(), self.filters)
+        rows = rows.filter(prompt__split=self.split)
+        return rows.filter(snapshots__snapshot=self.snapshot) if self.snapshot else rows
+
+    def rows(self, *, after: int = 0, upto: int) -> Iterator[Row]:
+        """Label rows by id, those behind `after` up to `upto`, labelers under other names."""
+        name_of = pseudonyms()
+        read: Any = training.demonstrations if self.what == "demonstrations" else training.rankings
+        for row in read(self.labels().filter(pk__gt=after, pk__lte=upto)):
+            yield row | {
+                "labeler": name_of(row["labeler"]),
+                "created_at": row["created_at"].isoformat(),
+            }
+
+
+def order(
+    *,
+    what: str,
+    shape: str = "whole",
+    file: str = "jsonl",
+    split: str = "train",
+    group: str = LabelerProfile.Group.TRAINING,
+    guideline: int | None = None,
+    policy: str = "",
+    since: str = "",
+    until: str = "",
+    use_cases: list[str] | None = None,
+) -> Order:
+    """A checked order. Raises Problem 400 that names the field."""
+    _require("what", what, tuple(SHAPES))
+    if shape not in SHAPES[what]:
+        _refuse("format", f"There is no format {shape!r} for {what}; {_where(what, shape)}.")
+    _require("file", file, FILES)
+    filters: Row = {"groups": [_group(group)], **_moments(since=since, until=until)}
+    if guideline is not None:
+        filters |= _guideline(what, guideline)
+    if policy:
+        filters["policies"] = [_policy(what, policy)]
+    for use_case in use_cases or ():
+        _require("use_cases", use_case, tuple(UseCase.values))
+    if use_cases:
+        filters["use_cases"] = use_cases
+    return Order(what, shape, file, _split(split), filters)
+
+
+def _model(what: str) -> Any:
+    return Demonstration if what == "demonstrations" else Ranking
+
+
+def _split(split: str) -> str:
+    if split == "test":
+        _refuse("split", "The test split stays to measure with; export train or validation.")
+    _require("split", split, SPLITS)
+    return split
+
+
+def _group(group: str) -> str:
+    if group == LabelerProfile.Group.HELD_OUT:
+        _refuse("group", "What held-out labelers say stays to measure with; export training.")
+    _require("group", group, tuple(LabelerProfile.Group.values))
+    return str(group)
+
+
+def _guideline(what: str, version: int) -> Row:
+    kind = "demonstration" if what == "demonstrations" else "ranking"
+    if not Guideline.objects.filter(kind=kind, version=version).exists():
+        _refuse("guideline", f"There is no version {version} of the {kind} guideline.")
+    return {f"{kind}_guidelines": [version]}
+
+
+def _policy(what: str, name: str) -> str:
+    if what == "demonstrations":
+        _refuse("policy", "Demonstrations are answers of people; no policy takes part in them.")
+    if not ModelVersion.objects.filter(name=name).exists():
+        _refuse("policy", f"There is no model version {name!r}; the desk lists them.")
+    return name
+
+
+def _moments(**moments: str) -> Row:
+    for name, text in moments.items():
+        try:
+            moment(text or "2026-01-31")
+        except ValueError:
+            _refuse(name, f"{name} must be a day or a moment, such as 2026-01-31T12:00:00Z.")
+    return {name: text for name, text in moments.items() if text}
+
+
+def _where(what: str, shape: str) -> str:
+    elsewhere = [other for other, shapes in SHAPES.items() if shape in shapes]
+    there = f"there is {' or '.join(SHAPES[what])}"
+    return f"{there}; {shape} is one of {' and '.join(elsewhere)}" if elsewhere else there
+
+
+def _require(name: str, value: str, known: tuple[str, ...]) -> None:
+    if value not in known:
+        _refuse(name, f"{name} {value!r} is unknown; it is one of {', '.join(known)}.")
+
+
+def _refuse(name: str, sentence: str) -> NoReturn:
+    raise Problem(400, sentence, errors={name: [sentence]})

@@ -1,0 +1,151 @@
+"""Exports as jobs: asked for on a page or over the API, written by a worker, cleaned up later.
+
+A round's labels are those of its snapshot, so exports stand beside the rounds and not with the
+labels. The files themselves are written by `labeling.exports`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+from django.conf import settings
+from django.db import transaction
+from django.db.models import Q
+from django.db.models.functions import Now
+from django.utils import timezone
+
+from accounts.models import User
+from accounts.problems import Problem
+from labeling.exports import files
+from labeling.exports.orders import Order, order
+from trainer.models import DatasetSnapshot, Export, TrainingRound
+
+State = Export.State
+
+_SILENT = timedelta(minutes=2)
+
+
+class ExportWithdrawn(Exception):
+    """The export was withdrawn, or another worker took it up, while it was written."""
+
+
+def ordered(*, round: int | None = None, **wanted: Any) -> Order:
+    """A checked order; of a round, the labels of its snapshot. Raises Problem naming the field."""
+    checked = order(**wanted)
+    if round is None:
+        return checked
+    return replace(checked, snapshot=_snapshot_of(round).pk)
+
+
+def about(order: Order) -> dict[str, Any]:
+    """What a manifest says beside its order: the snapshot, the licence, who the labelers are."""
+    snapshot = DatasetSnapshot.objects.get(pk=order.snapshot) if order.snapshot else None
+    return {
+        "snapshot_sha256": snapshot.sha256 if snapshot else None,
+        "licence": settings.EXPORT_LICENCE,
+        "labelers": "pseudonyms by HMAC-SHA256, the same in every export of this installation",
+    }
+
+
+@transaction.atomic
+def request_export(*, by: User | None, order: Order) -> Export:
+    """Queue an export; the caller sends it to a worker."""
+    return Export.objects.create(
+        what=order.what,
+        shape=order.shape,
+        file=order.file,
+        split=order.split,
+        filters=dict(order.filters),
+        snapshot_id=order.snapshot,
+        total=order.labels().count(),
+        requested_by=by,
+    )
+
+
+def perform(export_id: int) -> bool:
+    """Write an export unless another worker does; whether this call did.
+
+    One whose worker died is gone on with where that one stopped.
+    """
+    claimed = _open().filter(pk=export_id).filter(_free())
+    attempt = timezone.now()
+    if not claimed.update(state=State.RUNNING, attempt=attempt, heartbeat_at=Now()):
+        return False
+    export = Export.objects.get(pk=export_id)
+    try:
+        manifest = _write(export)
+    except ExportWithdrawn:
+        if not _open().filter(pk=export.pk).exists():
+            files.remove(export.path)
+    except Problem:  # the worker that was thought dead is still writing
+        return False
+    except OSError as error:
+        _close(export, State.FAILED, failure=f"The file cannot be written: {error.strerror}.")
+    else:
+        _close(export, State.FINISHED, manifest=manifest, rows=manifest["rows"],
+               done=manifest["labels"])  # fmt: skip
+    return True
+
+
+def abandoned() -> list[int]:
+    """Exports whose message was lost or whose worker has died."""
+    return list(
+        _open().filter(heartbeat_at__lt=timezone.now() - _SILENT).values_list("pk", flat=True)
+    )
+
+
+def withdraw(exports: Any, *, state: str) -> int:
+    """Destroy these exports' files and say so in their rows; one that is being written stops."""
+    found = list(exports.exclude(state__in=[State.EXPIRED, State.WITHDRAWN]))
+    Export.objects.filter(pk__in=[export.pk for export in found]).update(state=state)
+    for export in found:
+        files.remove(export.path)
+    return len(found)
+
+
+def clean_old() -> int:
+    """Destroy the files that have lain for EXPORT_DAYS; returns how many exports that were."""
+    old = timezone.now() - timedelta(days=settings.EXPORT_DAYS)
+    return withdraw(Export.objects.filter(ended_at__lt=old), state=State.EXPIRED)
+
+
+def _write(export: Export) -> dict[str, Any]:
+    export.path.parent.mkdir(parents=True, exist_ok=True)
+    wanted = Order(
+        export.what, export.shape, export.file, export.split, export.filters, export.snapshot_id
+    )
+
+    def report(labels: int, rows: int) -> None:
+        if not _mine(export).update(done=labels, rows=rows, heartbeat_at=Now()):
+            raise ExportWithdrawn
+
+    manifest = files.write(export.path, wanted, about=about(wanted), report=report)
+    report(manifest["labels"], manifest["rows"])
+    return manifest
+
+
+def _close(export: Export, state: str, **values: Any) -> None:
+    _mine(export).update(state=state, ended_at=Now(), **values)
+
+
+def _mine(export: Export) -> Any:
+    return Export.objects.filter(pk=export.pk, state=State.RUNNING, attempt=export.attempt)
+
+
+def _open() -> Any:
+    return Export.objects.filter(state__in=[State.QUEUED, State.RUNNING])
+
+
+def _free() -> Q:
+    return Q(state=State.QUEUED) | Q(heartbeat_at__lt=timezone.now() - _SILENT)
+
+
+def _snapshot_of(number: int) -> DatasetSnapshot:
+    round = TrainingRound.objects.filter(pk=number).select_related("snapshot").first()
+    if round is None or round.snapshot is None:
+        reason = "has no snapshot yet" if round else "does not exist"
+        sentence = f"Round {number} {reason}; choose one that has frozen its labels."
+        raise Problem(400, sentence, errors={"round": [sentence]})
+    return round.snapshot
