@@ -36,6 +36,13 @@ from labeling.states import Assignments, Slots
 
 # Evaluations are few and somebody waits for them.
 PURPOSES = (Purpose.EVALUATION, Purpose.TRAINING)
+# What a claim reads of a slot, its task and its prompt: each column of a sorted query costs time.
+_NEEDED = (
+    "kind",
+    "purpose",
+    *(f"task__{name}" for name in ("kind", "purpose", "brief")),
+    *(f"task__prompt__{name}" for name in ("messages", "use_case")),
+)
 _MAX_DRAFT = 500_000
 _UNKEEPABLE = "Holds a NUL, half a surrogate pair or an endless number, or is nested too deeply."
 
@@ -70,7 +77,7 @@ def _next_slot(
     profile: LabelerProfile, kinds: Sequence[str], purposes: Sequence[str]
 ) -> Slot | None:
     free = open_slots(profile).select_for_update(skip_locked=True, of=("self",))
-    free = free.select_related("task__prompt").order_by("-priority", "id")
+    free = free.select_related("task__prompt").only(*_NEEDED).order_by("-priority", "id")
     for kind in kinds:
         for purpose in purposes:
             slot = free.filter(kind=kind, purpose=purpose).first()
@@ -108,7 +115,7 @@ def _form(slot: Slot) -> FormVersion | None:
 
 def _shuffled(task: LabelingTask) -> list[int]:
     """The completions' ids; their texts stay with the task, since they are shown next."""
-    texts = Completion.objects.only("task", "text")
+    texts = Completion.objects.only("task", "text").order_by()
     prefetch_related_objects([task], Prefetch("completions", texts))
     order = [completion.pk for completion in task.completions.all()]
     random.shuffle(order)

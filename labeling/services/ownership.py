@@ -27,10 +27,10 @@ def own(*, assignment_id: int, labeler: User) -> Assignment:
     """The labeler's assignment, locked. Raises Problem 404 for another's and for none."""
     lock(labeler)
     rows = Assignment.objects.select_for_update(of=("self",)).select_related("task", "form")
-    assignment = rows.filter(pk=assignment_id, labeler=labeler).first()
-    if assignment is None:
-        raise Problem(404, "You have no such task.")
-    return assignment
+    try:
+        return rows.get(pk=assignment_id, labeler=labeler)
+    except Assignment.DoesNotExist:
+        raise Problem(404, "You have no such task.") from None
 
 
 def own_open(*, assignment_id: int, labeler: User) -> Assignment:

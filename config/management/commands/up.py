@@ -20,7 +20,7 @@ from config.celery import forget_workers, unserved_queues
 from config.supervision import Program, supervise
 
 _GUNICORN = (
-    "gunicorn config.wsgi:application --worker-class gthread --workers 2 --threads 8 "
+    "gunicorn config.wsgi:application --worker-class gthread --workers 2 --threads 4 "
     "--preload --graceful-timeout 5 --keep-alive 30 --no-control-socket --log-level warning"
 )
 _WORKER = "celery --quiet --app config worker --pool prefork --concurrency 1 --loglevel WARNING"
