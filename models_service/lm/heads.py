@@ -37,29 +37,42 @@ class ScalarModel(nn.Module):
             torch.manual_seed(seed)
             return cls(copy.deepcopy(policy.base_model))
 
+    def with_own_head(self) -> ScalarModel:
+        """Another model that reads this one's transformer, its head a copy that trains apart."""
+        other = ScalarModel(self.trunk).to(self.head.weight.device)
+        other.head.load_state_dict(self.head.state_dict())
+        other.offset.copy_(self.offset)
+        return other.eval()
+
     def values(self, input_ids: Tensor, mask: Tensor, positions: Tensor | None = None) -> Tensor:
         """One value a token, float32 [B, T]; positions default to those the mask gives.
         Entries on padding are meaningless."""
-        return self._project(self._hidden(input_ids, mask, positions))
+        return self.project(self.hidden(input_ids, mask, positions))
 
     def scores(self, input_ids: Tensor, mask: Tensor, positions: Tensor | None = None) -> Tensor:
         """One score a row, float32 [B], read at the last real token, on either side of padding."""
-        hidden = self._hidden(input_ids, mask, positions)
-        rows = torch.arange(len(hidden), device=hidden.device)
-        return self._project(hidden[rows, last_token(mask)])
+        return self.project(at_last_token(self.hidden(input_ids, mask, positions), mask))
 
-    def _hidden(self, input_ids: Tensor, mask: Tensor, positions: Tensor | None) -> Tensor:
+    def hidden(self, input_ids: Tensor, mask: Tensor, positions: Tensor | None = None) -> Tensor:
+        """What the head reads, one state a token, [B, T, d]."""
         places = position_ids(mask) if positions is None else positions
         output = self.trunk(
             input_ids=input_ids, attention_mask=mask, position_ids=places, use_cache=False
         )
         return output.last_hidden_state
 
-    def _project(self, hidden: Tensor) -> Tensor:
+    def project(self, hidden: Tensor) -> Tensor:
+        """The output of states [..., d], float32 [...]."""
         # Scores a few hundredths apart are the same number in bfloat16.
         with torch.autocast(hidden.device.type, enabled=False):
             scores = self.head(hidden.to(self.head.weight.dtype))
         return scores.squeeze(-1).float() - self.offset
+
+
+def at_last_token(hidden: Tensor, mask: Tensor) -> Tensor:
+    """The states [B, d] of each row's last real token, from [B, T, d]."""
+    rows = torch.arange(len(hidden), device=hidden.device)
+    return hidden[rows, last_token(mask)]
 
 
 def last_token(mask: Tensor) -> Tensor:

@@ -15,7 +15,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from models_service.lm.chat import decode
 from models_service.lm.generation import Sampling, generate
-from models_service.lm.heads import ScalarModel
+from models_service.lm.heads import ScalarModel, at_last_token
 from models_service.lm.padding import batches_under_budget, right_pad
 
 Tokens = list[int]
@@ -33,6 +33,10 @@ class Episodes:
     def lengths(self) -> list[int]:
         """Tokens of prompt and response together."""
         return [len(p) + len(r) for p, r in zip(self.prompts, self.responses, strict=True)]
+
+    def tokens(self, rows: Sequence[int]) -> tuple[list[Tokens], list[Tokens]]:
+        """Prompts and responses of some rows."""
+        return [self.prompts[i] for i in rows], [self.responses[i] for i in rows]
 
 
 def sample_episodes(
@@ -75,6 +79,23 @@ def response_values(
     return values.gather(1, columns)
 
 
+@torch.no_grad()
+def read_episodes(
+    model: ScalarModel, episodes: Episodes, pad_id: int, budget: int
+) -> tuple[list[float], list[Tensor]]:
+    """Every episode's score, and the states [T, d] before its response tokens, from one pass."""
+    read: dict[int, tuple[float, Tensor]] = {}
+    for rows in batches_under_budget(episodes.lengths(), budget):
+        batch = right_pad(_joined(episodes, rows), pad_id).to(_device(model))
+        hidden = model.hidden(batch.ids, batch.mask)
+        scores = model.project(at_last_token(hidden, batch.mask)).tolist()
+        for row, score, states in zip(rows, scores, hidden, strict=True):
+            start, length = len(episodes.prompts[row]) - 1, len(episodes.responses[row])
+            read[row] = score, states[start : start + length].clone()
+    ordered = [read[i] for i in range(len(read))]
+    return [score for score, _ in ordered], [states for _, states in ordered]
+
+
 def sample_rows(
     tokenizer: PreTrainedTokenizerBase, episodes: Episodes, scores: Tensor, count: int
 ) -> list[dict[str, Any]]:
@@ -98,7 +119,7 @@ def _in_batches(
 
 
 def _joined(episodes: Episodes, rows: Sequence[int]) -> list[Tokens]:
-    return [[*episodes.prompts[i], *episodes.responses[i]] for i in rows]
+    return [[*p, *r] for p, r in zip(*episodes.tokens(rows), strict=True)]
 
 
 def _device(model: ScalarModel) -> torch.device:

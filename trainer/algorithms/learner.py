@@ -7,16 +7,14 @@ from collections.abc import Mapping, Sequence
 
 import torch
 from torch import Tensor
-from transformers import PreTrainedModel
 
-from models_service.lm.heads import ScalarModel
 from models_service.lm.padding import batches_under_budget
 from models_service.lm.scoring import response_logprobs
 from trainer.algorithms import losses
 from trainer.algorithms.batches import cut
 from trainer.algorithms.crew import Crew
 from trainer.algorithms.data import Example
-from trainer.algorithms.episodes import Episodes, response_values
+from trainer.algorithms.episodes import Episodes
 from trainer.algorithms.optimize import adam, update
 from trainer.algorithms.resume import (
     module_tensors,
@@ -28,28 +26,25 @@ from trainer.algorithms.rollouts import Experience
 from trainer.algorithms.schedules import WeightAverage, linear_warmup, set_learning_rate
 from trainer.algorithms.seeds import permutation, stream
 from trainer.algorithms.settings import PPOConfig
+from trainer.algorithms.trunks import Trunks
 
 
 class Learner:
-    """Policy, value model, their optimizers, the averaged weights, and the text that is mixed in.
-
-    Both models stay in evaluation mode: no dropout, so that every ratio starts at 1.
-    """
+    """Policy and value model, their optimizers, the averaged weights, the text that is mixed in."""
 
     def __init__(
         self,
         config: PPOConfig,
-        policy: PreTrainedModel,
-        value: ScalarModel,
+        trunks: Trunks,
         blocks: Sequence[Example],
-        pad_id: int,
         crew: Crew,
     ) -> None:
-        self.config, self.policy, self.value = config, policy, value
-        self.blocks, self.pad_id, self.crew = blocks, pad_id, crew
-        self.average = WeightAverage(policy, config.ema_decay)
-        self.optimizer = adam(policy, config.adam_epsilon)
-        self.value_optimizer = adam(value, config.adam_epsilon)
+        self.config, self.trunks = config, trunks
+        self.policy, self.value = trunks.policy, trunks.value
+        self.blocks, self.crew = blocks, crew
+        self.average = WeightAverage(self.policy, config.ema_decay)
+        self.optimizer = adam(self.policy, config.adam_epsilon)
+        self.value_optimizer = adam(self.value, config.adam_epsilon)
 
     def learn(self, experience: Experience, step: int) -> dict[str, float]:
         """Update policy and value on every minibatch; the mean of what the updates measured."""
@@ -96,7 +91,7 @@ class Learner:
 
     def _policy_backward(self, e: Experience, rows: list[int], tokens: int) -> Tensor:
         """Add the gradient of the clipped loss; its value and the sums of its statistics, [3]."""
-        prompts, responses = _chosen(e.episodes, rows)
+        prompts, responses = e.episodes.tokens(rows)
         with self.crew.autocast():
             now = response_logprobs(self.policy, prompts, responses, self.config.temperature)
         width, clip = now.mask.shape[1], self.config.clip
@@ -132,9 +127,8 @@ class Learner:
         tokens = int(e.mask[list(rows)].sum())
         total = torch.zeros((), device=self.crew.device)
         for part in self._micro_batches(e.episodes, rows):
-            prompts, responses = _chosen(e.episodes, part)
             with self.crew.autocast():
-                values = response_values(self.value, prompts, responses, self.pad_id)
+                values = self.trunks.values(e, part)
             width = values.shape[1]
             old, returns, mask = (x[part, :width] for x in (e.values, e.returns, e.mask))
             loss = losses.value_loss(values, old, returns, mask, self.config.value_clip, tokens)
@@ -151,7 +145,7 @@ class Learner:
         return [[mine[i] for i in group] for group in groups]
 
     def tensors(self) -> dict[str, Tensor]:
-        """Both models, both optimizers, the averaged weights."""
+        """What is trained of both models, both optimizers, the averaged weights."""
         return {
             **module_tensors("policy", self.policy),
             **module_tensors("value", self.value),
@@ -167,7 +161,3 @@ class Learner:
         restore_optimizer("optimizer", self.optimizer, tensors)
         restore_optimizer("value_optimizer", self.value_optimizer, tensors)
         self.average.load({name: tensors[f"average/{name}"] for name in self.average.weights})
-
-
-def _chosen(episodes: Episodes, rows: Sequence[int]) -> tuple[list[list[int]], list[list[int]]]:
-    return [episodes.prompts[i] for i in rows], [episodes.responses[i] for i in rows]

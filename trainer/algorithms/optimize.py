@@ -13,12 +13,18 @@ from trainer.algorithms.crew import Crew
 BETAS = (0.9, 0.95)
 
 
+def trained(module: nn.Module) -> dict[str, nn.Parameter]:
+    """The parameters that are trained, by name; what is frozen lies in the start's checkpoint."""
+    return {name: p for name, p in module.named_parameters() if p.requires_grad}
+
+
 def adam(module: nn.Module, epsilon: float) -> torch.optim.Adam:
     """Adam with β (0.9, 0.95) and no weight decay (Ouyang et al. 2022, appendix C).
 
     The learning rate is set before every step by the trainer.
     """
-    return torch.optim.Adam(module.parameters(), lr=0.0, betas=BETAS, eps=epsilon, fused=True)
+    parameters = trained(module).values()
+    return torch.optim.Adam(parameters, lr=0.0, betas=BETAS, eps=epsilon, fused=True)
 
 
 def update(optimizer: torch.optim.Optimizer, max_norm: float, crew: Crew) -> float:

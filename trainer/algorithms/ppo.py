@@ -1,12 +1,13 @@
 """PPO and PPO-ptx: the policy learns to write what the reward model scores highly.
 
 Read top to bottom: the run, one iteration (sample, judge, learn), evaluation, state. The settings
-are in `settings`, the updates in `learner`. Every metric and every choice that the paper leaves
-open is explained in docs/ppo.md.
+are in `settings`, the models in `trunks`, the updates in `learner`. Every metric and every choice
+that the paper leaves open is explained in docs/ppo.md.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,27 +15,26 @@ import torch
 from torch import Tensor
 
 from models_service.lm.chat import pad_token_id, stop_token_id
-from models_service.lm.checkpoint import load_policy, load_reward, save_policy
+from models_service.lm.checkpoint import load_policy, load_reward
 from models_service.lm.generation import Sampling
 from trainer.algorithms import loop, losses
 from trainer.algorithms.batches import PretrainingText
 from trainer.algorithms.contract import Reporter, Result, Starts, TrainingError
 from trainer.algorithms.crew import Crew
 from trainer.algorithms.data import Encoder, Example, read_snapshot, require
-from trainer.algorithms.episodes import sample_episodes, sample_rows
+from trainer.algorithms.episodes import Episodes, sample_episodes, sample_rows
 from trainer.algorithms.learner import Learner
 from trainer.algorithms.resume import State, States, fingerprint, writing
 from trainer.algorithms.rollouts import (
     Experience,
-    Judges,
     RewardRule,
     gather_episodes,
-    judge,
     make_experience,
 )
 from trainer.algorithms.schedules import adapt_beta
 from trainer.algorithms.seeds import derive, stream
 from trainer.algorithms.settings import PPOConfig
+from trainer.algorithms.trunks import TRUNKS
 
 __all__ = ["PPOConfig", "train"]
 
@@ -62,14 +62,14 @@ def train(
     metrics = job.evaluate(ended.step)
     if job.crew.is_first:
         report.metrics(ended.step, job.total, metrics)
-        with writing(out), job.learner.average.applied(job.policy):
-            save_policy(job.policy, job.tokenizer, out)
+        with writing(out), job.learner.average.applied(job.trunks.policy):
+            job.trunks.export(job.tokenizer, out)
     job.crew.wait()
     return Result(ended.step, metrics | job.baseline, notes=job.notes)
 
 
 class PPO:
-    """One run: four models, the averaged weights, the data and everything a state has to hold."""
+    """One run: the models, the averaged weights, the data and everything a state has to hold."""
 
     def __init__(
         self,
@@ -84,16 +84,14 @@ class PPO:
         self.total, self.done = config.iterations, False
         self._load(start)
         self._read(snapshot, pretraining_text)
-        self.learner = Learner(
-            config, self.policy, self.judges.value, self.blocks, self.pad_id, self.crew
-        )
+        self.learner = Learner(config, self.trunks, self.blocks, self.crew)
         self.beta = config.kl_coefficient
         self.baseline: dict[str, float] = {}
 
     def _load(self, start: Starts) -> None:
         if start.reward is None:
             raise TrainingError("PPO needs a reward model. Train one on rankings first.")
-        self.policy, self.tokenizer = load_policy(start.policy)
+        policy, self.tokenizer = load_policy(start.policy)
         reward, reward_tokenizer = load_reward(start.reward)
         if reward_tokenizer.get_vocab() != self.tokenizer.get_vocab():
             raise TrainingError(
@@ -101,16 +99,8 @@ class PPO:
                 "Train the reward model from this policy's family."
             )
         self.stop_id, self.pad_id = stop_token_id(self.tokenizer), pad_token_id(self.tokenizer)
-        device = self.crew.device
-        self.policy.to(device)
-        self.judges = Judges(
-            reference=load_policy(start.policy)[0].to(device).requires_grad_(False),
-            reward=reward.to(device).requires_grad_(False),
-            value=load_reward(start.reward)[0].to(device),
-            temperature=self.config.temperature,
-            pad_id=self.pad_id,
-            token_budget=self.config.tokens_per_micro_batch,
-        )
+        device, kind = self.crew.device, TRUNKS[self.config.trunk]
+        self.trunks = kind(self.config, policy.to(device), reward.to(device), self.pad_id)
 
     def _read(self, path: Path, pretraining_text: Path | None) -> None:
         config, data = self.config, read_snapshot(path)
@@ -155,9 +145,9 @@ class PPO:
         chosen = stream(len(self.prompts), first, config.batch_size, config.seed, "prompts")
         prompts = self.crew.share([self.prompts[i] for i in chosen])
         with self.clock.measure("generate"), self.crew.autocast():
-            mine = sample_episodes(self.policy, prompts, self._sampling("rollout", step))
+            mine = self._sample(prompts, "rollout", step)
         with self.clock.measure("score"), self.crew.autocast():
-            judged = self.crew.gather(judge(mine, self.judges))
+            judged = self.crew.gather(self.trunks.judge(mine))
             episodes = gather_episodes(self.crew, mine)
             return make_experience(episodes, judged, self._rule(), self.crew.device)
 
@@ -165,10 +155,13 @@ class PPO:
         c = self.config
         return RewardRule(self.beta, c.unfinished_penalty, c.gamma, c.gae_lambda, c.whiten_rewards)
 
-    def _sampling(self, *purpose: str | int) -> Sampling:
+    def _sample(self, prompts: Sequence[list[int]], *purpose: str | int) -> Episodes:
+        """A response to each prompt, the same ones for the same purpose."""
         config, seed = self.config, derive(self.config.seed, *purpose)
         limit, temperature = config.max_response_tokens, config.temperature
-        return Sampling(limit, temperature, seed, self.stop_id, self.pad_id)
+        sampling = Sampling(limit, temperature, seed, self.stop_id, self.pad_id)
+        with self.trunks.sampling():
+            return sample_episodes(self.trunks.policy, prompts, sampling)
 
     def _describe(self, e: Experience) -> dict[str, float]:
         """What the batch looked like before learning from it."""
@@ -201,7 +194,7 @@ class PPO:
     def evaluate(self, step: int) -> dict[str, float]:
         """Measure the averaged weights, which are what is exported, on unseen prompts and text."""
         metrics: dict[str, float] = {}
-        with self.clock.measure("evaluate"), self.learner.average.applied(self.policy):
+        with self.clock.measure("evaluate"), self.learner.average.applied(self.trunks.policy):
             if self.validation:
                 metrics |= self._evaluate_prompts(step)
             if self.held_out:
@@ -213,8 +206,8 @@ class PPO:
     def _evaluate_prompts(self, step: int) -> dict[str, float]:
         """Scores and KL of one response to each validation prompt, the same draws every time."""
         with self.crew.autocast():
-            episodes = sample_episodes(self.policy, self.validation, self._sampling("evaluation"))
-            judged = judge(episodes, self.judges)
+            episodes = self._sample(self.validation, "evaluation")
+            judged = self.trunks.judge(episodes)
         e = make_experience(episodes, judged, self._rule(), self.crew.device)
         if self.crew.is_first:
             self.report.sample(step, sample_rows(self.tokenizer, episodes, e.scores, 8))

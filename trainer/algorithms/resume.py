@@ -25,6 +25,7 @@ from torch import Tensor, nn
 
 from models_service.lm.checkpoint import write_folder
 from trainer.algorithms.contract import TrainingError
+from trainer.algorithms.optimize import trained
 
 logger = logging.getLogger(__name__)
 
@@ -127,14 +128,14 @@ def _require_finite(step: int, tensors: Mapping[str, Tensor]) -> None:
 
 
 def module_tensors(name: str, module: nn.Module) -> dict[str, Tensor]:
-    """A module's parameters under `name/`, tied ones once."""
-    return {f"{name}/{key}": parameter for key, parameter in module.named_parameters()}
+    """A module's trained parameters under `name/`, tied ones once."""
+    return {f"{name}/{key}": parameter for key, parameter in trained(module).items()}
 
 
 @torch.no_grad()
 def restore_module(name: str, module: nn.Module, tensors: Mapping[str, Tensor]) -> None:
     """Put saved parameters back, exactly."""
-    for key, parameter in module.named_parameters():
+    for key, parameter in trained(module).items():
         parameter.copy_(tensors[f"{name}/{key}"])
 
 

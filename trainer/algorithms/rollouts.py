@@ -7,14 +7,10 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor
-from transformers import PreTrainedModel
 
-from models_service.lm.heads import ScalarModel
-from models_service.lm.padding import batches_under_budget
-from models_service.lm.scoring import response_logprobs
 from trainer.algorithms import losses
 from trainer.algorithms.crew import Crew
-from trainer.algorithms.episodes import Episodes, Tokens, response_values, score_episodes
+from trainer.algorithms.episodes import Episodes, Tokens
 
 
 @dataclass(frozen=True)
@@ -33,23 +29,13 @@ class Experience:
     values: Tensor
     advantages: Tensor
     returns: Tensor
+    # What each episode's values were read from, [T, d], where that is kept.
+    states: Sequence[Tensor] = ()
 
     @property
     def kl(self) -> Tensor:
         """k1 summed over each episode, float32 [B], nats."""
         return losses.kl_estimates(self.logprobs, self.ref_logprobs).k1.sum(1)
-
-
-@dataclass(frozen=True)
-class Judges:
-    """The frozen reference and reward model, and the value model as it is now."""
-
-    reference: PreTrainedModel
-    reward: ScalarModel
-    value: ScalarModel
-    temperature: float
-    pad_id: int
-    token_budget: int
 
 
 @dataclass(frozen=True)
@@ -59,33 +45,8 @@ class Judged:
     score: float
     ref_logprobs: list[float]
     values: list[float]
-
-
-def judge(episodes: Episodes, judges: Judges) -> list[Judged]:
-    """Score, reference log-probs and values of every episode, without gradient."""
-    with torch.no_grad():
-        scores = score_episodes(judges.reward, episodes, judges.pad_id, judges.token_budget)
-        reference = response_logprobs(
-            judges.reference, episodes.prompts, episodes.responses, judges.temperature
-        )
-        values = _values(episodes, judges)
-    return [
-        Judged(score, reference.logprobs[i, :length].tolist(), values[i])
-        for i, (score, length) in enumerate(
-            zip(scores.tolist(), map(len, episodes.responses), strict=True)
-        )
-    ]
-
-
-def _values(episodes: Episodes, judges: Judges) -> list[list[float]]:
-    values: dict[int, list[float]] = {}
-    for rows in batches_under_budget(episodes.lengths(), judges.token_budget):
-        prompts = [episodes.prompts[i] for i in rows]
-        responses = [episodes.responses[i] for i in rows]
-        batch = response_values(judges.value, prompts, responses, judges.pad_id)
-        for row, value in zip(rows, batch, strict=True):
-            values[row] = value[: len(episodes.responses[row])].tolist()
-    return [values[i] for i in range(len(values))]
+    # What the values were read from, [T, d], where it is kept to learn from.
+    states: Tensor | None = None
 
 
 def gather_episodes(crew: Crew, mine: Episodes) -> Episodes:
@@ -122,7 +83,10 @@ def make_experience(
         rewards = losses.whiten(rewards, mask, shift_mean=False)
     advantages, returns = losses.gae(rewards, values, mask, rule.gamma, rule.gae_lambda)
     advantages = losses.whiten(advantages, mask)
-    return Experience(episodes, scores, mask, logprobs, ref_logprobs, values, advantages, returns)
+    states = [j.states.to(device) for j in judged if j.states is not None]
+    return Experience(
+        episodes, scores, mask, logprobs, ref_logprobs, values, advantages, returns, states
+    )
 
 
 def _stack(rows: Sequence[Tokens] | Sequence[list[float]], device: torch.device) -> tuple[

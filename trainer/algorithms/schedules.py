@@ -13,6 +13,8 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor, nn
 
+from trainer.algorithms.optimize import trained
+
 COSINE_FLOOR = 0.1
 WARMUP_START = 0.1
 ADAPTIVE_KL_BOUND = 0.2
@@ -53,18 +55,18 @@ def set_learning_rate(optimizer: torch.optim.Optimizer, rate: float) -> None:
 class WeightAverage:
     """θ̄ ← decay·θ̄ + (1 − decay)·θ after every optimizer step; θ̄ is what PPO exports.
 
-    (Ouyang et al. 2022, appendix C.4, decay 0.992.) `weights` is keyed by parameter name, tied
-    parameters once.
+    (Ouyang et al. 2022, appendix C.4, decay 0.992.) `weights` holds what is trained, by
+    parameter name, tied parameters once.
     """
 
     def __init__(self, model: nn.Module, decay: float) -> None:
         self.decay = decay
-        self.weights = {name: p.detach().clone() for name, p in model.named_parameters()}
+        self.weights = {name: p.detach().clone() for name, p in trained(model).items()}
 
     @torch.no_grad()
     def update(self, model: nn.Module) -> None:
         """Move the average towards `model`'s present weights."""
-        for name, parameter in model.named_parameters():
+        for name, parameter in self._averaged(model):
             self.weights[name].mul_(self.decay).add_(parameter, alpha=1 - self.decay)
 
     @torch.no_grad()
@@ -82,7 +84,10 @@ class WeightAverage:
         finally:
             self._exchange(model)
 
+    def _averaged(self, model: nn.Module) -> Iterator[tuple[str, nn.Parameter]]:
+        return ((name, p) for name, p in model.named_parameters() if name in self.weights)
+
     @torch.no_grad()
     def _exchange(self, model: nn.Module) -> None:
-        for name, parameter in model.named_parameters():
+        for name, parameter in self._averaged(model):
             self.weights[name], parameter.data = parameter.data, self.weights[name]

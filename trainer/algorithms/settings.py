@@ -65,6 +65,12 @@ class PPOConfig(Config):
     """Settings of PPO; with `ptx_coefficient` above 0 it is PPO-ptx."""
 
     iterations: int = option(500, "Batches of episodes", paper=500, minimum=1)
+    trunk: str = option(
+        "separate", "Four transformers apart, or two that are shared: far less memory, faster, and "
+        "adapters instead of all weights are trained, at higher learning rates",
+        paper="separate", choices=("separate", "shared"),
+    )  # fmt: skip
+    lora_rank: int = option(16, "Of the policy's adapters, where trunks are shared", minimum=1)
     batch_size: int = option(512, "Episodes an iteration", paper=512, minimum=1)
     minibatch_size: int = option(64, "Episodes an update", paper=64, minimum=1)
     inner_epochs: int = option(1, "Passes over each batch", paper=1, minimum=1)

@@ -13,9 +13,32 @@ import pytest
 import torch
 
 from models_service.lm.checkpoint import load_policy, save_reward
+from models_service.lm.generation import Sampling
 from models_service.lm.heads import ScalarModel
 from models_service.lm.tiny import write_tiny_checkpoint
+from trainer.algorithms import ppo
+from trainer.algorithms.contract import Result, Starts
+from trainer.algorithms.episodes import Episodes, sample_episodes
+from trainer.algorithms.settings import PPOConfig
 
+PPO_OPTIONS: dict[str, Any] = {
+    "iterations": 4,
+    "batch_size": 8,
+    "minibatch_size": 4,
+    "learning_rate": 1e-3,
+    "value_learning_rate": 1e-3,
+    "warmup_iterations": 2,
+    "max_prompt_tokens": 64,
+    "max_response_tokens": 12,
+    "ptx_coefficient": 0.5,
+    "ptx_examples_per_episode": 1,
+    "ptx_tokens": 8,
+    "ema_decay": 0.9,
+    "evaluate_every": 2,
+    "eval_prompts": 4,
+    "checkpoint_every": 2,
+}
+PAD, STOP = 0, 1
 WORDS = ("red", "green", "blue", "cat", "dog", "sun", "moon", "tree")
 
 
@@ -135,3 +158,32 @@ def recorder() -> Recorder:
 @pytest.fixture
 def make_recorder() -> type[Recorder]:
     return Recorder
+
+
+@pytest.fixture
+def run_ppo(
+    tiny: Path, tiny_reward: Path, snapshot: Path, text: Path, tmp_path: Path, recorder: Recorder
+) -> Callable[..., Result]:
+    """PPO on the small snapshot, in a folder of its own by name."""
+
+    def run(
+        name: str = "a", report: Recorder = recorder, start: Starts | None = None, **options: Any
+    ) -> Result:
+        return ppo.train(
+            PPOConfig.from_dict(PPO_OPTIONS | options),
+            snapshot=snapshot,
+            start=start or Starts(tiny, tiny_reward),
+            out=tmp_path / name / "out",
+            work=tmp_path / name / "work",
+            report=report,
+            pretraining_text=text,
+        )
+
+    return run
+
+
+@pytest.fixture
+def episodes(tiny: Path) -> Episodes:
+    policy, _ = load_policy(tiny)
+    prompts = [[5, 9, 20], [7], [30, 31, 32, 33, 34, 35], [8, 8], [90, 91, 92]]
+    return sample_episodes(policy, prompts, Sampling(9, 1.0, 4, STOP, PAD))

@@ -1,4 +1,5 @@
-"""Run as a script by the tests that need processes of their own: all three stages on a tiny model.
+"""Run as a script by the tests that need processes of their own: all three stages on a tiny model,
+PPO on separate and on shared trunks.
 
     python stages.py FOLDER [--die-at N]
 
@@ -12,6 +13,7 @@ import os
 import signal
 import sys
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -89,7 +91,10 @@ def main(folder: Path, die_at: int | None) -> None:
         reward.train(config, start=Starts(folder / "sft"), **places("reward"), **common)
     start = Starts(folder / "sft", folder / "reward")
     config = ppo.PPOConfig(**PPO, **RATE, value_learning_rate=0.5)
-    ppo.train(config, start=start, **places("ppo"), **common, **text)
+    if not (folder / "ppo").exists():
+        ppo.train(config, start=start, **places("ppo"), **common, **text)
+    config = replace(config, trunk="shared", lora_rank=4)
+    ppo.train(config, start=start, **places("shared"), **common, **text)
 
 
 if __name__ == "__main__":

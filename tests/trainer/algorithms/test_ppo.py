@@ -17,60 +17,24 @@ from models_service.lm.checkpoint import (
     save_reward,
     weights_sha256,
 )
-from models_service.lm.generation import Sampling
 from models_service.lm.heads import ScalarModel
+from tests.trainer.algorithms.conftest import PAD, PPO_OPTIONS, STOP
 from trainer.algorithms import learner as learner_module
-from trainer.algorithms import losses, ppo
-from trainer.algorithms.contract import Result, Starts, TrainingError
+from trainer.algorithms import losses
+from trainer.algorithms.contract import Starts, TrainingError
 from trainer.algorithms.crew import Crew
 from trainer.algorithms.data import Example
-from trainer.algorithms.episodes import Episodes, response_values, sample_episodes, score_episodes
+from trainer.algorithms.episodes import Episodes, response_values, score_episodes
 from trainer.algorithms.learner import Learner
 from trainer.algorithms.rollouts import Experience, Judged, RewardRule, make_experience
 from trainer.algorithms.schedules import adapt_beta
 from trainer.algorithms.settings import PPOConfig
-
-BASE: dict[str, Any] = {
-    "iterations": 4,
-    "batch_size": 8,
-    "minibatch_size": 4,
-    "learning_rate": 1e-3,
-    "value_learning_rate": 1e-3,
-    "warmup_iterations": 2,
-    "max_prompt_tokens": 64,
-    "max_response_tokens": 12,
-    "ptx_coefficient": 0.5,
-    "ptx_examples_per_episode": 1,
-    "ptx_tokens": 8,
-    "ema_decay": 0.9,
-    "evaluate_every": 2,
-    "eval_prompts": 4,
-    "checkpoint_every": 2,
-}
-PAD, STOP = 0, 1
+from trainer.algorithms.trunks import TRUNKS
 
 
 @pytest.fixture
-def run(tiny: Path, tiny_reward: Path, snapshot: Path, text: Path, tmp_path: Path, recorder):
-    def run(name: str = "a", report=recorder, start: Starts | None = None, **options) -> Result:
-        return ppo.train(
-            PPOConfig.from_dict(BASE | options),
-            snapshot=snapshot,
-            start=start or Starts(tiny, tiny_reward),
-            out=tmp_path / name / "out",
-            work=tmp_path / name / "work",
-            report=report,
-            pretraining_text=text,
-        )
-
-    return run
-
-
-@pytest.fixture
-def episodes(tiny: Path) -> Episodes:
-    policy, _ = load_policy(tiny)
-    prompts = [[5, 9, 20], [7], [30, 31, 32, 33, 34, 35], [8, 8], [90, 91, 92]]
-    return sample_episodes(policy, prompts, Sampling(9, 1.0, 4, STOP, PAD))
+def run(run_ppo):
+    return run_ppo
 
 
 def experience(episodes: Episodes, seed: int = 0, shift: float = 0.0) -> Experience:
@@ -90,9 +54,9 @@ def experience(episodes: Episodes, seed: int = 0, shift: float = 0.0) -> Experie
 
 
 def make_learner(tiny: Path, tiny_reward: Path, blocks: list[Example], **options) -> Learner:
-    config = PPOConfig.from_dict(BASE | options)
-    policy, value = load_policy(tiny)[0], load_reward(tiny_reward)[0]
-    return Learner(config, policy, value, blocks, PAD, Crew())
+    config = PPOConfig.from_dict(PPO_OPTIONS | options)
+    models = load_policy(tiny)[0], load_reward(tiny_reward)[0]
+    return Learner(config, TRUNKS[config.trunk](config, *models, PAD), blocks, Crew())
 
 
 def test_experience_equals_a_loop_over_episodes() -> None:
@@ -132,11 +96,12 @@ def test_values_stand_at_the_token_before_and_scores_at_the_last(
             torch.testing.assert_close(scores[i], alone[-1], atol=1e-5, rtol=1e-4)
 
 
-@pytest.mark.parametrize("temperature", [1.0, 0.7])
+@pytest.mark.parametrize(("temperature", "trunk"), [(1.0, "separate"), (0.7, "separate"),
+                                                    (0.7, "shared")])  # fmt: skip
 def test_every_ratio_is_one_and_kl_zero_before_the_first_update(
-    run, recorder, temperature: float
+    run, recorder, temperature: float, trunk: str
 ) -> None:
-    run(iterations=1, minibatch_size=8, temperature=temperature)
+    run(iterations=1, minibatch_size=8, temperature=temperature, trunk=trunk)
     assert recorder.series("ppo/policy/approxkl")[0] < 1e-10
     assert recorder.series("ppo/policy/clipfrac")[0] == 0
     assert recorder.series("objective/kl")[0] == pytest.approx(0, abs=1e-4)
@@ -255,10 +220,11 @@ def test_the_metrics_have_the_names_that_the_pages_read(run, recorder) -> None:
     assert [len(rows) for _, rows in recorder.samples] == [4, 4, 4]
 
 
-def test_it_raises_the_score(run, recorder) -> None:
-    run(iterations=16, batch_size=32, minibatch_size=16, learning_rate=1e-2, warmup_iterations=0,
-        value_learning_rate=3e-3, kl_coefficient=0.0, unfinished_penalty=0.0, gae_lambda=1.0,
-        ptx_coefficient=0.0, max_response_tokens=4, evaluate_every=100)  # fmt: skip
+@pytest.mark.parametrize(("trunk", "rate"), [("separate", 1e-2), ("shared", 5e-2)])
+def test_it_raises_the_score(run, recorder, trunk: str, rate: float) -> None:
+    run(iterations=16, batch_size=32, minibatch_size=16, learning_rate=rate, warmup_iterations=0,
+        value_learning_rate=rate / 3, kl_coefficient=0.0, unfinished_penalty=0.0, gae_lambda=1.0,
+        ptx_coefficient=0.0, max_response_tokens=4, evaluate_every=100, trunk=trunk)  # fmt: skip
     scores, spread = recorder.series("objective/scores"), recorder.series("objective/scores_std")
     assert sum(scores[-3:]) / 3 > sum(scores[:3]) / 3 + 0.5 * spread[0]
 
@@ -280,12 +246,13 @@ def test_beta_adapts_by_the_rule(run, recorder) -> None:
     assert betas[0] == 0.02 != betas[1]
 
 
-@pytest.mark.parametrize("stop_after", [2, 3, 4])
+@pytest.mark.parametrize(("stop_after", "trunk"), [(2, "separate"), (3, "separate"),
+                                                   (4, "separate"), (3, "shared")])  # fmt: skip
 def test_a_stopped_run_goes_on_bit_for_bit(
-    run, tmp_path: Path, make_recorder, stop_after: int
+    run, tmp_path: Path, make_recorder, stop_after: int, trunk: str
 ) -> None:
     whole, rest = make_recorder(), make_recorder()
-    options = {"adaptive_kl": True, "inner_epochs": 2}
+    options = {"adaptive_kl": True, "inner_epochs": 2, "trunk": trunk}
     expected = run("whole", report=whole, **options)
     assert run("parts", report=make_recorder(stop_after=stop_after), **options).stopped
     result = run("parts", report=rest, **options)

@@ -18,7 +18,7 @@ from tests.trainer.algorithms.conftest import snapshot_lines, write_lines
 
 ROOT = Path(__file__).parents[3]
 SCRIPT = Path(__file__).with_name("stages.py")
-STAGES = ("sft", "reward", "ppo")
+STAGES = ("sft", "reward", "ppo", "shared")
 
 
 def start(folder: Path, *arguments: str, **environment: str) -> subprocess.Popen[bytes]:
@@ -56,8 +56,8 @@ def whole(prepared: Path) -> Path:
     return folder
 
 
-def final_state(folder: Path) -> Path:
-    return folder / "work" / "ppo" / "state-3" / "tensors.safetensors"
+def final_state(folder: Path, stage: str) -> Path:
+    return folder / "work" / stage / "state-3" / "tensors.safetensors"
 
 
 def test_killed_again_and_again_it_ends_in_the_same_weights(
@@ -65,13 +65,16 @@ def test_killed_again_and_again_it_ends_in_the_same_weights(
 ) -> None:
     folder = tmp_path / "killed"
     shutil.copytree(prepared, folder)
-    # While a state of SFT, of the reward model and of PPO is written, then before PPO's export.
-    for die_at in ("3", "8", "11", "3"):
+    # While a state of SFT, of the reward model and of PPO is written, before PPO's export, and in
+    # PPO on shared trunks.
+    for die_at in ("3", "8", "11", "3", "6"):
         assert finish(start(folder, "--die-at", die_at)) == -9
     assert finish(start(folder)) == 0
     for stage in STAGES:
         assert weights_sha256(folder / stage) == weights_sha256(whole / stage), stage
-    assert final_state(folder).read_bytes() == final_state(whole).read_bytes()
+    for stage in ("ppo", "shared"):
+        one, other = (final_state(f, stage).read_bytes() for f in (folder, whole))
+        assert one == other, stage
 
 
 def test_two_processes_give_the_gradients_of_one(

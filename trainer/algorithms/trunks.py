@@ -1,0 +1,182 @@
+"""The models of a PPO run, each on a transformer of its own or on two that they share.
+
+`SeparateTrunks` is the paper's four models. `SharedTrunks` is for machines with little memory: two
+frozen transformers, of which little is trained. docs/ppo.md says what each costs and why.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from pathlib import Path
+from typing import Protocol
+
+import torch
+from peft import LoraConfig, get_peft_model
+from peft.tuners.lora import LoraLayer
+from torch import Tensor
+from torch.nn.utils.rnn import pad_sequence
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+from models_service.lm.checkpoint import save_policy
+from models_service.lm.heads import ScalarModel
+from models_service.lm.padding import batches_under_budget
+from models_service.lm.scoring import response_logprobs
+from trainer.algorithms.episodes import (
+    Episodes,
+    read_episodes,
+    response_values,
+    score_episodes,
+)
+from trainer.algorithms.rollouts import Experience, Judged
+from trainer.algorithms.seeds import derive
+from trainer.algorithms.settings import PPOConfig
+
+# Adapters count LORA_SCALE times, whatever their rank.
+LORA_SCALE = 2
+
+
+class Trunks(Protocol):
+    """A policy and a value model that are trained, and those that judge them and stay as they are.
+
+    All are in evaluation mode: no dropout, so that every ratio starts at 1.
+    """
+
+    policy: PreTrainedModel
+    value: ScalarModel
+
+    def sampling(self) -> AbstractContextManager[None]:
+        """Inside, the policy is as fast to sample from as it can be; it is not trained there."""
+
+    def judge(self, episodes: Episodes) -> list[Judged]:
+        """Score, reference log-probs and values of every episode, without gradient."""
+
+    def values(self, experience: Experience, rows: Sequence[int]) -> Tensor:
+        """The value before each response token, float32 [B, T], with gradient."""
+
+    def export(self, tokenizer: PreTrainedTokenizerBase, folder: Path) -> None:
+        """Write the policy as it is now, as a plain Hugging Face folder."""
+
+
+class SeparateTrunks:
+    """Four transformers: the policy, its frozen copy as the reference, the frozen reward model and
+    the value model, which starts as the reward model."""
+
+    def __init__(
+        self, config: PPOConfig, policy: PreTrainedModel, reward: ScalarModel, pad_id: int
+    ) -> None:
+        self.config, self.pad_id = config, pad_id
+        self.policy, self.value = policy, copy.deepcopy(reward)
+        self.reference = copy.deepcopy(policy).requires_grad_(False)
+        self.reward = reward.requires_grad_(False)
+
+    def sampling(self) -> AbstractContextManager[None]:
+        return nullcontext()
+
+    def judge(self, episodes: Episodes) -> list[Judged]:
+        budget = self.config.tokens_per_micro_batch
+        reference = _logprobs(self.reference, episodes, self.config.temperature)
+        scores = score_episodes(self.reward, episodes, self.pad_id, budget).tolist()
+        values = self._values_now(episodes, budget)
+        return [Judged(*one) for one in zip(scores, reference, values, strict=True)]
+
+    @torch.no_grad()
+    def _values_now(self, episodes: Episodes, budget: int) -> list[list[float]]:
+        values: dict[int, list[float]] = {}
+        for rows in batches_under_budget(episodes.lengths(), budget):
+            batch = response_values(self.value, *episodes.tokens(rows), self.pad_id)
+            for row, value in zip(rows, batch, strict=True):
+                values[row] = value[: len(episodes.responses[row])].tolist()
+        return [values[i] for i in range(len(values))]
+
+    def values(self, experience: Experience, rows: Sequence[int]) -> Tensor:
+        return response_values(self.value, *experience.episodes.tokens(rows), self.pad_id)
+
+    def export(self, tokenizer: PreTrainedTokenizerBase, folder: Path) -> None:
+        save_policy(self.policy, tokenizer, folder)
+
+
+class SharedTrunks:
+    """Two frozen transformers, each read by two models.
+
+    One is the policy's: with low-rank adapters (Hu et al. 2021) it is the policy, without them the
+    reference. The other is the reward model's: under its own head it gives the score, under a
+    second head, which starts as a copy of the first, the values. Only adapters and that head are
+    trained, and one pass through the reward model gives scores and values.
+    """
+
+    def __init__(
+        self, config: PPOConfig, policy: PreTrainedModel, reward: ScalarModel, pad_id: int
+    ) -> None:
+        self.config, self.pad_id = config, pad_id
+        self.policy = policy
+        self.adapted = _with_adapters(policy, config)
+        self.reward = reward.requires_grad_(False)
+        self.value = reward.with_own_head()
+
+    @contextmanager
+    def sampling(self) -> Iterator[None]:
+        """Inside, the adapters are part of the weights; afterwards the weights are the same bits
+        as before, which adding and subtracting would not give."""
+        layers = [m for m in self.policy.modules() if isinstance(m, LoraLayer)]
+        bases = [layer.get_base_layer() for layer in layers]
+        frozen = [base.weight.data for base in bases]
+        for base, layer in zip(bases, layers, strict=True):
+            base.weight.data = base.weight.data + _delta(layer)
+        try:
+            with self.adapted.disable_adapter():
+                yield
+        finally:
+            for base, weight in zip(bases, frozen, strict=True):
+                base.weight.data = weight
+
+    def judge(self, episodes: Episodes) -> list[Judged]:
+        budget = self.config.tokens_per_micro_batch
+        with self.adapted.disable_adapter():
+            reference = _logprobs(self.policy, episodes, self.config.temperature)
+        scores, states = read_episodes(self.reward, episodes, self.pad_id, budget)
+        with torch.no_grad():
+            values = [self.value.project(state).tolist() for state in states]
+        return [Judged(*one) for one in zip(scores, reference, values, states, strict=True)]
+
+    def values(self, experience: Experience, rows: Sequence[int]) -> Tensor:
+        states = [experience.states[row] for row in rows]
+        return self.value.project(pad_sequence(states, batch_first=True))
+
+    def export(self, tokenizer: PreTrainedTokenizerBase, folder: Path) -> None:
+        save_policy(copy.deepcopy(self.adapted).merge_and_unload(), tokenizer, folder)
+
+
+TRUNKS: dict[str, type[SeparateTrunks] | type[SharedTrunks]] = {
+    "separate": SeparateTrunks,
+    "shared": SharedTrunks,
+}
+
+
+def _with_adapters(policy: PreTrainedModel, config: PPOConfig):  # type: ignore[no-untyped-def]
+    """Freeze the policy and put adapters beside all its linear layers but the unembedding.
+
+    The second factor starts at zero: the policy starts as the reference, to the bit.
+    """
+    lora = LoraConfig(
+        r=config.lora_rank,
+        lora_alpha=LORA_SCALE * config.lora_rank,
+        target_modules="all-linear",
+        lora_dropout=0.0,
+    )
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(derive(config.seed, "adapters"))
+        return get_peft_model(policy, lora).eval()
+
+
+@torch.no_grad()
+def _delta(layer: LoraLayer) -> Tensor:
+    return layer.get_delta_weight(layer.active_adapters[0])
+
+
+@torch.no_grad()
+def _logprobs(model: PreTrainedModel, episodes: Episodes, temperature: float) -> list[list[float]]:
+    scored = response_logprobs(model, episodes.prompts, episodes.responses, temperature)
+    lengths = map(len, episodes.responses)
+    return [row[:length].tolist() for row, length in zip(scored.logprobs, lengths, strict=True)]
