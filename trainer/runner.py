@@ -151,7 +151,7 @@ def output_of(round: TrainingRound, stage: str) -> ModelVersion | None:
 
 def _execution(token: str) -> dict[str, str]:
     """Who executes a run from now on, and with what: same code and libraries, same weights."""
-    libraries = {name: version(name) for name in ("torch", "transformers", "tokenizers")}
+    libraries = {name: version(name) for name in ("torch", "transformers", "tokenizers", "peft")}
     return {
         "at": timezone.now().isoformat(timespec="seconds"),
         "worker": token,

@@ -10,12 +10,19 @@ import torch
 from safetensors.torch import load_file
 from torch.func import functional_call
 
-from models_service.lm.checkpoint import load_policy, load_reward, weights_sha256
+from models_service.lm.checkpoint import (
+    load_policy,
+    load_reward,
+    save_policy,
+    weights_sha256,
+)
 from models_service.lm.generation import Sampling
+from models_service.lm.heads import ScalarModel
 from models_service.lm.scoring import response_logprobs
 from tests.trainer.algorithms.conftest import PAD, PPO_OPTIONS, STOP
 from tests.trainer.algorithms.test_ppo import experience, make_learner
 from trainer.algorithms import learner as learner_module
+from trainer.algorithms.contract import Starts
 from trainer.algorithms.crew import Crew
 from trainer.algorithms.episodes import Episodes, sample_episodes
 from trainer.algorithms.learner import Learner
@@ -29,7 +36,14 @@ CPU = torch.device("cpu")
 
 def shared(tiny: Path, tiny_reward: Path, **options) -> SharedTrunks:
     config = PPOConfig.from_dict(PPO_OPTIONS | {"trunk": "shared", "lora_rank": 3} | options)
-    return SharedTrunks(config, load_policy(tiny)[0], load_reward(tiny_reward)[0], PAD)
+    return SharedTrunks(config, load_policy(tiny)[0], centered(tiny_reward), PAD)
+
+
+def centered(folder: Path) -> ScalarModel:
+    """The untrained reward model with some offset, as training gives it one."""
+    model, _ = load_reward(folder)
+    model.offset.fill_(0.25)
+    return model
 
 
 def stir(trunks: SharedTrunks, seed: int = 5) -> None:
@@ -60,8 +74,7 @@ def test_at_the_start_both_kinds_of_trunk_judge_alike(
     episodes: Episodes,
 ) -> None:
     ours = shared(tiny, tiny_reward, tokens_per_micro_batch=20)
-    models = load_policy(tiny)[0], load_reward(tiny_reward)[0]
-    theirs = SeparateTrunks(ours.config, *models, PAD)
+    theirs = SeparateTrunks(ours.config, load_policy(tiny)[0], centered(tiny_reward), PAD)
     for one, other in zip(ours.judge(episodes), theirs.judge(episodes), strict=True):
         assert one.score == pytest.approx(other.score, abs=1e-5)
         assert one.ref_logprobs == pytest.approx(other.ref_logprobs, abs=1e-5)
@@ -205,3 +218,16 @@ def test_what_is_exported_is_the_merged_average_in_a_plain_folder(
     files = {path.name for path in (tmp_path / "moving" / "out").iterdir()}
     assert files == {path.name for path in (tmp_path / "still" / "out").iterdir()}
     assert not any("adapter" in name for name in files)
+
+
+def test_it_raises_the_score(run_ppo, recorder, tiny: Path, tiny_reward: Path, tmp_path) -> None:
+    policy, tokenizer = load_policy(tiny)
+    with torch.no_grad():  # untrained, its logits are too small for adapters to choose a token
+        policy.model.norm.weight *= 4
+    save_policy(policy, tokenizer, tmp_path / "sharp")
+    run_ppo(start=Starts(tmp_path / "sharp", tiny_reward), trunk="shared", iterations=20,
+            batch_size=32, minibatch_size=16, learning_rate=5e-3, value_learning_rate=1e-2,
+            warmup_iterations=0, kl_coefficient=0.0, unfinished_penalty=0.0, gae_lambda=1.0,
+            ptx_coefficient=0.0, max_response_tokens=4, evaluate_every=100)  # fmt: skip
+    scores, spread = recorder.series("objective/scores"), recorder.series("objective/scores_std")
+    assert sum(scores[-3:]) / 3 > sum(scores[:3]) / 3 + 0.5 * spread[0]
