@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.urls import URLPattern, URLResolver, path
 
-from trainer.api import views
+from trainer.api import versions, views
 
 urlpatterns: list[URLPattern | URLResolver] = [
     path("rounds/", views.RoundList.as_view(), name="round-list"),
@@ -15,5 +15,17 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("rounds/<int:pk>/cancel/", views.CancelRound.as_view(), name="round-cancel"),
     path("rounds/<int:pk>/retry/", views.RetryRound.as_view(), name="round-retry"),
     path("rounds/<int:pk>/promote/", views.PromoteRound.as_view(), name="round-promote"),
+    path("versions/<int:pk>/lineage/", versions.VersionLineage.as_view(), name="version-lineage"),
+    path("versions/<int:pk>/card/", versions.VersionCard.as_view(), name="version-card"),
+    path(
+        "versions/<int:pk>/checkpoint/",
+        versions.VersionCheckpoint.as_view(),
+        name="version-checkpoint",
+    ),
+    path(
+        "labels/<slug:kind>/<int:pk>/lineage/",
+        versions.LabelLineage.as_view(),
+        name="label-lineage",
+    ),
     path("versions/<int:pk>/promote/", views.PromoteVersion.as_view(), name="version-promote"),
 ]

@@ -1,0 +1,159 @@
+"""A version's model card in Markdown: what it is, what it learned from, how it did, its limits.
+
+Made from rows each time it is asked for, so that it never tells anything but what they say.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import fields
+from typing import Any
+
+import yaml
+
+from models_service.models import Kind, ModelVersion
+from models_service.selectors import ancestors
+from trainer import lineage
+from trainer.models import Evaluation, TrainingRun
+from trainer.recipes import CONFIGS
+
+FEW_LABELERS, FEW_PROMPTS = 10, 200
+
+
+def model_card(version: ModelVersion) -> str:
+    """The card as a Hugging Face README: YAML front matter, then Markdown."""
+    origin = lineage.of_version(version)
+    evaluations = list(version.evaluations.select_related("baseline", "round"))
+    sections = (
+        _front_matter(version),
+        f"# {version.name}\n\n{_sentence(version)}",
+        _origin(origin),
+        _data(origin),
+        _training(version),
+        _figures(version, evaluations),
+        _limits(origin, evaluations),
+    )
+    return "\n\n".join(section for section in sections if section) + "\n"
+
+
+def _front_matter(version: ModelVersion) -> str:
+    line = ancestors(version)
+    tags = ["rlhf", version.kind]
+    values = {"library_name": "transformers", "tags": tags}
+    if line:
+        values["base_model"] = line[-1].name
+    return f"---\n{yaml.safe_dump(values, sort_keys=False).strip()}\n---"
+
+
+_WHAT = {
+    Kind.BASE: "A base model, as it came.",
+    Kind.SFT: "A language model fine-tuned on demonstrations that people wrote (SFT).",
+    Kind.REWARD: "A reward model: it reads a prompt with an answer and gives one number, higher "
+    "for what labelers would rank higher. `config.json` keeps its trunk's under `trunk`.",
+    Kind.POLICY: "A language model trained with PPO against a reward model of human rankings.",
+}
+
+
+def _sentence(version: ModelVersion) -> str:
+    made = f"Registered on {version.created_at:%Y-%m-%d}."
+    prefix = f" It answers under this prefix prompt: “{version.prefix}”" if version.prefix else ""
+    return f"{_WHAT[Kind(version.kind)]}{prefix} {made}"
+
+
+def _origin(origin: Mapping[str, Any]) -> str:
+    rows = [origin["version"], *origin["trained_from"]]
+    table = _table(
+        ("version", "kind", "sha256 of the weights"),
+        ((row["name"], row["kind"], f"`{row['sha256'][:16] or 'remote'}`") for row in rows),
+    )
+    return f"## Where it comes from\n\nEach was trained from the next.\n\n{table}"
+
+
+def _data(origin: Mapping[str, Any]) -> str:
+    snapshot = origin["snapshot"]
+    if not snapshot:
+        return ""
+    counts = _table(
+        ("rows", "training", "validation"),
+        (
+            (kind, by.get("train", 0), by.get("validation", 0))
+            for kind, by in snapshot["counts"].items()
+        ),
+    )
+    said = ", ".join(f"{row['name']} ({row['count']})" for row in origin["completions"])
+    asked = ", ".join(f"{row['name']} ({row['count']})" for row in origin["prompts"])
+    return (
+        f"## What it learned from\n\nSnapshot `{snapshot['filename']}`, sha256 "
+        f"`{snapshot['sha256'][:16]}`, frozen on {snapshot['created_at']:%Y-%m-%d}, by "
+        f"{len(origin['labelers'])} labelers.\n\n{counts}\n\nPrompts of its labels by source: "
+        f"{asked or 'none'}. Completions that were ranked, by who said them: {said or 'none'}."
+    )
+
+
+def _training(version: ModelVersion) -> str:
+    run = TrainingRun.objects.filter(output=version).first()
+    if run is None:
+        return ""
+    settings = run.config["settings"]
+    papers = {f.name: f.metadata["paper"] for f in fields(CONFIGS[run.stage])}
+    rows = (
+        (name, value, "–" if papers.get(name) is None else papers[name])
+        for name, value in settings.items()
+    )
+    table = _table(("setting", "here", "Ouyang et al. 2022"), rows)
+    return f"## How it was trained\n\n{run.get_stage_display()}, {run.step} steps.\n\n{table}"
+
+
+def _figures(version: ModelVersion, evaluations: Iterable[Evaluation]) -> str:
+    parts = []
+    if version.figures:
+        rows = ((name, _number(value)) for name, value in sorted(version.figures.items()))
+        parts.append("At the end of its training:\n\n" + _table(("figure", "value"), rows))
+    for evaluation in evaluations:
+        rows = ((name, _number(value)) for name, value in evaluation.figures.items())
+        parts.append(
+            f"Against {evaluation.baseline or 'nothing'}, judged by "
+            f"{evaluation.get_judge_display().lower()} on the {evaluation.split} split, "
+            f"{evaluation.created_at:%Y-%m-%d}:\n\n" + _table(("figure", "value"), rows)
+        )
+    return "## Figures\n\n" + "\n\n".join(parts) if parts else ""
+
+
+def _limits(origin: Mapping[str, Any], evaluations: Iterable[Evaluation]) -> str:
+    """What a reader must know before believing the figures."""
+    by_people = {Evaluation.Judge.LABELERS.value, Evaluation.Judge.HELD_OUT.value}
+    judges = {evaluation.judge for evaluation in evaluations}
+    prompts = sum(row["count"] for row in origin.get("prompts", []))
+    points = [
+        "No person has compared its answers with another model's."
+        if not judges & by_people
+        else "People compared its answers; see the figures for how many and how sure.",
+        "A reward model's verdict on a policy that was trained against it flatters the policy."
+        if Evaluation.Judge.REWARD.value in judges
+        else "",
+        f"Its labels come from fewer than {FEW_LABELERS} labelers: it learned their taste."
+        if origin["snapshot"] and len(origin["labelers"]) < FEW_LABELERS
+        else "",
+        f"Its labels are about {prompts} prompts, which is few."
+        if origin["snapshot"] and prompts < FEW_PROMPTS
+        else "",
+        "It may say what is false or harmful; it was not tested for any particular use.",
+    ]
+    return "## Limits\n\n" + "\n".join(f"- {point}" for point in points if point)
+
+
+def _table(head: tuple[str, ...], rows: Iterable[tuple[Any, ...]]) -> str:
+    lines = [head, ("---",) * len(head), *rows]
+    return "\n".join("| " + " | ".join(map(_cell, line)) + " |" for line in lines)
+
+
+def _cell(value: Any) -> str:
+    return str(value).replace("|", "\\|").replace("\n", " ")
+
+
+def _number(value: Any) -> str:
+    """A figure with its 95 % interval where it has one."""
+    if isinstance(value, Mapping) and {"value", "low", "high"} <= value.keys():
+        count = f", n = {value['n']}" if "n" in value else ""
+        return f"{value['value']:.3g} [{value['low']:.3g}, {value['high']:.3g}]{count}"
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
