@@ -14,10 +14,7 @@ from models_service.selectors import ancestors
 from trainer.models import DatasetSnapshot, SnapshotLabel, TrainingRun
 
 Tree = dict[str, Any]
-LABELS: dict[str, type[Demonstration] | type[Ranking]] = {
-    "demonstration": Demonstration,
-    "ranking": Ranking,
-}
+LABELS: dict[str, Any] = {"demonstration": Demonstration, "ranking": Ranking}
 # What a demonstration shapes begins with SFT; what a ranking shapes begins with the reward model.
 _NOT_SHAPED = {"demonstration": (), "ranking": (TrainingRun.Stage.SFT,)}
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, cast
 
 from accounts.problems import Problem
 from labeling import texts
@@ -25,7 +25,7 @@ def store(
         assignment=assignment,
         task=assignment.task,
         labeler_id=assignment.labeler_id,
-        prompt_id=assignment.task.prompt_id,
+        prompt_id=cast(int, assignment.task.prompt_id),  # which these kinds have
         guideline_id=assignment.guideline_id,
         text=str(text),
         active_seconds=active_seconds,

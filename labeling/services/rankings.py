@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, cast
 
 from accounts.problems import Problem
 from labeling.models import Assignment, FormVersion, RankedCompletion, Ranking
@@ -44,7 +44,7 @@ def _create(
         assignment=assignment,
         task=assignment.task,
         labeler_id=assignment.labeler_id,
-        prompt_id=assignment.task.prompt_id,
+        prompt_id=cast(int, assignment.task.prompt_id),  # which these kinds have
         guideline_id=assignment.guideline_id,
         form=form,
         display_order=assignment.display_order,

@@ -29,5 +29,5 @@ def _groups(task: LabelingTask) -> list[str]:
     wanted = task.head_to_head
     if wanted is None:
         return []
-    group = LabelerProfile.Group
-    return [group.TRAINING] * wanted.labels_training + [group.HELD_OUT] * wanted.labels_held_out
+    training, held_out = LabelerProfile.Group.TRAINING.value, LabelerProfile.Group.HELD_OUT.value
+    return [training] * wanted.labels_training + [held_out] * wanted.labels_held_out

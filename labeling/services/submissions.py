@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from django.db import transaction
@@ -20,7 +20,7 @@ from labeling.services.leases import free_slot
 from labeling.services.ownership import own
 from labeling.states import Assignments, Slots
 
-_STORE = {
+_STORE: Mapping[TaskKind, Callable[..., Any]] = {
     TaskKind.RANKING: rankings.store,
     TaskKind.DEMONSTRATION: demonstrations.store,
     TaskKind.PROMPT_WRITING: written_prompts.store,
