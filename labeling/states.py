@@ -35,6 +35,7 @@ class Tasks:
     open = Move(("sampling",), "open", "its completions are stored")
     fail = Move(("sampling",), "broken", "no model can answer its prompt")
     expire = Move(("sampling", "open"), "expired", "its policy was retired, unlabeled")
+    revive = Move(("expired",), "open", "the expiry is undone")
 
 
 class Slots:
@@ -45,6 +46,8 @@ class Slots:
     free = Move(("held",), "free", "the lease ran out or the labeler released it")
     fill = Move(("held", "free"), "filled", "the label is submitted, late ones included")
     close = Move(("free",), "closed", "its task expired")
+    reopen = Move(("filled",), "held", "the label is sent back to its labeler")
+    unclose = Move(("closed",), "free", "the expiry is undone")
 
 
 class Assignments:
@@ -55,6 +58,8 @@ class Assignments:
     resume = Move(("lapsed",), "active", "the labeler comes back and a slot is free")
     release = Move(("active", "lapsed"), "released", "the labeler skips the task")
     submit = Move(("active", "lapsed"), "submitted", "the label is stored")
+    reopen = Move(("submitted",), "active", "the label is sent back")
+    recall = Move(("active", "lapsed"), "submitted", "the sending back is undone")
 
 
 MACHINES = (Tasks, Slots, Assignments)

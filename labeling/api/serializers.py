@@ -155,3 +155,30 @@ class PromptsAdded(Body):
     duplicates = serializers.IntegerField()
     near_duplicates = serializers.IntegerField()
     over_limit = serializers.IntegerField()
+
+
+class SaidBody(Body):
+    text = serializers.CharField(max_length=2000)
+
+
+class ReasonBody(Body):
+    reason = serializers.CharField(max_length=400)
+
+
+class Counts(Body):
+    id = serializers.IntegerField()
+    counts = serializers.BooleanField()
+
+
+class AdjudicateBody(Body):
+    """A ranking of the task by its id, or a new one: completion ids in tiers, best first."""
+
+    ranking = serializers.IntegerField(required=False)
+    tiers = serializers.ListField(
+        child=serializers.ListField(child=serializers.IntegerField(), allow_empty=False),
+        required=False,
+    )
+
+
+class Stands(Body):
+    ranking = serializers.IntegerField()

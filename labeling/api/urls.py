@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from django.urls import URLPattern, URLResolver, path
 
-from labeling.api import assignments, guidelines, prompts
+from labeling.api import assignments, desk, guidelines, prompts
+from labeling.models import Demonstration, Ranking
 
 _ONE = "assignments/<int:pk>/"
 
@@ -26,4 +27,10 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path(f"{_ONE}amend/", assignments.AmendView.as_view(), name="api-amend"),
     path(f"{_ONE}report/", assignments.ReportView.as_view(), name="api-report"),
     path(f"{_ONE}release/", assignments.ReleaseView.as_view(), name="api-release"),
+    path("tasks/<int:pk>/adjudicate/", desk.AdjudicateView.as_view(), name="task-adjudicate"),
+]
+urlpatterns += [
+    path(f"{kind}s/<int:pk>/{act}/", view.as_view(label=label), name=f"{kind}-{act}")
+    for kind, label in (("ranking", Ranking), ("demonstration", Demonstration))
+    for act, view in desk.LABEL_ACTS.items()
 ]

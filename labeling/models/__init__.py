@@ -1,5 +1,6 @@
 """The tables of the labeling app, one module a noun."""
 
+from labeling.models.changes import BulkChange
 from labeling.models.demonstrations import Demonstration
 from labeling.models.evaluations import HeadToHead
 from labeling.models.exports import ExportKey
@@ -8,10 +9,12 @@ from labeling.models.labelers import LabelerProfile
 from labeling.models.prompts import Prompt, UseCase
 from labeling.models.rankings import RankedCompletion, Ranking
 from labeling.models.reports import Report
+from labeling.models.reviews import Review
 from labeling.models.tasks import Assignment, Completion, LabelingTask, Queue, Slot, TaskKind
 
 __all__ = [
     "Assignment",
+    "BulkChange",
     "Completion",
     "Demonstration",
     "ExportKey",
@@ -26,6 +29,7 @@ __all__ = [
     "RankedCompletion",
     "Ranking",
     "Report",
+    "Review",
     "Slot",
     "TaskKind",
     "UseCase",

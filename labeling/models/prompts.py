@@ -74,8 +74,12 @@ class Prompt(models.Model):
     # Shared with other prompts that begin alike; see labeling.dedupe.
     prefix_fingerprint = models.CharField(max_length=64, blank=True, editable=False)
     priority = models.SmallIntegerField(default=0)
+    # How far reward models disagree about its completions; whoever measures it writes it here, and
+    # a queue's rules may ask for it.
+    uncertainty = models.FloatField(null=True, blank=True, editable=False)
     # A random place in the queue, so that one author's prompts do not come in a row and the next
-    # prompt is an index look-up however many there are.
+    # prompt is an index look-up however many there are. Whoever is drawn goes behind the others:
+    # the whole part counts how often that was.
     shuffle = models.FloatField(db_default=Random(), editable=False)
     created_at = models.DateTimeField(auto_now_add=True)
 

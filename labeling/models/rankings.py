@@ -16,6 +16,11 @@ class Ranking(Label):
     prompt = models.ForeignKey(Prompt, on_delete=models.PROTECT, related_name="rankings")
     form = models.ForeignKey(FormVersion, null=True, on_delete=models.PROTECT)
     display_order = models.JSONField(default=list)
+    # Where labelers disagreed: the ranking that stands in this one's place. One that somebody at
+    # the desk wrote for that has no assignment.
+    adjudicated_by = models.ForeignKey(
+        "self", null=True, blank=True, on_delete=models.PROTECT, related_name="adjudicates"
+    )
 
     def __str__(self) -> str:
         return f"Ranking {self.pk}"

@@ -28,7 +28,24 @@ class Queue(models.Model):
         help_text='Who answers, with weights: {"policy": 3, "sft": 1, "<name of a version>": 1}; '
         "{} is the policy alone.",
     )
-    paused = models.BooleanField(default=False)
+    paused = models.BooleanField(default=False, help_text="Nobody gets a task from it.")
+    draining = models.BooleanField(
+        default=False, help_text="Open tasks are finished, no new ones are drawn."
+    )
+    targets = models.JSONField(
+        default=dict,
+        blank=True,
+        help_text='Shares of the use cases among its tasks: {"generation": 45.6, "chat": 8.4}; '
+        "{} takes prompts as they come.",
+    )
+    rules = models.JSONField(
+        default=list,
+        blank=True,
+        help_text="Points that raise the priority of prompts: "
+        '[{"use_case": "chat", "source": "api", "older_than_days": 30, "uncertain_above": 0.3, '
+        '"points": 5}]; a rule holds where all that it names does, and of several the highest '
+        "counts.",
+    )
 
     class Meta:
         ordering = ["kind", "purpose"]
@@ -84,12 +101,19 @@ class LabelingTask(models.Model):
     # A sampling worker's claim on this task; taken over when it has grown old.
     sampling_since = models.DateTimeField(null=True, blank=True)
     failure = models.TextField(blank=True)
+    # The share of comparisons on which its rankings disagree, 0 to 1; none with fewer than two.
+    disagreement = models.FloatField(null=True, blank=True, editable=False)
     created_at = models.DateTimeField(auto_now_add=True)
 
     class Meta:
         ordering = ["-id"]
         indexes = [
             models.Index(fields=["kind", "purpose", "state"], name="task_queue"),
+            models.Index(
+                fields=["-disagreement"],
+                name="task_disagreement",
+                condition=models.Q(disagreement__gt=0),
+            ),
             models.Index(
                 fields=["-priority", "id"],
                 name="task_to_sample",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from itertools import groupby
 from operator import itemgetter
 
-from django.db.models import Count
+from django.db.models import Count, Q, QuerySet
 
 from accounts.models import User
 from labeling.agreement import Agreement, among, between
@@ -32,11 +32,11 @@ def agreement_of(labeler: User) -> Agreement:
 
 def _overlapping(**which: object) -> list[_Ranks]:
     """For each task with several rankings, the ranks of its completions by labeler."""
-    rankings = Ranking.objects.filter(excluded_at=None, **which)
+    rankings = _by_labelers(Ranking.objects.filter(**which))
     several = rankings.order_by().values("task").annotate(n=Count("pk")).filter(n__gt=1)
     rows = (
         RankedCompletion.objects.filter(
-            ranking__task__in=several.values("task"), ranking__excluded_at=None
+            ranking__task__in=several.values("task"), ranking__in=rankings
         )
         .order_by("ranking__task", "ranking__labeler", "completion")
         .values_list("ranking__task", "ranking__labeler", "rank")
@@ -45,3 +45,9 @@ def _overlapping(**which: object) -> list[_Ranks]:
         {labeler: [rank for *_, rank in ranks] for labeler, ranks in groupby(task, itemgetter(1))}
         for _, task in groupby(rows, itemgetter(0))
     ]
+
+
+def _by_labelers(rows: QuerySet[Ranking]) -> QuerySet[Ranking]:
+    """What labelers said by themselves: also where the desk let another ranking stand for it."""
+    counts = Q(excluded_at=None) | Q(adjudicated_by__isnull=False)
+    return rows.filter(counts, assignment__isnull=False)

@@ -44,8 +44,8 @@ def heartbeat(*, assignment_id: int, labeler: User) -> Assignment:
 
 
 def extend(assignment: Assignment) -> bool:
-    """Give an assignment that still holds its slot a fresh lease."""
-    end = lease_end()
+    """Give an assignment that still holds its slot a fresh lease, never a shorter one."""
+    end = max(lease_end(), assignment.lease_expires_at)
     mine = Slot.objects.filter(
         task=assignment.task_id, labeler=assignment.labeler_id, state=Slot.State.HELD
     )

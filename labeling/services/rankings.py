@@ -10,6 +10,7 @@ from accounts.problems import Problem
 from labeling.models import Assignment, FormVersion, RankedCompletion, Ranking
 from labeling.preferences import ranks_of
 from labeling.rating_form import flag_names
+from labeling.services.disagreement import measure
 from labeling.services.guidelines import current_form
 
 Errors = dict[str, list[str]]
@@ -34,6 +35,7 @@ def store(
         raise Problem(400, "The ranking cannot be stored as it is.", errors=errors)
     ranking = _create(assignment, form, active_seconds, supersedes)
     _place(ranking, body)
+    measure(assignment.task_id)
     return ranking
 
 

@@ -15,6 +15,7 @@ from accounts.models import User
 from accounts.problems import Problem
 from labeling import texts
 from labeling.models import Assignment, Slot, TaskKind
+from labeling.selectors.amendments import outcomes
 from labeling.services import demonstrations, rankings, written_prompts
 from labeling.services.leases import free_slot
 from labeling.services.ownership import own
@@ -49,7 +50,9 @@ def submit(*, assignment_id: int, labeler: User, body: Mapping[str, Any]) -> Ass
         raise Problem(409, "You released this task. Your draft is kept.")
     seconds = seconds_of(body)
     _fill_slot(assignment)
-    store(assignment, body, seconds)
+    # One that was sent back has a label already, which stays, excluded.
+    before = outcomes(assignment)[0] if assignment.submission_hash else None
+    store(assignment, body, seconds, before)
     return _close(assignment, digest, as_submitted(assignment, body, seconds))
 
 

@@ -1,0 +1,104 @@
+"""What the desk does with labels and queues: review, adjudicate, steer, undo. Researchers."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+from django.shortcuts import get_object_or_404
+from drf_spectacular.utils import extend_schema
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from accounts.permissions import IsResearcher, person
+from accounts.problems import Problem
+from labeling.api import serializers
+from labeling.api.bodies import json_object
+from labeling.models import Demonstration, LabelingTask, Ranking
+from labeling.services import reviews
+
+
+class LabelAct(APIView):
+    """Something done with one label; the answer says whether it counts then."""
+
+    permission_classes = [IsResearcher]
+    label: type[Demonstration] | type[Ranking] = Ranking
+    body: ClassVar[type[serializers.Body]] = serializers.Body
+
+    def post(self, request: Request, pk: int) -> Response:
+        label: Any = get_object_or_404(self.label, pk=pk)
+        sent = self.body(data=json_object(request))
+        sent.is_valid(raise_exception=True)
+        self.act(label=label, by=person(request), **sent.validated_data)
+        label.refresh_from_db()
+        return Response({"id": label.pk, "counts": label.excluded_at is None})
+
+    def act(self, **arguments: Any) -> None:
+        """Call the service."""
+        raise NotImplementedError
+
+
+@extend_schema(request=serializers.SaidBody, responses=serializers.Counts)
+class CommentLabel(LabelAct):
+    """Tell the labeler something about it."""
+
+    body = serializers.SaidBody
+
+    def act(self, **arguments: Any) -> None:
+        reviews.comment(**arguments)
+
+
+@extend_schema(request=serializers.SaidBody, responses=serializers.Counts)
+class SendLabelBack(LabelAct):
+    """Let its labeler do it again, beginning with what was submitted."""
+
+    body = serializers.SaidBody
+
+    def act(self, **arguments: Any) -> None:
+        reviews.send_back(**arguments)
+
+
+@extend_schema(request=serializers.ReasonBody, responses=serializers.Counts)
+class ExcludeLabel(LabelAct):
+    """Take it out of the data; it stays to be read and can be restored."""
+
+    body = serializers.ReasonBody
+
+    def act(self, **arguments: Any) -> None:
+        reviews.exclude(**arguments)
+
+
+@extend_schema(request=None, responses=serializers.Counts)
+class RestoreLabel(LabelAct):
+    """Let it count again."""
+
+    def act(self, **arguments: Any) -> None:
+        reviews.restore(**arguments)
+
+
+LABEL_ACTS: dict[str, type[LabelAct]] = {
+    "comment": CommentLabel,
+    "send-back": SendLabelBack,
+    "exclude": ExcludeLabel,
+    "restore": RestoreLabel,
+}
+
+
+class AdjudicateView(APIView):
+    permission_classes = [IsResearcher]
+
+    @extend_schema(request=serializers.AdjudicateBody, responses=serializers.Stands)
+    def post(self, request: Request, pk: int) -> Response:
+        """Let one ranking of a task stand for the others: one that is there, or a new one."""
+        task = get_object_or_404(LabelingTask, pk=pk)
+        sent = serializers.AdjudicateBody(data=json_object(request))
+        sent.is_valid(raise_exception=True)
+        chosen, tiers = sent.validated_data.get("ranking"), sent.validated_data.get("tiers")
+        if (chosen is None) == (tiers is None):
+            raise Problem(400, "Name a ranking that is there, or give the tiers of a new one.")
+        if tiers is not None:
+            ranking = reviews.write_adjudicated(task=task, tiers=tiers, by=person(request))
+            return Response({"ranking": ranking.pk})
+        ranking = get_object_or_404(Ranking, pk=chosen)
+        reviews.adjudicate(task=task, chosen=ranking, by=person(request))
+        return Response({"ranking": ranking.pk})
