@@ -40,6 +40,9 @@ class ModelVersion(models.Model):
     )
     figures = models.JSONField(default=dict, blank=True)
     weights_removed_at = models.DateTimeField(null=True, blank=True)
+    learned_from_erased_at = models.DateTimeField(
+        null=True, blank=True, help_text="Since when some of what it learned from is erased."
+    )
     created_at = models.DateTimeField(auto_now_add=True)
 
     class Meta:

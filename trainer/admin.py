@@ -149,8 +149,8 @@ class TrainingRoundAdmin(RecordAdmin):
 
 @admin.register(DatasetSnapshot)
 class DatasetSnapshotAdmin(RecordAdmin):
-    list_display = ("filename", "demonstrations", "rankings", "created_at")
-    fields = ("filename", "sha256", "counts", "filters", "created_at")
+    list_display = ("filename", "demonstrations", "rankings", "created_at", "erased_at")
+    fields = ("filename", "sha256", "counts", "filters", "created_at", "erased_at")
     readonly_fields = fields
 
     @display(description="Demonstrations (train / validation)")

@@ -96,19 +96,14 @@ def abandoned() -> list[int]:
     )
 
 
-def withdraw(exports: Any, *, state: str) -> int:
-    """Destroy these exports' files and say so in their rows; one that is being written stops."""
-    found = list(exports.exclude(state__in=[State.EXPIRED, State.WITHDRAWN]))
-    Export.objects.filter(pk__in=[export.pk for export in found]).update(state=state)
-    for export in found:
-        files.remove(export.path)
-    return len(found)
-
-
 def clean_old() -> int:
     """Destroy the files that have lain for EXPORT_DAYS; returns how many exports that were."""
-    old = timezone.now() - timedelta(days=settings.EXPORT_DAYS)
-    return withdraw(Export.objects.filter(ended_at__lt=old), state=State.EXPIRED)
+    day = timezone.now() - timedelta(days=settings.EXPORT_DAYS)
+    over = Export.objects.filter(ended_at__lt=day, state__in=[State.FINISHED, State.FAILED])
+    old = list(over)
+    for export in old:
+        files.remove(export.path)
+    return Export.objects.filter(pk__in=[export.pk for export in old]).update(state=State.EXPIRED)
 
 
 def _write(export: Export) -> dict[str, Any]:

@@ -18,6 +18,8 @@ class DatasetSnapshot(models.Model):
     filters = models.JSONField(default=dict)
     counts = models.JSONField(default=dict)
     created_at = models.DateTimeField(auto_now_add=True)
+    # Somebody in it was erased: the file is destroyed, the row stays for the lineage.
+    erased_at = models.DateTimeField(null=True, blank=True)
 
     class Meta:
         ordering = ["-id"]
@@ -375,3 +377,21 @@ class Export(models.Model):
         """Where the file lies on this machine."""
         name = f"export-{self.pk}-{self.what}-{self.shape}.{self.file}"
         return Path(settings.EXPORT_DIR) / name
+
+
+class Erasure(models.Model):
+    """That a person was erased, and what of theirs was found. Says nothing of who it was: `who` is
+    a keyed hash, by which asking again for the same person is known."""
+
+    who = models.CharField(max_length=64, db_index=True, editable=False)
+    found = models.JSONField(help_text="How many rows or files of each kind.")
+    by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.SET_NULL
+    )
+    at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        ordering = ["-id"]
+
+    def __str__(self) -> str:
+        return f"Erasure {self.pk}"

@@ -221,6 +221,11 @@ def _snapshot(run: TrainingRun) -> Path:
 
     snapshot = run.round.snapshot
     assert snapshot is not None, "a round is frozen before its first stage"
+    if snapshot.erased_at:
+        raise TrainingError(
+            f"{snapshot} was destroyed because a person in it was erased. Start a new round, which "
+            "freezes the labels that are left."
+        )
     if snapshot.path.exists() and file_sha256(snapshot.path) != snapshot.sha256:
         raise TrainingError(
             f"{snapshot.path} is not the file that was frozen: its sha256 differs. Restore it from "

@@ -13,7 +13,7 @@ from typing import Any
 from uuid import uuid4
 
 from django.conf import settings
-from django.db import transaction
+from django.db import connection, transaction
 
 from labeling import selectors as labels
 from labeling.selectors import Tally
@@ -26,6 +26,7 @@ TYPES = ("demonstration", "ranking", "prompt")
 @transaction.atomic
 def freeze(*, filters: Mapping[str, Any] | None = None) -> DatasetSnapshot:
     """Write the labels that `filters` choose; the same labels give the same file and row."""
+    wait_for_erasure()
     chosen = dict(filters or {})
     written = _write(Path(settings.SNAPSHOT_DIR), chosen)
     snapshot, is_new = DatasetSnapshot.objects.get_or_create(
@@ -39,6 +40,16 @@ def freeze(*, filters: Mapping[str, Any] | None = None) -> DatasetSnapshot:
     if is_new:
         SnapshotLabel.objects.bulk_create(_labels(snapshot, written), batch_size=2000)
     return snapshot
+
+
+def wait_for_erasure(*, alone: bool = False) -> None:
+    """Until the transaction ends, nobody is erased; `alone`, for who erases: nothing is frozen.
+
+    A snapshot that is written while a person is erased would keep what the erasure never saw.
+    """
+    lock = "pg_advisory_xact_lock" if alone else "pg_advisory_xact_lock_shared"
+    with connection.cursor() as cursor:
+        cursor.execute(f"SELECT {lock}(hashtext('tutelage: snapshots and erasure'))")
 
 
 def rows(filters: Mapping[str, Any]) -> Iterator[Row]:

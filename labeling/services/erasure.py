@@ -1,0 +1,119 @@
+"""Erasing a person from the labels: their texts go, the figures stay without them.
+
+Prompts and labels are written once and never changed. This is the one exception, because a person
+may ask to be forgotten: what they wrote, and what models and other people wrote in answer to it,
+is overwritten; ranks, ratings, times and states stay for the statistics.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, fields
+from typing import Any
+
+from django.db import transaction
+from django.db.models import CharField, Q, Value
+from django.db.models.functions import Cast, Coalesce, Concat, Now
+
+from accounts.models import User
+from labeling.models import (
+    Assignment,
+    Completion,
+    Demonstration,
+    LabelerProfile,
+    LabelingTask,
+    Prompt,
+    Ranking,
+    Report,
+    Slot,
+)
+from labeling.states import Assignments, Slots, Tasks
+
+ERASED = "[erased]"
+_REASON = "Erased on request."
+
+
+@dataclass(frozen=True)
+class Held:
+    """Ids of the rows that hold something of a person, a list a table."""
+
+    prompts: list[int]
+    tasks: list[int]
+    completions: list[int]
+    demonstrations: list[int]
+    rankings: list[int]
+    drafts: list[int]
+    reports: list[int]
+
+    def __bool__(self) -> bool:
+        return any(getattr(self, field.name) for field in fields(self))
+
+
+def held_of(*, account: User | None, authors: Iterable[str]) -> Held:
+    """What prompts by these authors and labels by this account consist of."""
+    prompts = _ids(Prompt.objects.filter(author__in=list(authors)))
+    tasks = _ids(LabelingTask.objects.filter(prompt__in=prompts))
+    labels = Q(prompt__in=prompts) | Q(labeler=account) if account else Q(prompt__in=prompts)
+    drafts = Q(task__in=tasks) | Q(labeler=account) if account else Q(task__in=tasks)
+    assignments = _ids(Assignment.objects.filter(drafts))
+    return Held(
+        prompts=prompts,
+        tasks=tasks,
+        completions=_ids(Completion.objects.filter(task__in=tasks)),
+        demonstrations=_ids(Demonstration.objects.filter(labels)),
+        rankings=_ids(Ranking.objects.filter(labels)),
+        drafts=assignments,
+        reports=_ids(Report.objects.filter(assignment__in=assignments)),
+    )
+
+
+@transaction.atomic
+def destroy(*, held: Held, account: User | None) -> None:
+    """Overwrite the texts of these rows; may be done again."""
+    _end_work(held, account)
+    _destroy_prompts(held.prompts)
+    Completion.objects.filter(pk__in=held.completions).update(text="")
+    LabelingTask.objects.filter(pk__in=held.tasks).update(failure="")
+    excluded: dict[str, Any] = {
+        "excluded_at": Coalesce("excluded_at", Now()),
+        "excluded_reason": _REASON,
+    }
+    Demonstration.objects.filter(pk__in=held.demonstrations).update(text="", **excluded)
+    Ranking.objects.filter(pk__in=held.rankings).update(**excluded)
+    Assignment.objects.filter(pk__in=held.drafts).update(
+        draft={}, release_reason="", submission_hash=""
+    )
+    Report.objects.filter(pk__in=held.reports).update(text=ERASED, answer="")
+    LabelerProfile.objects.filter(user=account).update(declined_topics=[])
+
+
+def _destroy_prompts(prompts: list[int]) -> None:
+    number = Cast("pk", CharField())
+    Prompt.objects.filter(pk__in=prompts).update(
+        messages=[{"role": "user", "content": ERASED}],
+        instruction="",
+        examples=[],
+        topic="",
+        author="",
+        organisation="",
+        state=Prompt.State.WITHDRAWN,
+        # A hash of a short text can be guessed.
+        fingerprint=Concat(Value("erased-"), number, output_field=CharField()),
+        prefix_fingerprint="",
+    )
+
+
+def _end_work(held: Held, account: User | None) -> None:
+    """Nobody goes on with what is erased: whoever has it open is told that the task is over."""
+    ended = Assignment.objects.filter(pk__in=held.drafts).order_by("pk")
+    list(ended.select_for_update().values_list("pk"))
+    Assignments.release.apply(ended, ended_at=Now())
+    slots = Slot.objects.filter(Q(task__in=held.tasks) | Q(labeler=account, labeler__isnull=False))
+    Slots.free.apply(slots, labeler=None, lease_expires_at=None)
+    tasks = LabelingTask.objects.filter(pk__in=held.tasks)
+    Tasks.expire.apply(tasks)
+    Slots.close.apply(Slot.objects.filter(task__in=held.tasks))
+
+
+def _ids(rows: Any) -> list[int]:
+    return list(rows.order_by("pk").values_list("pk", flat=True))
