@@ -7,7 +7,7 @@ from django.contrib.auth.views import LogoutView, PasswordChangeDoneView
 from django.urls import path
 from django.views.i18n import set_language
 
-from frontend.views import account, guidelines, home, playground, work
+from frontend.views import account, guidelines, home, mine, playground, work
 
 urlpatterns = [
     path("", home.home, name="home"),
@@ -23,6 +23,11 @@ urlpatterns = [
     path("language/", login_not_required(set_language), name="set_language"),
     path("words.js", account.javascript_words, name="javascript_words"),
     path("work/assignments/<int:pk>/", work.assignment, name="assignment"),
+    path("work/assignments/<int:pk>/amend/", work.amend, name="amend"),
+    path("work/mine/", mine.labels, name="mine"),
+    path("work/mine/<int:pk>/", mine.label, name="my-label"),
+    path("work/topics/", mine.topics, name="topics"),
+    path("alike/", work.alike, name="alike"),
     path("work/<slug:kind>/", work.queue, name="queue"),
     path("console/playground/", playground.playground, name="playground"),
     path("console/versions/add/", playground.add_version, name="add-version"),

@@ -10,6 +10,7 @@ from pathlib import Path
 from django import template
 from django.conf import settings
 from django.templatetags.static import static
+from django.utils.formats import number_format
 from django.utils.html import format_html, strip_tags
 from django.utils.safestring import SafeString, mark_safe
 from django.utils.text import Truncator
@@ -24,6 +25,8 @@ VENDORED = {
     "uplot": "vendor/uplot/uPlot.esm.js",
 }
 
+_MINUTE = 60
+
 register.filter("markdown", render_markdown)
 
 
@@ -33,6 +36,21 @@ def excerpt(text: str, length: int) -> str:
     # Rendering all of a long text for its first lines would be waste.
     words = strip_tags(render_markdown(text[: 4 * length]))
     return Truncator(unescape(" ".join(words.split()))).chars(length)
+
+
+@register.filter
+def minutes(seconds: int) -> str:
+    """A time of work in words: "48 s", "12 min", "3 h 05 min"."""
+    if seconds < _MINUTE:
+        return f"{seconds} s"
+    hours, rest = divmod(round(seconds / _MINUTE), _MINUTE)
+    return f"{hours} h {rest:02} min" if hours else f"{rest} min"
+
+
+@register.filter
+def percent(share: float) -> str:
+    """A share, 0 to 1, with one decimal: "72.6"."""
+    return number_format(100 * share, 1)
 
 
 @register.simple_tag

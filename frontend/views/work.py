@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 from typing import Any, cast
 
+from django.conf import settings
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBadRequest, JsonResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
+from django.utils.text import Truncator
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 from django.views.decorators.http import require_GET, require_POST
@@ -15,10 +17,16 @@ from django.views.decorators.http import require_GET, require_POST
 from accounts.models import Role, User
 from accounts.permissions import allowed
 from frontend import selectors
+from frontend.changes import rendered_changes
 from frontend.rendering import render_markdown
+from labeling.diversity import most_alike
 from labeling.models import Assignment, TaskKind
 from labeling.models.prompts import Prompt, UseCase
+from labeling.selectors.amendments import amend_until, is_amendable
+from labeling.selectors.distress import needs_a_break, warning
 from labeling.selectors.home import done, held_assignments
+from labeling.selectors.my_work import recent_prompts
+from labeling.selectors.reading import reading
 
 API = "/api/v1/assignments/"
 PREVIEW_LIMIT = 200_000  # characters
@@ -53,23 +61,67 @@ def queue(request: HttpRequest, kind: str) -> HttpResponse:
 def assignment(request: HttpRequest, pk: int) -> HttpResponse:
     """One assignment of this labeler, ready to be worked on; nobody else's is found."""
     mine = get_object_or_404(selectors.assignments_of(_labeler(request)), pk=pk)
-    if mine.state in (Assignment.State.SUBMITTED, Assignment.State.RELEASED):
+    if mine.state == Assignment.State.SUBMITTED:
+        return redirect("my-label", mine.pk)
+    if mine.state == Assignment.State.RELEASED:
         return render(request, "work/ended.html", {"assignment": mine})
     kind = TaskKind(mine.task.kind)
-    return render(request, TEMPLATES[kind], _shared(request, mine, kind) | _own(mine, kind))
+    context = _shared(request, mine, kind) | _own(mine, kind) | _before_work(request, mine)
+    return render(request, TEMPLATES[kind], context)
+
+
+@allowed(Role.LABELER)
+@require_GET
+def amend(request: HttpRequest, pk: int) -> HttpResponse:
+    """What I submitted, on the page it was made on, to be put in its own place."""
+    mine = get_object_or_404(selectors.assignments_of(_labeler(request)), pk=pk)
+    if not is_amendable(mine):
+        return redirect("assignment", mine.pk)
+    kind = TaskKind(mine.task.kind)
+    amending = {
+        "amending": True,
+        "until": amend_until(mine),
+        "submit_url": f"{API}{mine.pk}/amend/",
+    }
+    return render(
+        request, TEMPLATES[kind], _shared(request, mine, kind) | _own(mine, kind) | amending
+    )
+
+
+@allowed(Role.LABELER)
+@require_POST
+def alike(request: HttpRequest) -> HttpResponse:
+    """Which of my latest prompts is most like the text in the body, `{"text": ...}`, and how far:
+    `{"share": 0 to 1, "text"}`, or `{}` when there is nothing to compare."""
+    text = _text_of(request)
+    if text is None:
+        return HttpResponseBadRequest()
+    others = [prompt.last_message for prompt in recent_prompts(_labeler(request))]
+    found = most_alike(text, others)
+    if found is None:
+        return JsonResponse({})
+    share, at = found
+    return JsonResponse({"share": share, "text": Truncator(others[at]).chars(160)})
 
 
 @allowed(Role.LABELER)
 @require_POST
 def preview(request: HttpRequest) -> HttpResponse:
     """Rendered Markdown for the text in the body, `{"text": ...}`; nothing is stored."""
+    text = _text_of(request)
+    return (
+        HttpResponseBadRequest() if text is None else JsonResponse({"html": render_markdown(text)})
+    )
+
+
+def _text_of(request: HttpRequest) -> str | None:
     try:
         text = json.loads(request.body)["text"]
     except (ValueError, KeyError, TypeError, RecursionError):
-        return HttpResponseBadRequest()
+        return None
     if not isinstance(text, str) or len(text) > PREVIEW_LIMIT or _has_lone_surrogates(text):
-        return HttpResponseBadRequest()
-    return JsonResponse({"html": render_markdown(text)})
+        return None
+    return text
 
 
 def _has_lone_surrogates(text: str) -> bool:
@@ -86,11 +138,25 @@ def _shared(request: HttpRequest, mine: Assignment, kind: TaskKind) -> dict[str,
         "assignment": mine,
         "assignment_url": f"{API}{mine.pk}/",
         "prompt": mine.task.prompt,
+        "submit_url": f"{API}{mine.pk}/submit/",
+        "may_amend": settings.LABELING["amend_hours"] > 0,
         "guideline": mine.guideline,
         "today": done(_labeler(request), kind=kind.value).today,
         "kind": kind,
         "skip_reasons": SKIP_REASONS,
     }
+
+
+def _before_work(request: HttpRequest, mine: Assignment) -> dict[str, Any]:
+    """What a labeler should know first: a guideline still to be read, and what may distress."""
+    labeler, task = _labeler(request), mine.task
+    found = reading(labeler, kind=task.kind, purpose=task.purpose)
+    warned = warning(task)
+    context = {"warning": warned, "take_a_break": bool(warned) and needs_a_break(labeler)}
+    if found is None or not found.is_new:
+        return context
+    changes = rendered_changes(found.read.text, found.newest.text) if found.read else None
+    return context | {"guideline": found.newest, "unread": found, "changes": changes}
 
 
 def _own(mine: Assignment, kind: TaskKind) -> dict[str, Any]:
@@ -104,6 +170,8 @@ def _own(mine: Assignment, kind: TaskKind) -> dict[str, Any]:
 def _prompt_writing(mine: Assignment) -> dict[str, Any]:
     brief = mine.task.brief
     return {
+        "lately": selectors.variety(mine.labeler),
+        "alike_url": reverse("alike"),
         "use_cases": UseCase.choices,
         "kinds": Prompt.Kind.choices,
         "brief": brief,

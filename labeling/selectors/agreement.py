@@ -19,11 +19,11 @@ def agreement_of_all() -> Agreement:
     return sum((among(ranks.values()) for ranks in _overlapping()), Agreement(0, 0))
 
 
-def agreement_of(labeler: User) -> Agreement:
-    """Of one labeler with everybody who ranked the same tasks."""
+def agreement_of(labeler: User, *, latest: int | None = None) -> Agreement:
+    """Of one labeler with all who ranked the same tasks, over their latest rankings or all."""
     total = Agreement(0, 0)
-    own = Ranking.objects.filter(labeler=labeler, excluded_at=None)
-    for ranks in _overlapping(task__in=own.values("task")):
+    own = Ranking.objects.filter(labeler=labeler, excluded_at=None).order_by("-pk")
+    for ranks in _overlapping(task__in=own.values("task")[:latest]):
         mine = ranks.pop(labeler.pk, None)
         if mine is not None:
             total += sum((between(mine, other) for other in ranks.values()), Agreement(0, 0))

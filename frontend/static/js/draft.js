@@ -89,6 +89,7 @@ export class DraftKeeper {
   /** Make this tab's draft the newest after another one saved.
    * @param {number} version the other tab's @returns {Promise<void>} */
   async takeOver(version) {
+    while (this.inFlight) await this.inFlight;
     this.version = version;
     this.#become("unsaved");
     await this.flush();

@@ -22,8 +22,10 @@ export function fromDraft(ids, draft) {
   const tiers = draft.ranking ?? [];
   const board = isComplete(tiers, ids) ? history.begin(tiers) : null;
   const current = ids.includes(draft.current) ? draft.current : ids[0];
-  const state = { ids, step: "rate", current, ratings, board, touched: Boolean(draft.touched) };
-  return go(/** @type {State} */ (state), draft.step ?? "rate");
+  // A draft made of what was submitted has an order of the labeler's own and begins with all of it.
+  const touched = Boolean(draft.touched ?? board);
+  const state = { ids, step: "rate", current, ratings, board, touched };
+  return go(/** @type {State} */ (state), draft.step ?? (board ? "review" : "rate"));
 }
 
 /** @param {State} state @returns {object} */

@@ -62,7 +62,8 @@ export function sheet(page) {
 /** @param {ParentNode} root @returns {HTMLElement[]} */
 function declared(root) {
   const all = /** @type {HTMLElement[]} */ ([...root.querySelectorAll("[aria-keyshortcuts]")]);
-  return all.filter((element) => element.checkVisibility() && !element.matches(":disabled, [aria-disabled=true]"));
+  const usable = (/** @type {HTMLElement} */ element) => element.checkVisibility() && !element.closest("[inert]");
+  return all.filter((element) => usable(element) && !element.matches(":disabled, [aria-disabled=true]"));
 }
 
 /** @param {Document} page @param {Element} element */

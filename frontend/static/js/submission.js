@@ -6,7 +6,8 @@
  * @typedef {{status: number, body: any}} Answer
  * @typedef {object} Outside
  * @property {(label: object) => Promise<Answer>} send rejects when the server cannot be reached
- * @property {(answer: Answer | null) => void} tell null: out of reach
+ * @property {(answer: Answer | null, edited: boolean) => void} tell null: out of reach; edited: since
+ *   it was sent, so that the answer is about something older
  * @property {(run: () => void, ms: number) => any} later
  * @property {(timer: any) => void} forget
  * @module
@@ -56,8 +57,9 @@ export class Submission {
     const label = /** @type {object} */ (this.label);
     const answer = await this.outside.send(label).catch(() => null);
     this.busy = false;
-    if (label === this.label) this.#settle(answer);
-    this.outside.tell(isOutOfReach(answer) ? null : answer);
+    const edited = label !== this.label;
+    if (!edited) this.#settle(answer);
+    this.outside.tell(isOutOfReach(answer) ? null : answer, edited);
   }
 
   /** @param {Answer | null} answer */

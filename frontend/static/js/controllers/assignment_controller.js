@@ -24,7 +24,7 @@ export default class extends Controller {
   static targets = ["state", "notices", "skip", "reason"];
   static values = {
     url: String, kind: String, version: Number, owner: String,
-    claim: String, page: String, queue: String,
+    claim: String, page: String, queue: String, submit: String, amend: String, done: String,
   };
 
   connect() {
@@ -54,8 +54,8 @@ export default class extends Controller {
 
   desk() {
     return {
-      send: (label) => call("POST", `${this.urlValue}submit/`, label),
-      tell: (answer) => this.submitted(answer),
+      send: (label) => call("POST", this.submitValue, label),
+      tell: (answer, edited) => this.submitted(answer, edited),
     };
   }
 
@@ -146,7 +146,7 @@ export default class extends Controller {
   }
 
   async heartbeat() {
-    if (document.hidden) return;
+    if (document.hidden || this.doneValue) return; // what is amended is not leased
     const answer = await call("POST", `${this.urlValue}heartbeat/`, {}).catch(() => null);
     if (answer?.status === 401) this.askToLogIn();
     else if (answer && answer.status >= 400 && answer.status < 500) this.say("warn", this.lapsed(answer));
@@ -160,11 +160,28 @@ export default class extends Controller {
     this.submission.submit({ ...label, active_seconds: this.activeSeconds() });
   }
 
-  async submitted(answer) {
+  async submitted(answer, edited) {
     if (!answer) this.sayUnsent();
     else if (answer.status === 401) this.askToLogIn();
+    else if (answer.status < 300 && edited) await this.offerAmendment();
     else if (answer.status < 300) await this.finish();
     else this.say("bad", problem(answer, _("The server did not take it. Your work is kept; try once more.")));
+  }
+
+  /** The label was changed while it was on its way: the change becomes the draft of an amendment. */
+  async offerAmendment() {
+    const goOn = { words: _("Go on without the change"), run: () => this.finish() };
+    if (!this.amendValue) {
+      this.say("warn", _("What you submitted is stored; what you changed while it was on its way is not part of it."), [goOn]);
+      return;
+    }
+    const now = await call("GET", this.urlValue).catch(() => null);
+    this.keeper.change({ ...this.draft, active_seconds: this.activeSeconds() });
+    if (now?.status === 200) await this.keeper.takeOver(now.body.draft_version);
+    this.say("warn", _("What you submitted is stored; what you changed while it was on its way is kept as a draft."), [
+      { words: _("Amend it with the change"), run: () => location.assign(this.amendValue) },
+      goOn,
+    ]);
   }
 
   sayUnsent() {
@@ -197,8 +214,9 @@ export default class extends Controller {
   /** The task is done with: claim the next and go there. */
   async finish() {
     this.keeper.close();
+    if (this.doneValue) return location.assign(this.doneValue);
     const answer = await call("POST", this.claimValue, { kinds: [this.kindValue] }).catch(() => null);
-    location.assign(answer?.status === 200 ? this.pageValue.replace("/0/", `/${answer.body.id}/`) : this.queueValue);
+    return location.assign(answer?.status === 200 ? this.pageValue.replace("/0/", `/${answer.body.id}/`) : this.queueValue);
   }
 
   say(tone, words, choices) {

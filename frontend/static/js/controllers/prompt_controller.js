@@ -8,12 +8,16 @@
  */
 import { Controller } from "@hotwired/stimulus";
 
+import { call } from "../api.js";
 import { _, say } from "../i18n.js";
 
 const FEWEST_PAIRS = 2;
+const ALIKE_MS = 600;
+const ALIKE = 0.5; // share of a text's runs of three words
 
 export default class extends Controller {
-  static targets = ["kind", "instruction", "useCase", "examples", "pairs", "pair", "blank", "error"];
+  static targets = ["kind", "instruction", "useCase", "examples", "pairs", "pair", "blank", "error", "alike"];
+  static values = { alike: String };
 
   connect() {
     this.dispatch("ready", { prefix: "work", detail: { load: (draft) => this.load(draft) } });
@@ -29,9 +33,24 @@ export default class extends Controller {
     this.refresh();
   }
 
+  disconnect() {
+    clearTimeout(this.timer);
+  }
+
   change() {
     this.refresh();
+    clearTimeout(this.timer);
+    this.timer = setTimeout(() => this.compare(), ALIKE_MS);
     this.dispatch("change", { prefix: "work", detail: { draft: this.draft() } });
+  }
+
+  /** Say when the instruction is much like one of the labeler's own latest prompts. */
+  async compare() {
+    const text = this.instructionTarget.value;
+    const answer = await call("POST", this.alikeValue, { text }).catch(() => null);
+    const { share = 0, text: other } = answer?.body ?? {};
+    const words = _("Much like one you wrote lately, %(share)s of it: %(other)s");
+    this.alikeTarget.textContent = share >= ALIKE ? say(words, { share: `${Math.round(share * 100)} %`, other }) : "";
   }
 
   add() {

@@ -32,8 +32,15 @@ export default class extends Controller {
   }
 
   show(state) {
-    if (state.step !== "rank" || state.current === this.currentId) return;
-    this.currentId = state.current;
+    if (state.step !== "rank") return;
+    const [first, second, ...more] = state.ids;
+    // Two are read side by side, and stay where they are.
+    const headToHead = second !== undefined && more.length === 0;
+    const current = headToHead ? second : state.current;
+    if (current === this.currentId) return;
+    this.currentId = current;
+    if (headToHead) this.pinnedId = first;
+    this.pinTarget.hidden = headToHead;
     this.draw();
   }
 

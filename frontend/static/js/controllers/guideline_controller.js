@@ -1,0 +1,36 @@
+/**
+ * The guideline beside the work: opened with a key, and said to have been read.
+ *
+ *   <body data-controller="guideline" data-guideline-url-value="/api/v1/guidelines/3/read/">
+ *     <div data-guideline-target="banner">… <button data-action="guideline#open"></div>
+ *     <dialog data-guideline-target="box">… <button data-action="guideline#acknowledge"></dialog>
+ */
+import { Controller } from "@hotwired/stimulus";
+
+import { announce } from "../announce.js";
+import { call, problem } from "../api.js";
+import { _ } from "../i18n.js";
+
+export default class extends Controller {
+  static targets = ["banner", "box", "acknowledgement", "problem"];
+  static values = { url: String };
+
+  open() {
+    this.boxTarget.showModal();
+  }
+
+  close() {
+    this.boxTarget.close();
+  }
+
+  async acknowledge() {
+    const answer = await call("POST", this.urlValue, {}).catch(() => null);
+    if (!answer || answer.status >= 300) {
+      this.problemTarget.textContent = problem(answer ?? { status: 0, body: null }, _("The server cannot be reached."));
+      return;
+    }
+    for (const element of [...this.bannerTargets, ...this.acknowledgementTargets]) element.hidden = true;
+    this.close();
+    announce(_("Noted as read."));
+  }
+}

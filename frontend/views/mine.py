@@ -1,0 +1,68 @@
+"""What is the labeler's own: what they submitted, and the topics they decline."""
+
+from __future__ import annotations
+
+from typing import Any, cast
+
+from django.core.paginator import Paginator
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, render
+from django.views.decorators.http import require_GET
+
+from accounts.models import Role, User
+from accounts.permissions import allowed
+from frontend import selectors
+from labeling.models import Assignment, Ranking, TaskKind
+from labeling.selectors import amendments, my_work
+from labeling.selectors.open_slots import profile_of
+from labeling.selectors.topics import topics_with
+
+PAGE = 50
+
+
+@allowed(Role.LABELER)
+@require_GET
+def labels(request: HttpRequest) -> HttpResponse:
+    """Everything I submitted, by day, the newest first; `?q=` searches, `?kind=` chooses."""
+    words, kind = request.GET.get("q", "").replace("\0", "")[:200], request.GET.get("kind", "")
+    found = my_work.submitted(_labeler(request), words=words, kind=kind)
+    page = Paginator(found, PAGE).get_page(request.GET.get("page"))
+    return render(request, "mine/list.html", {
+        "page": page, "words": words, "kind": kind, "kinds": TaskKind.choices,
+    })  # fmt: skip
+
+
+@allowed(Role.LABELER)
+@require_GET
+def label(request: HttpRequest, pk: int) -> HttpResponse:
+    """One label as it was submitted, every version of it, and whether it may be amended."""
+    mine = get_object_or_404(
+        selectors.assignments_of(_labeler(request)), pk=pk, state=Assignment.State.SUBMITTED
+    )
+    versions = amendments.outcomes(mine)
+    return render(request, "mine/one.html", {
+        "assignment": mine,
+        "prompt": mine.task.prompt if mine.task.kind != TaskKind.PROMPT_WRITING else None,
+        "versions": [(len(versions) - at, _shown(one)) for at, one in enumerate(versions)],
+        "until": amendments.amend_until(mine),
+        "amendable": amendments.is_amendable(mine),
+        "obstacle": amendments.obstacle(versions[0], mine.task),
+        "reports": mine.reports.all(),
+    })  # fmt: skip
+
+
+@allowed(Role.LABELER)
+@require_GET
+def topics(request: HttpRequest) -> HttpResponse:
+    """The topics there are; those I untick do not come to me."""
+    known = topics_with(profile_of(_labeler(request)))
+    return render(request, "mine/topics.html", {"topics": known})
+
+
+def _shown(version: amendments.Outcome) -> dict[str, Any]:
+    tiers = selectors.tiers_of(version) if isinstance(version, Ranking) else None
+    return {"label": version, "tiers": tiers}
+
+
+def _labeler(request: HttpRequest) -> User:
+    return cast(User, request.user)  # `allowed` let nobody else in
