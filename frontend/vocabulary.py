@@ -36,3 +36,4 @@ FLAGS = (
     _("Expresses opinion"),
     _("Expresses moral judgment"),
 )
+LENGTHS = (_("short"), _("medium"), _("long"))

@@ -12,7 +12,7 @@ from django.utils import timezone
 
 from accounts.models import User
 from labeling import selectors
-from labeling.exports import whole
+from labeling.exports.orders import order
 from labeling.models import Assignment, Demonstration, LabelingTask, Prompt, Ranking, Slot
 from labeling.selectors.agreement import agreement_of
 
@@ -54,8 +54,8 @@ def test_the_new_version_takes_the_place_of_the_old_one_which_stays(
     assert (new.supersedes, new.excluded_at, new.active_seconds) == (old, None, 50)
     assert old.excluded_at and old.superseded_by == new
     assert dict(old.ranked.values_list("completion_id", "rank"))[int(ids[0])] == 1
-    order = new.ranked.order_by("rank").values_list("completion_id", flat=True)
-    assert [str(item) for item in order] == ids[::-1]
+    placed = new.ranked.order_by("rank").values_list("completion_id", flat=True)
+    assert [str(item) for item in placed] == ids[::-1]
     assert (new.form, new.guideline, new.display_order) == (
         old.form, old.guideline, old.display_order
     )  # fmt: skip
@@ -64,9 +64,8 @@ def test_the_new_version_takes_the_place_of_the_old_one_which_stays(
     assert [row["id"] for row in rows] == [str(new.pk)]
     positions = task.completions.values_list("pk", flat=True)
     assert rows[0]["ranks"] == [4 - ids.index(str(pk)) for pk in positions]
-    assert {row["id"] for row in whole.rankings("train")} == {
-        str(pk) for pk in Ranking.objects.filter(excluded_at=None).values_list("pk", flat=True)
-    }
+    leaving = set(order(what="rankings").labels().values_list("pk", flat=True))
+    assert leaving == set(Ranking.objects.exclude(pk=old.pk).values_list("pk", flat=True))
     # Ben ranks one of six pairs as a tie; agreement is counted once, on the newest version.
     assert agreement_of(ada).total == 5
     assert list(Slot.objects.values_list("state", flat=True)) == ["filled", "filled"]
