@@ -22,6 +22,8 @@ from pygments.formatters import HtmlFormatter
 from pygments.lexers import get_lexer_by_name
 from pygments.util import ClassNotFound
 
+from frontend import maths
+
 HIGHLIGHT_LIMIT = 20_000  # characters; beyond it colours cost more than they help
 DEEPEST_HEADING = 6
 HEADING_SHIFT = 2  # the page owns h1 and h2
@@ -30,14 +32,18 @@ _HEADINGS = {f"h{level}" for level in range(1, DEEPEST_HEADING + 1)}
 TAGS = _HEADINGS | {
     "p", "br", "hr", "em", "strong", "s", "a", "blockquote", "ul", "ol", "li", "pre", "code",
     "span", "div", "table", "thead", "tbody", "tr", "th", "td",
-}  # fmt: skip
+} | maths.TAGS  # fmt: skip
+_ADDRESSES = ("http://", "https://", "mailto:")
+_BLOCKS = {"p", "ul", "ol", "blockquote", "table", *_HEADINGS}
 ATTRIBUTES = {
+    **{tag: {"dir"} for tag in _BLOCKS},
     "a": {"href", "title", "target"},
-    "ol": {"start"},
-    "span": {"class"},
+    "ol": {"start", "dir"},
+    "span": {"class", "tabindex"},
     "div": {"class", "tabindex"},
-    "pre": {"class", "tabindex"},
+    "pre": {"class", "tabindex", "dir"},
     "code": {"class"},
+    **maths.ATTRIBUTES,
 }
 
 
@@ -54,7 +60,9 @@ def render_markdown(text: str) -> SafeString:
 
 
 def _code(code: str, language: str = "", _attributes: str = "") -> str:
-    return f'<pre class="hl" tabindex="0"><code>{_highlighted(code, language)}</code></pre>'
+    return (
+        f'<pre class="hl" dir="ltr" tabindex="0"><code>{_highlighted(code, language)}</code></pre>'
+    )
 
 
 def _highlighted(code: str, language: str) -> str:
@@ -79,7 +87,7 @@ def _image(self: RendererHTML, tokens: Sequence[Token], index: int, options: Any
 
 
 def _table_open(*_: Any) -> str:
-    return '<div class="table-scroll" tabindex="0"><table>'
+    return '<div class="table-scroll" tabindex="0"><table dir="auto">'
 
 
 def _table_close(*_: Any) -> str:
@@ -89,7 +97,10 @@ def _table_close(*_: Any) -> str:
 def _link_open(
     self: RendererHTML, tokens: Sequence[Token], index: int, options: Any, env: Any
 ) -> str:
-    tokens[index].attrSet("target", "_blank")
+    link = tokens[index]
+    if not str(link.attrs["href"]).lower().startswith(_ADDRESSES):
+        del link.attrs["href"]  # a path would lead into this site
+    link.attrSet("target", "_blank")
     return self.renderToken(tokens, index, options, env)
 
 
@@ -97,6 +108,17 @@ def _lower_headings(state: Any) -> None:
     for token in state.tokens:
         if token.type in {"heading_open", "heading_close"}:
             token.tag = f"h{min(DEEPEST_HEADING, int(token.tag[1]) + HEADING_SHIFT)}"
+
+
+def _turn_by_script(state: Any) -> None:
+    """Each block runs as its own first letters do; what lies in it follows.
+
+    On the outermost blocks alone, since a direction of its own would hide an inner block's letters
+    from the outer one.
+    """
+    for token in state.tokens:
+        if token.level == 0 and token.nesting == 1 and token.tag in _BLOCKS:
+            token.attrSet("dir", "auto")
 
 
 def _build() -> MarkdownIt:
@@ -110,7 +132,9 @@ def _build() -> MarkdownIt:
         "link_open": _link_open,
     }.items():
         parser.add_render_rule(name, rule)
+    parser.use(maths.maths_plugin)
     parser.core.ruler.push("lower_headings", _lower_headings)
+    parser.core.ruler.push("turn_by_script", _turn_by_script)
     return parser
 
 

@@ -18,6 +18,16 @@ def as_text(instruction: str, context: Sequence[Pair], query: str) -> str:
     return "\n\n".join([instruction, *solved, f"Input: {query}\nOutput:"])
 
 
+def is_told_by(
+    messages: Sequence[Mapping[str, str]], instruction: str, pairs: Sequence[Pair]
+) -> bool:
+    """Whether the messages are just the instruction, all pairs but the last, and its open query."""
+    if not pairs:
+        return False
+    told = as_text(instruction, pairs[:-1], pairs[-1]["input"])
+    return list(messages) == [{"role": "user", "content": told}]
+
+
 def expanded(instruction: str, pairs: Sequence[Pair], seed: int) -> Iterator[tuple[str, str]]:
     """(prompt, response) for every pair, with a random subset of the others as its context.
 

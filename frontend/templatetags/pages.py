@@ -16,6 +16,8 @@ from django.utils.safestring import SafeString, mark_safe
 from django.utils.text import Truncator
 
 from frontend.rendering import render_markdown
+from labeling.few_shot import is_told_by
+from labeling.models import Prompt
 
 register = template.Library()
 STATIC = Path(__file__).parent.parent / "static"
@@ -51,6 +53,12 @@ def minutes(seconds: int) -> str:
 def percent(share: float) -> str:
     """A share, 0 to 1, with one decimal: "72.6"."""
     return number_format(100 * share, 1)
+
+
+@register.filter
+def is_few_shot(prompt: Prompt) -> bool:
+    """Whether instruction and pairs say all that the prompt's messages say."""
+    return is_told_by(prompt.messages, prompt.instruction, prompt.examples)
 
 
 @register.simple_tag

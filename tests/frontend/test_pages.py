@@ -87,7 +87,7 @@ def test_an_unknown_kind_of_work_is_not_found(client_of: ClientOf, ada: User) ->
 def test_the_preview_renders_and_refuses_nonsense(client_of: ClientOf, ada: User) -> None:
     client = client_of(ada)
     answer = client.post("/preview/", json.dumps({"text": "**x**"}), "application/json")
-    assert answer.json() == {"html": "<p><strong>x</strong></p>\n"}
+    assert answer.json() == {"html": '<p dir="auto"><strong>x</strong></p>\n'}
     for body in ("{", "[]", '{"text": 7}', '{"text": "\\ud800"}', "[" * 100_000):
         assert client.post("/preview/", body, "application/json").status_code == 400
 
