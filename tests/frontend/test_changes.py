@@ -16,7 +16,7 @@ def test_whole_lines_keep_their_shape() -> None:
     html = rendered_changes(old, "# Ranking\n\n- one\n- three\n- four\n\nThe end.")
     assert "<li><del>two</del></li>" in html
     assert "<li><ins>four</ins></li>" in html
-    assert "<li>one</li>" in html and "<p>The end.</p>" in html
+    assert "<li>one</li>" in html and '<p dir="auto">The end.</p>' in html
 
 
 def test_the_same_text_has_no_marks_and_hostile_text_stays_inert() -> None:
