@@ -172,7 +172,7 @@ def _pack(
             info = tarfile.TarInfo(source.name)
             info.size, info.mode = os.fstat(file.fileno()).st_size, 0o644
             reader = _Hashed(file, advance)
-            archive.addfile(info, reader)  # type: ignore[arg-type]  # it reads, which is enough
+            archive.addfile(info, reader)
             packed[source.name] = {"bytes": info.size, "sha256": reader.digest.hexdigest()}
     return packed
 

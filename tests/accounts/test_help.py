@@ -7,8 +7,9 @@ from django.core.management import load_command_class
 
 COMMANDS = {
     "accounts": ["create_user"],
-    "labeling": ["export", "import_prompts", "simulate_labelers"],
-    "trainer": ["loop", "promote", "start_round"],
+    "config": ["backup", "restore", "verify"],
+    "labeling": ["import_prompts", "simulate_labelers"],
+    "trainer": ["erase_person", "export", "loop", "promote", "start_round"],
 }
 
 

@@ -72,7 +72,7 @@ def test_a_version_whose_folder_is_gone_is_refused(labels: Labels, base: ModelVe
 def test_a_reward_model_may_be_given_instead_of_trained(labels: Labels, base: ModelVersion) -> None:
     labels.enough()
     judge = ModelVersion.objects.create(name="judge", kind="reward", checkpoint="judge")
-    judge.folder.mkdir(parents=True)
+    judge.folder.mkdir(parents=True, exist_ok=True)
     stages = {"stages": ["ppo", "evaluation"]}
     with pytest.raises(Problem) as caught:
         start_round(preset="tiny", recipe=stages)

@@ -31,11 +31,11 @@ class Command(ExampleCommand):
                 manifest = back_up(path, advance=bar.update)
         except (BackupError, OSError) as error:
             raise CommandError(f"No backup was written: {error}") from error
-        found = {"path": str(path), "bytes": path.stat().st_size, "files": len(manifest["files"])}
+        size, files = path.stat().st_size, len(manifest["files"])
         if options["json"]:
-            self.stdout.write(json.dumps(found))
+            self.stdout.write(json.dumps({"path": str(path), "bytes": size, "files": files}))
         else:
             self.stdout.write(
-                f"{path}: {found['files']} files, {found['bytes'] / 1e6:,.1f} MB. "
+                f"{path}: {files} files, {size / 1e6:,.1f} MB. "
                 "SECRET_KEY is not in it; keep that apart."
             )

@@ -19,7 +19,7 @@ class Command(ExampleCommand):
         "state, and that labels fit their tasks. Changes nothing; fails when something is wrong."
     )
 
-    example = "manage.py verify"
+    example = "manage.py verify --json"
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("--json", action="store_true", help="one machine-readable result")
