@@ -9,7 +9,8 @@ from django.db import models
 class BulkChange(models.Model):
     """One field of many prompts or tasks was set to one value; `before` knows what it was.
 
-    `before` is `{old value as JSON: [ids]}`.
+    `before` is `{old value as JSON: [ids]}`; `expired` lists the tasks that expired with withdrawn
+    prompts.
     """
 
     class Table(models.TextChoices):
@@ -20,6 +21,7 @@ class BulkChange(models.Model):
     field = models.CharField(max_length=16)
     value = models.JSONField()
     before = models.JSONField()
+    expired = models.JSONField(default=list)
     count = models.PositiveIntegerField()
     by = models.ForeignKey(
         settings.AUTH_USER_MODEL, null=True, on_delete=models.PROTECT, related_name="+"

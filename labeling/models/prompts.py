@@ -78,18 +78,31 @@ class Prompt(models.Model):
     # a queue's rules may ask for it.
     uncertainty = models.FloatField(null=True, blank=True, editable=False)
     # A random place in the queue, so that one author's prompts do not come in a row and the next
-    # prompt is an index look-up however many there are. Whoever is drawn goes behind the others:
-    # the whole part counts how often that was.
+    # prompt is an index look-up however many there are.
     shuffle = models.FloatField(db_default=Random(), editable=False)
+    # How often a queue has asked it; within a priority, whoever was asked goes behind the others,
+    # so that a queue need not walk over them.
+    drawn = models.PositiveIntegerField(default=0, editable=False)
     created_at = models.DateTimeField(auto_now_add=True)
 
     class Meta:
         ordering = ["-id"]
         indexes = [
             models.Index(
-                fields=["-priority", "shuffle"],
+                fields=["-priority", "drawn", "shuffle"],
                 name="prompt_next",
                 condition=models.Q(state="active"),
+            ),
+            # The same within what targets and rules name.
+            models.Index(
+                fields=["use_case", "-priority", "drawn", "shuffle"],
+                name="prompt_next_of_use_case",
+                condition=models.Q(state="active"),
+            ),
+            models.Index(
+                fields=["uncertainty"],
+                name="prompt_uncertain",
+                condition=models.Q(uncertainty__isnull=False),
             ),
             models.Index(fields=["author"], name="prompt_author"),
             models.Index(

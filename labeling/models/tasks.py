@@ -198,6 +198,9 @@ class Slot(models.Model):
                 name="slot_next",
                 condition=models.Q(state="free"),
             ),
+            models.Index(
+                fields=["kind", "purpose"], name="slot_held", condition=models.Q(state="held")
+            ),
             # What held-out labelers may take, without a walk over what they may not.
             models.Index(
                 fields=["kind", "purpose", "-priority", "id"],
@@ -249,6 +252,11 @@ class Assignment(models.Model):
         ordering = ["-id"]
         indexes = [
             models.Index(fields=["labeler", "state"], name="assignment_mine"),
+            models.Index(
+                fields=["ended_at"],
+                name="assignment_lately",
+                condition=models.Q(state="submitted"),
+            ),
             models.Index(
                 fields=["lease_expires_at"],
                 name="assignment_lease",

@@ -7,7 +7,7 @@ evaluation everything counts as it came, since a model that says nothing said th
 from __future__ import annotations
 
 import random
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -16,6 +16,7 @@ from django.conf import settings
 from labeling.dedupe import normalised
 from labeling.models import Completion, LabelingTask
 from labeling.models.guidelines import Purpose
+from labeling.shares import apportioned
 from models_service.engines import Answer, EngineError, Request, engine_for
 from models_service.models import ModelVersion
 
@@ -72,17 +73,9 @@ def _shares(tasks: Sequence[LabelingTask]) -> dict[ModelVersion, dict[LabelingTa
     for task in tasks:
         if task.policy is not None and not task.mixture:
             shares[task.policy][task] = task.completions_wanted
-        for pk, count in _apportioned(task.mixture, task.completions_wanted).items():
+        for pk, count in apportioned(task.mixture, task.completions_wanted).items():
             shares[versions[int(pk)]][task] = count
     return shares
-
-
-def _apportioned(weights: dict[str, float], total: int) -> Counter[str]:
-    """`total` places by weight, each going to whoever is furthest below its share."""
-    given: Counter[str] = Counter()
-    for _ in range(total if weights else 0):
-        given[min(weights, key=lambda name: (given[name] + 1) / weights[name])] += 1
-    return given
 
 
 def _draw_from(

@@ -8,18 +8,18 @@ of validation tasks always ready, the only ones that held-out labelers may take.
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator
-from itertools import islice
 
 from django.conf import settings
 from django.db import transaction
-from django.db.models import Exists, F, Max, OuterRef, Q, QuerySet
+from django.db.models import Exists, F, OuterRef, QuerySet
 
 from labeling.models import Assignment, LabelingTask, Prompt, Queue, Slot, TaskKind, UseCase
 from labeling.models.guidelines import Purpose
 from labeling.models.prompts import Split
+from labeling.selectors.next_prompts import Candidate, next_prompts, shares_of
 from labeling.services.sampling import waiting_tasks
 from labeling.services.slots import slots_of
+from labeling.shares import apportioned
 from labeling.states import Slots, Tasks
 from models_service.models import ModelVersion, Promotion
 from models_service.selectors import promoted
@@ -52,7 +52,7 @@ def refill() -> list[int]:
     for version in _other_policies(policy):
         retire_policy_tasks(version)
     # Locked, so that two refills at once do not both fill the same gap.
-    for queue in Queue.objects.select_for_update().filter(paused=False):
+    for queue in Queue.objects.select_for_update().filter(paused=False, draining=False):
         for split, ready in _lanes(queue):
             _top_up(queue, split, ready, policy)
     return list(waiting_tasks().order_by("pk").values_list("pk", flat=True))
@@ -72,10 +72,12 @@ def _top_up(queue: Queue, split: str, ready: int, policy: ModelVersion | None) -
     if missing <= 0:
         return
     if queue.kind == TaskKind.PROMPT_WRITING:
-        _create(queue, [_for_writing(queue) for _ in range(missing)])
+        _create(queue, [_for_writing(queue, use_case) for use_case in _to_write(queue, missing)])
     else:
-        prompts = islice(_next_prompts(queue, split, policy, missing), missing)
-        _create(queue, [_for_prompt(queue, prompt) for prompt in prompts])
+        drawn = next_prompts(queue, split=split, policy=policy, wanted=missing)
+        _create(queue, [_for_prompt(queue, one) for one in drawn])
+        ids = [one.prompt.pk for one in drawn]
+        Prompt.objects.filter(pk__in=ids).update(drawn=F("drawn") + 1)
 
 
 def _ready(queue: Queue, split: str) -> int:
@@ -95,53 +97,31 @@ def _tasks(queue: Queue) -> QuerySet[LabelingTask]:
     return LabelingTask.objects.filter(kind=queue.kind, purpose=queue.purpose)
 
 
-def _next_prompts(
-    queue: Queue, split: str, policy: ModelVersion | None, wanted: int
-) -> Iterator[Prompt]:
-    """Prompts without such a task; for rankings, then those asked longest ago once more."""
-    active = Prompt.objects.filter(state=Prompt.State.ACTIVE, split=split)
-    asked = _tasks(queue).filter(prompt=OuterRef("pk")).exclude(state=LabelingTask.State.EXPIRED)
-    if queue.kind != TaskKind.RANKING:
-        yield from active.filter(~Exists(asked)).order_by("-priority", "shuffle")[:wanted]
-        return
-    # A new policy is asked every prompt anew.
-    by_policy = asked.filter(Q(policy=policy) | Q(policy=None))
-    fresh = list(active.filter(~Exists(by_policy)).order_by("-priority", "shuffle")[:wanted])
-    yield from fresh
-    if len(fresh) < wanted:
-        yield from _asked_before(active, asked, fresh, wanted)
-
-
-def _asked_before(
-    active: QuerySet[Prompt], asked: QuerySet[LabelingTask], fresh: list[Prompt], wanted: int
-) -> Iterator[Prompt]:
-    in_flight = asked.filter(
-        Q(state=LabelingTask.State.SAMPLING)
-        | Q(slots__state__in=[Slot.State.FREE, Slot.State.HELD])
-        | Q(state=LabelingTask.State.BROKEN)
-    )
-    rested = active.filter(~Exists(in_flight)).exclude(pk__in=[prompt.pk for prompt in fresh])
-    yield from rested.annotate(last=Max("tasks__id")).order_by("last")[:wanted]
-
-
-def _for_prompt(queue: Queue, prompt: Prompt) -> LabelingTask:
+def _for_prompt(queue: Queue, one: Candidate) -> LabelingTask:
     ranking = queue.kind == TaskKind.RANKING
     return LabelingTask(
         kind=queue.kind,
         purpose=queue.purpose,
-        prompt=prompt,
-        priority=prompt.priority,
+        prompt=one.prompt,
+        priority=one.priority,
         state=LabelingTask.State.SAMPLING if ranking else LabelingTask.State.OPEN,
         completions_wanted=queue.completions if ranking else 0,
         seed=random.randrange(2**31),
     )
 
 
-def _for_writing(queue: Queue) -> LabelingTask:
+def _to_write(queue: Queue, wanted: int) -> list[str]:
+    """Use cases to write prompts for: by the queue's targets, else drawn from the paper's."""
+    if not queue.targets:
+        return random.choices(list(_SHARES), list(_SHARES.values()), k=wanted)
+    return list(apportioned(queue.targets, wanted, shares_of(queue)).elements())
+
+
+def _for_writing(queue: Queue, use_case: str) -> LabelingTask:
     return LabelingTask(
         kind=queue.kind,
         purpose=queue.purpose,
-        brief={"use_case": random.choices(list(_SHARES), list(_SHARES.values()))[0]},
+        brief={"use_case": use_case},
         state=LabelingTask.State.OPEN,
     )
 
