@@ -14,7 +14,8 @@ from django.utils import timezone
 
 from labeling.models import Completion, LabelingTask, Queue, Slot
 from labeling.services import sampling
-from labeling.services.drawing import Drawn, Pick, _apportioned, draw
+from labeling.services.drawing import Drawn, Pick, draw
+from labeling.shares import apportioned
 from models_service.engines import Answer
 from models_service.models import ModelVersion
 from models_service.services import adopt_base, ensure_base, promote, register_prompted
@@ -162,9 +163,9 @@ def test_a_mixture_asks_each_version_for_its_share(
 
 
 def test_shares_follow_the_weights() -> None:
-    assert _apportioned({"a": 3, "b": 1}, 4) == {"a": 3, "b": 1}
-    assert _apportioned({"a": 1, "b": 1}, 5)["a"] in (2, 3)
-    assert _apportioned({}, 4) == {}
+    assert apportioned({"a": 3, "b": 1}, 4) == {"a": 3, "b": 1}
+    assert apportioned({"a": 1, "b": 1}, 5)["a"] in (2, 3)
+    assert apportioned({}, 4) == {}
 
 
 def test_positions_do_not_tell_the_version() -> None:
