@@ -12,12 +12,14 @@ from typing import Any, ClassVar
 from django.db.models import QuerySet
 
 from accounts.models import User
+from frontend.changes import rendered_changes
 from labeling.diversity import Share, length, opening, shares
 from labeling.models import Assignment, FormVersion, Guideline, RankedCompletion, Ranking
 from labeling.rating_form import FIRST_FORM
 from labeling.selectors.assignments import shown_completions
 from labeling.selectors.home import Day, Waiting, done, home_counts
 from labeling.selectors.my_work import recent_prompts
+from labeling.selectors.reading import reading
 
 
 @dataclass(frozen=True)
@@ -144,6 +146,18 @@ def variety(labeler: User) -> Variety:
         shares(map(opening, texts), most=5),
         shares(map(length, texts)),
     )
+
+
+def still_to_read(
+    labeler: User, *, kind: str, purpose: str, shown: Guideline | None = None
+) -> dict[str, Any]:
+    """The newest guideline if the labeler has not read it (and it is the one shown, if one is):
+    `guideline`, `unread`, and `changes` since the version they read, None if they read none."""
+    found = reading(labeler, kind=kind, purpose=purpose)
+    if found is None or not found.is_new or (shown is not None and shown != found.newest):
+        return {}
+    changes = rendered_changes(found.read.text, found.newest.text) if found.read else None
+    return {"guideline": found.newest, "unread": found, "changes": changes}
 
 
 def guideline_before(guideline: Guideline) -> Guideline | None:

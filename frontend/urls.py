@@ -7,7 +7,7 @@ from django.contrib.auth.views import LogoutView, PasswordChangeDoneView
 from django.urls import path
 from django.views.i18n import set_language
 
-from frontend.views import account, guidelines, home, mine, playground, work
+from frontend.views import account, guidelines, home, mine, playground, rating_form, work
 
 urlpatterns = [
     path("", home.home, name="home"),
@@ -31,6 +31,7 @@ urlpatterns = [
     path("work/<slug:kind>/", work.queue, name="queue"),
     path("console/playground/", playground.playground, name="playground"),
     path("console/versions/add/", playground.add_version, name="add-version"),
+    path("console/rating-form/", rating_form.rating_form, name="rating-form"),
     path("preview/", work.preview, name="preview"),
     path("guidelines/", guidelines.guidelines, name="guidelines"),
     path(

@@ -36,4 +36,5 @@ FLAGS = (
     _("Expresses opinion"),
     _("Expresses moral judgment"),
 )
+SCALE = _("Overall quality")
 LENGTHS = (_("short"), _("medium"), _("long"))

@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
-from django.contrib import admin
+from django.contrib import admin, messages
+from django.contrib.admin import EmptyFieldListFilter
+from django.core.exceptions import ValidationError
 from django.db.models import Count, Q, QuerySet
 from django.forms import ModelForm
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect
+from django.urls import reverse
+from django.utils.html import format_html
 from unfold.admin import TabularInline
 from unfold.decorators import display
 
 from accounts.audit import Act
 from accounts.desk import DeskAdmin, RecordAdmin
+from accounts.models import User
 from accounts.permissions import person
 from accounts.problems import Problem
 from labeling.models import (
@@ -27,11 +33,12 @@ from labeling.models import (
     Queue,
     RankedCompletion,
     Ranking,
+    Report,
     Slot,
 )
-from labeling.rating_form import fault
-from labeling.services.guidelines import publish_form, publish_guideline
+from labeling.services.guidelines import publish_guideline
 from labeling.services.mixtures import check
+from labeling.services.reports import answer
 
 _SHORT = 120
 
@@ -217,33 +224,77 @@ class GuidelineAdmin(DeskAdmin):
         obj.pk, obj.version = published.pk, published.version
 
 
-class RatingForm(ModelForm):
-    def clean(self) -> dict[str, Any]:
-        """The rating page can show only fields of the right shape."""
-        values = super().clean() or {}
-        if "fields" in values and (sentence := fault(values["fields"])):
-            self.add_error("fields", sentence)
-        return values
-
-
 @admin.register(FormVersion)
 class FormVersionAdmin(DeskAdmin):
-    """A form is never edited: saving a new one publishes the next version."""
+    """A form is never edited: the page behind "add" publishes the next version."""
 
-    form = RatingForm
-    list_display = ("__str__", "published_at")
-    fields = ("fields",)
+    list_display = ("__str__", "flags", "published_at")
+    fields = ("version", "fields", "published_at")
 
     def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return False
 
-    def get_changeform_initial_data(self, request: HttpRequest) -> dict[str, Any]:
-        newest = FormVersion.objects.order_by("-version").first()
-        return {"fields": newest.fields} if newest else {}
+    def add_view(
+        self, request: HttpRequest, form_url: str = "", extra_context: Any = None
+    ) -> HttpResponse:
+        """The page with a row a flag and a preview."""
+        return redirect("rating-form")
 
-    def save_model(self, request: HttpRequest, obj: FormVersion, form: Any, change: bool) -> None:
-        published = publish_form(fields=obj.fields, by=person(request))
-        obj.pk, obj.version = published.pk, published.version
+    @display(description="Flags")
+    def flags(self, form: FormVersion) -> int:
+        return len(form.fields["flags"])
+
+
+class AnswerForm(ModelForm):
+    def clean_answer(self) -> str:
+        """An answer says something."""
+        answer = str(self.cleaned_data["answer"])
+        if not answer.strip():
+            raise ValidationError("Write the answer first; it goes to the labeler's first page.")
+        return answer
+
+
+@admin.register(Report)
+class ReportAdmin(DeskAdmin):
+    """What labelers report; an answer resolves it and goes to the labeler."""
+
+    form = AnswerForm
+    list_display = ("id", "says", "labeler", "task", "created_at", "answered_at", "answered_by")
+    list_filter = (("answered_at", EmptyFieldListFilter), "assignment__task__kind")
+    list_select_related = ("assignment__labeler", "assignment__task", "answered_by")
+    search_fields = ("text", "answer", "=assignment__task__id")
+    fields = (
+        "text", "labeler", "task", "created_at", "answer", "answered_at", "answered_by", "seen_at",
+    )  # fmt: skip
+    readonly_fields = (
+        "text", "labeler", "task", "created_at", "answered_at", "answered_by", "seen_at",
+    )  # fmt: skip
+
+    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Report | None = None) -> bool:
+        allowed = super().has_change_permission(request, obj)
+        return allowed and (obj is None or obj.answered_at is None)
+
+    def save_model(self, request: HttpRequest, obj: Report, form: Any, change: bool) -> None:
+        try:
+            answer(report_id=obj.pk, by=cast(User, request.user), text=obj.answer)
+        except Problem as problem:
+            self.message_user(request, str(problem.detail), messages.ERROR)
+
+    @display(description="Report")
+    def says(self, report: Report) -> str:
+        return _short(report.text)
+
+    @display(description="Labeler")
+    def labeler(self, report: Report) -> str:
+        return str(report.assignment.labeler)
+
+    @display(description="Task")
+    def task(self, report: Report) -> str:
+        address = reverse("admin:labeling_labelingtask_change", args=[report.assignment.task_id])
+        return format_html('<a href="{}">{}</a>', address, report.assignment.task)
 
 
 @admin.register(LabelerProfile)

@@ -5,6 +5,7 @@ A flag has a name, a label, the group it stands in (task, harm or stance) and a 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -38,26 +39,63 @@ FIRST_FORM: dict[str, Any] = {
 }
 
 
-_PARTS = {"name", "label", "group", "key"}
+PARTS = ("name", "label", "group", "key")
+MOST_FLAGS = 24
+LONGEST = 120  # characters of a label or a group
+RESERVED = "g"
+"""Keys of the rating page itself, beside the digits: g opens the guideline."""
+_NAME = re.compile(r"[a-z][a-z0-9_]{0,39}")
+_SCALE = {"name": "overall", "from": 1, "to": 7}
 
 
 def fault(fields: Any) -> str | None:
-    """What keeps these fields from being a form; None if nothing does."""
+    """What keeps these fields from being a form; None if nothing does.
+
+    The scale goes from 1 to 7 in every form, so that ratings stay comparable; its label is free.
+    """
     if not isinstance(fields, dict) or not isinstance(fields.get("flags"), list):
-        return "A form is an object with a list of flags."
-    flags = fields["flags"]
-    if not texts.keepable(fields) or not all(_is_flag(flag) for flag in flags):
-        return "Each flag has a name, a label, a group and a key, and each of them is a text."
+        return "A form is an object with a scale and a list of flags."
+    if not texts.keepable(fields) or not _is_scale(fields.get("scale")):
+        return "The scale is named overall, goes from 1 to 7 and has a label."
+    if len(fields["flags"]) > MOST_FLAGS:
+        return f"A form has at most {MOST_FLAGS} flags."
+    faults = (_fault_of(at, flag) for at, flag in enumerate(fields["flags"], start=1))
+    return next(filter(None, faults), None) or _repeated(fields["flags"])
+
+
+def _is_scale(scale: Any) -> bool:
+    if not isinstance(scale, dict) or not _is_text(scale.get("label")):
+        return False
+    return scale | {"label": ""} == _SCALE | {"label": ""}
+
+
+def _fault_of(at: int, flag: Any) -> str | None:
+    if (
+        not isinstance(flag, dict)
+        or set(flag) != set(PARTS)
+        or not all(map(_is_text, flag.values()))
+    ):
+        return (
+            f"Flag {at} needs a name, a label, a group and a key, each a text of at most "
+            f"{LONGEST} characters."
+        )
+    if not _NAME.fullmatch(flag["name"]):
+        return f"The name of flag {at} may hold small letters, digits and _, a letter first."
+    key = flag["key"]
+    if len(key) != 1 or not key.isalpha() or key != key.lower() or key in RESERVED:
+        return f"The key of flag {at} has to be one small letter, and not {RESERVED}."
+    return None
+
+
+def _repeated(flags: list[dict[str, str]]) -> str | None:
     for part in ("name", "key"):
         if len({flag[part] for flag in flags}) < len(flags):
             return f"Two flags have the same {part}."
     return None
 
 
-def _is_flag(flag: Any) -> bool:
-    if not isinstance(flag, dict) or set(flag) != _PARTS:
-        return False
-    return all(isinstance(part, str) and part.strip() for part in flag.values())
+def _is_text(value: Any) -> bool:
+    return isinstance(value, str) and bool(value.strip()) and len(value) <= LONGEST
 
 
 def flag_names(fields: Mapping[str, Any]) -> set[str]:

@@ -33,6 +33,8 @@ SIDEBAR: dict[str, list[Entry]] = {
         ("Rankings", "format_list_numbered", "labeling.Ranking"),
         ("Demonstrations", "edit_note", "labeling.Demonstration"),
         ("Guidelines", "menu_book", "labeling.Guideline"),
+        ("Rating forms", "checklist_rtl", "labeling.FormVersion"),
+        ("Reports", "flag", "labeling.Report"),
     ],
     "People": [
         ("Accounts", "group", "accounts.User"),

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from typing import cast
+
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, render
 from django.views.decorators.http import require_GET
 
-from accounts.models import Role
-from accounts.permissions import DESK, allowed
+from accounts.models import Role, User
+from accounts.permissions import DESK, allowed, may
 from frontend import selectors
 from labeling.models import Guideline
 
@@ -24,5 +26,8 @@ def guidelines(request: HttpRequest) -> HttpResponse:
 def guideline(request: HttpRequest, kind: str, purpose: str, version: int) -> HttpResponse:
     """One version of one guideline."""
     found = get_object_or_404(Guideline, kind=kind, purpose=purpose, version=version)
-    before = selectors.guideline_before(found)
-    return render(request, "guidelines/one.html", {"guideline": found, "before": before})
+    context = {"guideline": found, "before": selectors.guideline_before(found)}
+    labeler = cast(User, request.user)
+    if may(labeler, (Role.LABELER,)):
+        context |= selectors.still_to_read(labeler, kind=kind, purpose=purpose, shown=found)
+    return render(request, "guidelines/one.html", context)

@@ -15,7 +15,9 @@ from labeling.selectors.agreement import agreement_of
 from labeling.selectors.distress import distressing_minutes, needs_a_break
 from labeling.selectors.home import reports_of, week
 from labeling.selectors.reading import unread_guidelines
+from labeling.selectors.reviews import feedback
 
+REVIEWS = 20
 RANKINGS = 500
 """The latest ones, over which a labeler's agreement is told."""
 
@@ -37,6 +39,7 @@ def _work(labeler: User) -> dict[str, Any]:
         "agreement": agreement_of(labeler, latest=RANKINGS),
         "paper": PAPER,
         "reports": reports_of(labeler),
+        "reviews": feedback(labeler, unseen=True)[:REVIEWS],
         "unread": unread_guidelines(labeler),
         "distressing_minutes": distressing_minutes(labeler) if needs_a_break(labeler) else 0,
     }

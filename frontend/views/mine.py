@@ -48,6 +48,7 @@ def label(request: HttpRequest, pk: int) -> HttpResponse:
         "amendable": amendments.is_amendable(mine),
         "obstacle": amendments.obstacle(versions[0], mine.task),
         "reports": mine.reports.all(),
+        "reviews": mine.reviews.all(),
     })  # fmt: skip
 
 

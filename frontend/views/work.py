@@ -17,7 +17,6 @@ from django.views.decorators.http import require_GET, require_POST
 from accounts.models import Role, User
 from accounts.permissions import allowed
 from frontend import selectors
-from frontend.changes import rendered_changes
 from frontend.rendering import render_markdown
 from labeling.diversity import most_alike
 from labeling.models import Assignment, TaskKind
@@ -26,7 +25,6 @@ from labeling.selectors.amendments import amend_until, is_amendable
 from labeling.selectors.distress import needs_a_break, warning
 from labeling.selectors.home import done, held_assignments
 from labeling.selectors.my_work import recent_prompts
-from labeling.selectors.reading import reading
 
 API = "/api/v1/assignments/"
 PREVIEW_LIMIT = 200_000  # characters
@@ -150,13 +148,13 @@ def _shared(request: HttpRequest, mine: Assignment, kind: TaskKind) -> dict[str,
 def _before_work(request: HttpRequest, mine: Assignment) -> dict[str, Any]:
     """What a labeler should know first: a guideline still to be read, and what may distress."""
     labeler, task = _labeler(request), mine.task
-    found = reading(labeler, kind=task.kind, purpose=task.purpose)
     warned = warning(task)
-    context = {"warning": warned, "take_a_break": bool(warned) and needs_a_break(labeler)}
-    if found is None or not found.is_new:
-        return context
-    changes = rendered_changes(found.read.text, found.newest.text) if found.read else None
-    return context | {"guideline": found.newest, "unread": found, "changes": changes}
+    return {
+        "warning": warned,
+        "take_a_break": bool(warned) and needs_a_break(labeler),
+        "sent_back": mine.reviews.first() if mine.submission_hash else None,
+        **selectors.still_to_read(labeler, kind=task.kind, purpose=task.purpose),
+    }
 
 
 def _own(mine: Assignment, kind: TaskKind) -> dict[str, Any]:
@@ -180,7 +178,8 @@ def _prompt_writing(mine: Assignment) -> dict[str, Any]:
 
 
 def _ranking(mine: Assignment) -> dict[str, Any]:
-    flags = selectors.rating_fields(mine)["flags"]
+    fields = selectors.rating_fields(mine)
+    flags = fields["flags"]
     groups: dict[str, list[dict[str, str]]] = {}
     for flag in flags:
         groups.setdefault(flag["group"], []).append(flag)
@@ -189,6 +188,7 @@ def _ranking(mine: Assignment) -> dict[str, Any]:
         "flag_groups": groups,
         "flag_labels_json": json.dumps({flag["name"]: gettext(flag["label"]) for flag in flags}),
         "scale": range(1, 8),
+        "scale_label": fields["scale"]["label"],
     }
 
 

@@ -15,7 +15,7 @@ from labeling.api import serializers
 from labeling.api.bodies import json_object
 from labeling.models import Assignment
 from labeling.selectors.assignments import described, own_assignment
-from labeling.services import amendments, assignments, leases, reports, submissions
+from labeling.services import amendments, assignments, leases, reports, reviews, submissions
 from labeling.services.labelers import decline_topics
 
 
@@ -105,6 +105,14 @@ class ReportSeenView(LabelerView):
     def post(self, request: Request, pk: int) -> Response:
         """I have read the answer to my report."""
         reports.see(report_id=pk, labeler=self.labeler)
+        return Response(status=204)
+
+
+class ReviewsSeenView(LabelerView):
+    @extend_schema(request=None, responses={204: None})
+    def post(self, request: Request) -> Response:
+        """I have read what reviewers said of my labels."""
+        reviews.mark_seen(labeler=self.labeler)
         return Response(status=204)
 
 

@@ -1,4 +1,4 @@
-"""Reading a guideline, and saying so."""
+"""Guidelines and rating forms: reading one, saying so, publishing the next."""
 
 from __future__ import annotations
 
@@ -11,10 +11,12 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from accounts.models import User
-from accounts.permissions import IsAnyRole, IsLabeler
+from accounts.permissions import IsAnyRole, IsLabeler, IsResearcher, person
+from accounts.problems import Problem
 from labeling.api import serializers
+from labeling.api.bodies import json_object
 from labeling.models import Guideline
-from labeling.services.guidelines import acknowledge
+from labeling.services.guidelines import acknowledge, publish_form
 
 
 class GuidelineView(APIView):
@@ -35,3 +37,17 @@ class GuidelineReadView(APIView):
         """I have read this version; tasks I hold are labeled under it from now on."""
         acknowledge(guideline_id=pk, labeler=cast(User, request.user))
         return Response(status=204)
+
+
+class FormsView(APIView):
+    permission_classes = [IsResearcher]
+
+    @extend_schema(request=serializers.FormBody, responses={201: serializers.FormShape})
+    def post(self, request: Request) -> Response:
+        """Publish the next rating form; labels made before, and tasks handed out, keep theirs."""
+        sent = json_object(request)
+        unknown = sorted(sent.keys() - {"scale", "flags"})
+        if unknown:
+            raise Problem(400, f"Unknown: {', '.join(map(repr, unknown))[:200]}.")
+        form = publish_form(fields=sent, by=person(request))
+        return Response({"version": form.version}, status=201)

@@ -44,6 +44,24 @@ class Topics(Body):
     declined_topics = serializers.ListField(child=serializers.CharField(), max_length=1000)
 
 
+class FlagBody(Body):
+    name = serializers.CharField()
+    label = serializers.CharField()  # type: ignore[assignment]
+    group = serializers.CharField()
+    key = serializers.CharField(max_length=1)
+
+
+class FormBody(Body):
+    """`scale` is `{"name": "overall", "label": ..., "from": 1, "to": 7}`."""
+
+    scale = serializers.DictField()
+    flags = FlagBody(many=True)
+
+
+class FormShape(Body):
+    version = serializers.IntegerField()
+
+
 class RatingBody(Body):
     overall = serializers.IntegerField(min_value=1, max_value=7)
     flags = serializers.ListField(child=serializers.CharField(), required=False)

@@ -17,6 +17,8 @@ urlpatterns: list[URLPattern | URLResolver] = [
         guidelines.GuidelineReadView.as_view(),
         name="api-guideline-read",
     ),
+    path("forms/", guidelines.FormsView.as_view(), name="api-forms"),
+    path("reviews/seen/", assignments.ReviewsSeenView.as_view(), name="api-reviews-seen"),
     path("topics/", assignments.TopicsView.as_view(), name="api-topics"),
     path("reports/<int:pk>/seen/", assignments.ReportSeenView.as_view(), name="api-report-seen"),
     path("assignments/claim/", assignments.ClaimView.as_view(), name="api-claim"),

@@ -9,7 +9,7 @@ from playwright.sync_api import Page, Route, expect
 
 from accounts.models import User
 from labeling.models import Assignment, Demonstration, LabelingTask, Prompt, Ranking, Report, Slot
-from labeling.services.guidelines import publish_guideline
+from labeling.services.guidelines import current_form, publish_guideline
 from labeling.services.reports import answer
 from tests.browser.conftest import Open
 from tests.browser.scenes import COMPLETIONS, demonstration_task, prompt_writing_task, ranking_task
@@ -149,6 +149,27 @@ def test_a_prompt_like_an_older_one_is_noticed(browse: Open, ada: User) -> None:
     page.get_by_role("textbox", name="Instruction").fill("Write a poem about the sky.")
     expect(page.get_by_text("Much like one you wrote lately, 75 %")).to_be_visible()
     expect(page.get_by_role("row", name="write a")).to_be_visible()
+
+
+def test_the_rating_form_gets_a_flag_with_a_preview(browse: Open, rosa: User) -> None:
+    current_form()
+    page = browse(rosa)
+    page.goto("/console/rating-form/")
+    page.get_by_role("button", name="Add a flag").click()
+    page.keyboard.type("Sounds rude")
+    for words in ("rude", "stance", "o"):
+        page.keyboard.press("Tab")
+        page.keyboard.type(words)
+    expect(page.locator(".form-preview").get_by_text("Sounds rude")).to_be_visible()
+    page.get_by_role("button", name="Publish version 2").click()
+    expect(page.get_by_text("Two flags have the same key")).to_be_visible()
+    page.get_by_label("Key", exact=True).last.fill("r")
+    page.get_by_role("button", name="Remove").first.click()
+    page.get_by_role("button", name="Publish version 2").click()
+    expect(page.get_by_text("Version 2 is published")).to_be_visible()
+    flags = current_form().fields["flags"]
+    assert flags[-1] == {"name": "rude", "label": "Sounds rude", "group": "stance", "key": "r"}
+    assert (len(flags), flags[0]["name"]) == (11, "inappropriate")
 
 
 def _evaluate(task: LabelingTask) -> None:

@@ -12,11 +12,12 @@ from django.urls import reverse
 from django.utils import timezone
 
 from accounts.models import User
-from labeling.models import Assignment, Prompt
+from labeling.models import Assignment, Demonstration, Prompt
 from labeling.services.amendments import amend
 from labeling.services.assignments import claim
 from labeling.services.guidelines import acknowledge, publish_guideline
 from labeling.services.reports import answer, report
+from labeling.services.reviews import comment, send_back
 from labeling.services.submissions import submit
 from tests.browser.scenes import demonstration_task, prompt_writing_task, ranking_task
 
@@ -157,3 +158,35 @@ def test_topics_are_listed_with_those_declined(client_of: ClientOf, ada: User) -
     Prompt.objects.filter(pk=demonstration_task().prompt_id).update(topic="violence")
     page = client_of(ada).get("/work/topics/").content.decode()
     assert 'value="violence" checked' in page
+
+
+def test_what_a_reviewer_says_stands_at_home_and_on_what_was_sent_back(
+    client_of: ClientOf, ada: User, rosa: User
+) -> None:
+    demonstration_task()
+    done = _submitted(ada, "demonstration", {"text": "Water it."})
+    label = Demonstration.objects.get()
+    comment(label=label, text="Clear and short.", by=rosa)
+    send_back(label=label, text="Say how much water.", by=rosa)
+    client = client_of(ada)
+    page = client.get("/").content.decode()
+    assert "Clear and short." in page and "Say how much water." in page
+    page = client.get(reverse("assignment", args=[done.pk])).content.decode()
+    assert "Sent back to you" in page and "Say how much water." in page
+    assert '"text": "Water it."' in page
+    assert client.post(reverse("api-reviews-seen")).status_code == 204
+    assert "Say how much water." not in client.get("/").content.decode()
+
+
+def test_a_guidelines_own_page_marks_the_changes_until_it_is_read(
+    client_of: ClientOf, ada: User, rosa: User
+) -> None:
+    first = publish_guideline(kind="ranking", purpose="training", text="Put help first.")
+    acknowledge(guideline_id=first.pk, labeler=ada)
+    second = publish_guideline(kind="ranking", purpose="training", text="Put truth first.")
+    address = reverse("guideline", args=["ranking", "training", 2])
+    page = client_of(ada).get(address).content.decode()
+    assert "<del>help</del><ins>truth</ins>" in page and "I have read it" in page
+    assert "I have read it" not in client_of(rosa).get(address).content.decode()
+    acknowledge(guideline_id=second.pk, labeler=ada)
+    assert "<ins>" not in client_of(ada).get(address).content.decode()

@@ -14,6 +14,7 @@ from accounts.problems import Problem
 from labeling.models import FormVersion, Guideline, Queue
 from labeling.rating_form import FIRST_FORM
 from labeling.services.guidelines import current_form, publish_form
+from labeling.services.reports import report
 
 Call = Callable[..., Any]
 
@@ -82,11 +83,38 @@ def test_saving_a_guideline_publishes_the_next_version(rosa: User, client_of: Ca
     ]
 
 
-def test_saving_a_form_publishes_the_next_version(rosa: User, client_of: Call) -> None:
+def test_the_next_form_is_made_on_its_own_page(rosa: User, client_of: Call) -> None:
     current_form()
-    path = reverse("admin:labeling_formversion_add")
-    assert client_of(rosa).post(path, {"fields": json.dumps(FIRST_FORM)}).status_code == 302
-    assert [form.version for form in FormVersion.objects.all()] == [2, 1]
+    client = client_of(rosa)
+    address = client.get(reverse("admin:labeling_formversion_add"))["Location"]
+    page = client.get(address).content.decode()
+    assert page.count('data-rating-form-target="row"') == len(FIRST_FORM["flags"]) + 1
+    sent = client.post("/api/v1/forms/", json.dumps(_flags(FLAG)), "application/json")
+    assert (sent.status_code, sent.json()) == (201, {"version": 2})
+    newest, first = FormVersion.objects.all()
+    assert (newest.fields["flags"], first.fields) == ([FLAG], FIRST_FORM)
+
+
+def test_forms_are_not_for_labelers(ada: User, client_of: Call) -> None:
+    client = client_of(ada)
+    assert client.get("/console/rating-form/").status_code == 403
+    assert client.post("/api/v1/forms/", "{}", "application/json").status_code == 403
+
+
+def test_a_report_is_answered_at_the_desk_once(
+    ada: User, rosa: User, client_of: Call, make_task: Call, claim: Call
+) -> None:
+    make_task()
+    told = report(assignment_id=claim(ada)["id"], labeler=ada, text="It is cut off.")
+    client, path = client_of(rosa), reverse("admin:labeling_report_change", args=[told.pk])
+    assert (
+        "It is cut off." in client.get(reverse("admin:labeling_report_changelist")).content.decode()
+    )
+    assert "Write the answer first" in client.post(path, {"answer": " "}).content.decode()
+    assert client.post(path, {"answer": "Rank what is there."}).status_code == 302
+    told.refresh_from_db()
+    assert (told.answer, told.answered_by) == ("Rank what is there.", rosa)
+    assert client.post(path, {"answer": "Or not."}).status_code == 403
 
 
 def _models() -> Any:
@@ -113,13 +141,18 @@ FLAG = FIRST_FORM["flags"][0]
         _flags(FLAG | {"label": "  "}),
         _flags(FLAG, FLAG | {"key": "z"}),
         _flags(FLAG, FLAG | {"name": "rude"}),
+        _flags(FLAG | {"key": "7"}),
+        _flags(FLAG | {"key": "g"}),
+        _flags(FLAG | {"name": "Very Rude"}),
+        _flags(*[FLAG] * 25),
+        _flags(FLAG) | {"scale": FIRST_FORM["scale"] | {"to": 5}},
     ],
 )
 def test_a_form_of_another_shape_never_reaches_the_table(
     rosa: User, client_of: Call, fields: Any
 ) -> None:
-    path = reverse("admin:labeling_formversion_add")
-    assert client_of(rosa).post(path, {"fields": json.dumps(fields)}).status_code == 200
+    sent = client_of(rosa).post("/api/v1/forms/", json.dumps(fields), "application/json")
+    assert sent.status_code == 400
     with pytest.raises(Problem) as refused:
         publish_form(fields=fields)
     assert refused.value.status_code == 400

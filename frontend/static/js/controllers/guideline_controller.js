@@ -30,7 +30,7 @@ export default class extends Controller {
       return;
     }
     for (const element of [...this.bannerTargets, ...this.acknowledgementTargets]) element.hidden = true;
-    this.close();
+    if (this.hasBoxTarget) this.close();
     announce(_("Noted as read."));
   }
 }
