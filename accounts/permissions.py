@@ -77,6 +77,10 @@ class IsResearcher(_HasRole):
     roles = (Role.RESEARCHER,)
 
 
+class IsAdmin(_HasRole):
+    """Admins alone."""
+
+
 class IsClient(_HasRole):
     """Programs that send users' prompts, and everyone who runs the desk."""
 

@@ -17,8 +17,11 @@ from models_service.models import ModelVersion, Promotion
 from models_service.selectors import promoted
 from models_service.services import PLAYERS
 from trainer import selectors
+from trainer.data_desk import ErasureAdmin, ExportAdmin
 from trainer.forms import start_form
 from trainer.models import DatasetSnapshot, TrainingRound
+
+__all__ = ["DatasetSnapshotAdmin", "ErasureAdmin", "ExportAdmin", "TrainingRoundAdmin"]
 
 STATE_COLOURS = {
     "Queued": "info",

@@ -35,10 +35,12 @@ SIDEBAR: dict[str, list[Entry]] = {
         ("Guidelines", "menu_book", "labeling.Guideline"),
         ("Rating forms", "checklist_rtl", "labeling.FormVersion"),
         ("Reports", "flag", "labeling.Report"),
+        ("Exports", "download", "trainer.Export"),
     ],
     "People": [
         ("Accounts", "group", "accounts.User"),
         ("Labelers", "badge", "labeling.LabelerProfile"),
+        ("Erasures", "person_remove", "trainer.Erasure"),
         ("Audit log", "history", "accounts.AuditEntry"),
     ],
 }

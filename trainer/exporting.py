@@ -16,6 +16,7 @@ from django.db.models import Q
 from django.db.models.functions import Now
 from django.utils import timezone
 
+from accounts.audit import Act, record
 from accounts.models import User
 from accounts.problems import Problem
 from labeling.exports import files
@@ -52,6 +53,7 @@ def about(order: Order) -> dict[str, Any]:
 @transaction.atomic
 def request_export(*, by: User | None, order: Order) -> Export:
     """Queue an export; the caller sends it to a worker."""
+    record(act=Act.LABELS_EXPORTED, by=by, detail=order.as_dict())
     return Export.objects.create(
         what=order.what,
         shape=order.shape,

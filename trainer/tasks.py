@@ -7,7 +7,7 @@ import logging
 from celery import shared_task
 from django.db import transaction
 
-from trainer import retention, rounds, runner, selectors, services
+from trainer import exporting, retention, rounds, runner, selectors, services
 from trainer.models import TrainingRound
 
 logger = logging.getLogger(__name__)
@@ -48,6 +48,20 @@ def clear_disk() -> None:
             "Removed the weights of %s, %d saved states and %d leftovers",
             ", ".join(cleared.versions) or "no version", cleared.states, cleared.leftovers,
         )  # fmt: skip
+
+
+@shared_task
+def write_export(export_id: int) -> None:
+    """Write an export that somebody asked for. Delivered twice, it is written once."""
+    exporting.perform(export_id)
+
+
+@shared_task
+def tend_exports() -> None:
+    """Send again the messages of exports that nobody writes, and destroy old files."""
+    exporting.clean_old()
+    for export_id in exporting.abandoned():
+        write_export.delay(export_id)
 
 
 def advance(round: TrainingRound) -> bool:

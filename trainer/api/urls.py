@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from django.urls import URLPattern, URLResolver, path
 
-from trainer.api import versions, views
+from trainer.api import data, versions, views
 
 urlpatterns: list[URLPattern | URLResolver] = [
+    path("exports/", data.ExportList.as_view(), name="export-list"),
+    path("exports/<int:pk>/", data.ExportDetail.as_view(), name="export"),
+    path("exports/<int:pk>/file/", data.ExportFile.as_view(), name="export-file"),
+    path("erasures/", data.Erasures.as_view(), name="erasures"),
     path("rounds/", views.RoundList.as_view(), name="round-list"),
     path("rounds/<int:pk>/", views.RoundDetail.as_view(), name="round"),
     path("rounds/<int:pk>/metrics/", views.RoundMetrics.as_view(), name="round-metrics"),

@@ -10,6 +10,7 @@ from typing import Any
 from django.core.management.base import CommandError, CommandParser
 from tqdm import tqdm
 
+from accounts.audit import Act, record
 from accounts.management.base import ExampleCommand
 from accounts.problems import Problem
 from labeling.exports import FILES, SHAPES
@@ -64,12 +65,14 @@ class Command(ExampleCommand):
         order = ordered(what=options["what"], shape=shape, file=file, **filters)
         quiet = options["json"] or not sys.stderr.isatty()
         with tqdm(total=order.labels().count(), unit="label", disable=quiet) as bar:
-            return write(
+            manifest = write(
                 options["out"],
                 order,
                 about=about(order),
                 report=lambda labels, rows: bar.update(labels - bar.n),
             )
+        record(act=Act.LABELS_EXPORTED, detail=order.as_dict())
+        return manifest
 
 
 def _shape_and_file(form: str, out: Path) -> tuple[str, str]:

@@ -1,0 +1,56 @@
+/**
+ * Follows an export until it has ended, then shows the link to its file.
+ *
+ *   <div data-controller="export" data-export-url-value="…">
+ */
+import { Controller } from "@hotwired/stimulus";
+
+import { call } from "../api.js";
+import { element } from "./elements.js";
+
+const EVERY_MS = 1000;
+const UNDER_WAY = ["queued", "running"];
+const BADGES = { finished: "badge-good", failed: "badge-bad", running: "badge-now", withdrawn: "badge-warn" };
+
+export default class extends Controller {
+  static targets = ["state", "bar", "count", "download", "failure", "offline", "manifest"];
+  static values = { url: String };
+
+  connect() {
+    this.ask();
+  }
+
+  disconnect() {
+    clearTimeout(this.timer);
+  }
+
+  async ask() {
+    const answer = await call("GET", this.urlValue).catch(() => null);
+    this.offlineTarget.hidden = answer?.status === 200;
+    if (answer?.status === 200) this.show(answer.body);
+    if (answer?.status !== 200 || UNDER_WAY.includes(answer.body.state)) {
+      this.timer = setTimeout(() => this.ask(), EVERY_MS);
+    }
+  }
+
+  show(told) {
+    this.stateTarget.textContent = told.state_title;
+    this.stateTarget.className = `badge ${BADGES[told.state] ?? ""}`;
+    this.barTarget.max = Math.max(told.total, 1);
+    this.barTarget.value = told.state === "finished" ? this.barTarget.max : told.done;
+    this.countTarget.textContent = `Labels: ${told.done} of ${told.total}. Lines: ${told.rows}.`;
+    this.downloadTarget.hidden = told.state !== "finished";
+    this.failureTarget.hidden = !told.failure;
+    this.failureTarget.textContent = told.failure;
+    if (told.manifest.sha256) this.#list(told.manifest);
+  }
+
+  #list(manifest) {
+    const facts = Object.entries(manifest).flatMap(([name, value]) => [
+      element("dt", {}, [name.replaceAll("_", " ")]),
+      element("dd", {}, [typeof value === "object" && value !== null ? JSON.stringify(value) : String(value ?? "–")]),
+    ]);
+    this.manifestTarget.replaceChildren(...facts);
+    this.manifestTarget.closest("section").hidden = false;
+  }
+}

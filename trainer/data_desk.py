@@ -1,0 +1,167 @@
+"""Data out, at the desk and for admins alone: the pages of exports and of erasing a person."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.contrib import admin
+from django.core.exceptions import PermissionDenied
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404
+from django.template.response import TemplateResponse
+from unfold.decorators import display
+
+from accounts.desk import RecordAdmin
+from accounts.models import User
+from accounts.permissions import may
+from accounts.problems import Problem
+from labeling.exports import FILES, SHAPES, SPLITS
+from labeling.models import Guideline, UseCase
+from models_service.models import Kind, ModelVersion
+from trainer.erasure import Traces, trace
+from trainer.models import Erasure, Export, TrainingRound
+
+STATE_COLOURS = {
+    "Queued": "info",
+    "Being written": "primary",
+    "Finished": "success",
+    "Failed": "danger",
+    "Cleaned up": "",
+    "Withdrawn": "warning",
+}
+FILE_TITLES = {"jsonl": "JSON lines", "parquet": "Parquet", "csv": "CSV"}
+FOUND_TITLES = {
+    "prompts": "Prompts they wrote",
+    "tasks": "Tasks of these prompts",
+    "completions": "Answers of models to these prompts",
+    "demonstrations": "Demonstrations by them or of these prompts",
+    "rankings": "Rankings by them or of these prompts",
+    "drafts": "Assignments with their drafts",
+    "reports": "Reports about tasks",
+    "snapshots": "Snapshots, to be destroyed",
+    "versions": "Models that learned from them, to be marked",
+    "runs": "Runs on these snapshots",
+    "samples": "Samples of these runs",
+    "log_lines": "Log lines of these runs",
+    "exports": "Exports on disk, all of them",
+    "log_entries": "Entries of the site's own log",
+    "sessions": "Sessions",
+    "tokens": "API tokens",
+}
+
+
+class _AdminsOnly(RecordAdmin):
+    """Records that only admins see; the page to add one is our own."""
+
+    def has_module_permission(self, request: HttpRequest) -> bool:
+        return _is_admin(request)
+
+    def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return _is_admin(request)
+
+    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return _is_admin(request)
+
+    def page(self, request: HttpRequest, template: str, context: dict[str, Any]) -> HttpResponse:
+        """One of our own pages in the desk's frame."""
+        if not _is_admin(request):
+            raise PermissionDenied
+        frame = self.admin_site.each_context(request)
+        return TemplateResponse(request, template, {**frame, "opts": self.opts, **context})
+
+
+@admin.register(Export)
+class ExportAdmin(_AdminsOnly):
+    list_display = ("__str__", "file", "split", "state_label", "rows", "requested_by", "created_at")
+    list_filter = ("state", "what")
+    list_select_related = ("requested_by",)
+
+    @display(description="State", label=STATE_COLOURS, ordering="state")
+    def state_label(self, export: Export) -> str:
+        return export.get_state_display()
+
+    def add_view(
+        self, request: HttpRequest, form_url: str = "", extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        """The form that asks for an export."""
+        rounds = TrainingRound.objects.filter(snapshot__erased_at=None).exclude(snapshot=None)
+        return self.page(request, "trainer/export_form.html", {
+            "title": "Export labels",
+            "shapes": SHAPES,
+            "files": {file: FILE_TITLES[file] for file in FILES},
+            "splits": SPLITS,
+            "rounds": rounds[:200],
+            "guidelines": Guideline.objects.filter(kind__in=["ranking", "demonstration"]),
+            "policies": ModelVersion.objects.exclude(kind=Kind.REWARD),
+            "use_cases": UseCase.choices,
+        })  # fmt: skip
+
+    def change_view(
+        self,
+        request: HttpRequest,
+        object_id: str,
+        form_url: str = "",
+        extra_context: dict[str, Any] | None = None,
+    ) -> HttpResponse:
+        """The page that follows an export and hands it out."""
+        found = get_object_or_404(Export, pk=object_id if object_id.isdigit() else None)
+        context = {"title": str(found), "export": found, "file": FILE_TITLES[found.file]}
+        return self.page(request, "trainer/export.html", context)
+
+
+@admin.register(Erasure)
+class ErasureAdmin(_AdminsOnly):
+    list_display = ("__str__", "prompts", "labels", "by", "at")
+    list_select_related = ("by",)
+    fields = ("at", "by", "found")
+
+    @display(description="Prompts")
+    def prompts(self, erasure: Erasure) -> int:
+        return int(erasure.found["prompts"])
+
+    @display(description="Labels")
+    def labels(self, erasure: Erasure) -> int:
+        return int(erasure.found["demonstrations"] + erasure.found["rankings"])
+
+    def add_view(
+        self, request: HttpRequest, form_url: str = "", extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        """Asks for a name, shows everything there is of that person, and asks again."""
+        person = request.GET.get("person", "").strip()
+        traces, refusal = _traced(person)
+        return self.page(request, "trainer/erase.html", {
+            "title": "Erase a person",
+            "person": person,
+            "account": traces.account if traces else None,
+            "found": _shown(traces) if traces else [],
+            "refusal": refusal,
+        })  # fmt: skip
+
+
+def _traced(person: str) -> tuple[Traces | None, str]:
+    """What there is of the person, or why it cannot be erased."""
+    if not person:
+        return None, ""
+    try:
+        traces = trace(person)
+    except Problem as problem:
+        return None, str(problem.detail)
+    if traces:
+        return traces, ""
+    return None, "There is neither an account nor a prompt's author of that name."
+
+
+def _shown(traces: Traces) -> list[tuple[str, int, str]]:
+    """Title, count and the first ids of each kind that is there."""
+    values, counts = traces.as_dict(), traces.counts()
+    rows = []
+    for name, title in FOUND_TITLES.items():
+        if count := counts[name]:
+            ids = values[name][:12] if isinstance(values[name], list) else []
+            more = " …" if isinstance(values[name], list) and count > len(ids) else ""
+            rows.append((title, count, ", ".join(map(str, ids)) + more))
+    return rows
+
+
+def _is_admin(request: HttpRequest) -> bool:
+    return isinstance(request.user, User) and may(request.user, ())
