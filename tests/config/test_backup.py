@@ -52,8 +52,9 @@ def contents() -> list[Any]:
 
 
 def files() -> dict[str, bytes]:
-    folders = (Path(settings.SNAPSHOT_DIR), ModelVersion.objects.get().folder)
-    return {str(p): p.read_bytes() for d in folders for p in d.rglob("*") if p.is_file()}
+    weights = [path for path in ModelVersion.objects.get().folder.rglob("*") if path.is_file()]
+    snapshots = [snapshot.path for snapshot in DatasetSnapshot.objects.all()]
+    return {str(path): path.read_bytes() for path in weights + snapshots}
 
 
 def sentences() -> list[str]:
