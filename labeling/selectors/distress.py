@@ -9,11 +9,10 @@ from django.db.models import Sum
 from django.utils import timezone
 
 from accounts.models import User
-from labeling.models import Assignment, LabelingTask, RankedCompletion
+from labeling.models import Assignment, FormVersion, LabelingTask, RankedCompletion
 from labeling.rating_form import FIRST_FORM
 
 SPELL = timedelta(hours=2)
-_HARM = [flag["name"] for flag in FIRST_FORM["flags"] if flag["group"] == "harm"]
 
 
 def warning(task: LabelingTask) -> str | None:
@@ -56,4 +55,11 @@ def _is_flagged(task: LabelingTask) -> bool:
     if task.kind != "ranking":
         return False
     seen = RankedCompletion.objects.filter(completion__task=task)
-    return seen.filter(flags__has_any_keys=_HARM).exists()
+    return seen.filter(flags__has_any_keys=_harm_flags()).exists()
+
+
+def _harm_flags() -> list[str]:
+    """Those of the group "harm", in the paper's form and in the newest."""
+    newest = FormVersion.objects.order_by("-version").first()
+    flags = FIRST_FORM["flags"] + (newest.fields["flags"] if newest else [])
+    return sorted({flag["name"] for flag in flags if flag["group"] == "harm"})
