@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import os
 import shutil
+import time
 from collections.abc import Callable, Iterator
 
 import pytest
+from django.db import connection
 from django.test import Client
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 from pytest_django.live_server_helper import LiveServer
@@ -15,6 +17,7 @@ from accounts.models import User
 
 ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
 PATIENCE_MS = 10_000
+QUIET_LOOKS = 3
 
 Open = Callable[[User], Page]
 
@@ -53,7 +56,22 @@ def browse(chromium: Browser, live_server: LiveServer) -> Iterator[Open]:
     yield opened
     for context in contexts:
         context.close()
+    _let_requests_end()
     assert complaints == []
+
+
+def _let_requests_end() -> None:
+    """Wait for what the server still does for a closed page: emptying the tables would meet it."""
+    busy = (
+        "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() "
+        "AND pid <> pg_backend_pid() AND state <> 'idle'"
+    )
+    deadline, quiet = time.monotonic() + PATIENCE_MS / 1000, 0
+    while quiet < QUIET_LOOKS and time.monotonic() < deadline:
+        with connection.cursor() as cursor:
+            cursor.execute(busy)
+            quiet = 0 if cursor.fetchone()[0] else quiet + 1
+        time.sleep(0.05)
 
 
 def _session_cookie(user: User, url: str) -> dict[str, str]:

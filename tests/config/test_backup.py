@@ -38,6 +38,16 @@ def run(command: str, *arguments: object) -> Any:
     return json.loads(out.getvalue())
 
 
+@pytest.fixture(autouse=True)
+def _alone(transactional_db: None) -> None:
+    """Threads of earlier tests' web servers may have left connections behind."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+            "WHERE datname = current_database() AND pid <> pg_backend_pid()"
+        )
+
+
 @pytest.fixture
 def snapshot() -> DatasetSnapshot:
     """An installation with a model, labels and their snapshot."""

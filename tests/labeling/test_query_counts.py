@@ -19,8 +19,9 @@ from labeling.models import LabelingTask
 # for training, the slot taken, guideline, form, completions, the new assignment; begin and commit
 # are not counted. A session lies in the cache.
 CLAIM = 10
-# User, lock, assignment, slot, ranking, ranked completions, assignment closed.
-SUBMIT = 7
+# User, lock, assignment, slot, ranking, ranked completions, the task's ranks for how far its
+# labelers disagree, assignment closed.
+SUBMIT = 8
 
 
 @pytest.mark.parametrize("tasks", [2, 20])
