@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from django.db.models import CharField, Exists, OuterRef, QuerySet, Subquery, Value
 from django.db.models.functions import Concat
 
@@ -39,7 +41,7 @@ def open_slots(profile: LabelerProfile) -> QuerySet[Slot]:
     return slots
 
 
-def _paused() -> QuerySet[Queue]:
+def _paused() -> QuerySet[Any]:
     # Asked of no slot in particular: joined with each, it would hide from the planner that nearly
     # all slots remain, and a claim would sort them all instead of taking the first.
     return Queue.objects.filter(paused=True).values(queue=_QUEUE)
