@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, cast
+from typing import Any, ClassVar, cast
 
 from django.contrib import admin, messages
 from django.contrib.admin import EmptyFieldListFilter
@@ -15,6 +15,7 @@ from django.urls import reverse
 from django.utils.html import format_html
 from unfold.admin import TabularInline
 from unfold.decorators import display
+from unfold.widgets import UnfoldAdminTextareaWidget
 
 from accounts.audit import Act
 from accounts.desk import DeskAdmin, RecordAdmin
@@ -246,6 +247,9 @@ class FormVersionAdmin(DeskAdmin):
 
 
 class AnswerForm(ModelForm):
+    class Meta:
+        widgets: ClassVar = {"answer": UnfoldAdminTextareaWidget}
+
     def clean_answer(self) -> str:
         """An answer says something."""
         answer = str(self.cleaned_data["answer"])
