@@ -40,6 +40,7 @@ def start(browse: Open, user: User, name: str) -> Page:
     page.goto("/admin/")
     page.get_by_role("link", name="Start a round").click()
     page.get_by_role("link", name="Tiny").click()
+    page.wait_for_url("**?preset=tiny")
     page.get_by_label("Name").fill(name)
     page.get_by_role("button", name="Start the round").click()
     return page

@@ -13,6 +13,11 @@ export default class extends Controller {
   static targets = ["error", "problem", "button"];
   static values = { url: String, page: String };
 
+  /** Until now a press of the button would have sent the bare form and lost what it says. */
+  connect() {
+    this.buttonTarget.disabled = false;
+  }
+
   async submit(event) {
     event.preventDefault();
     this.buttonTarget.disabled = true;
