@@ -33,6 +33,7 @@ SIDEBAR: dict[str, list[Entry]] = {
         ("Rankings", "format_list_numbered", "labeling.Ranking"),
         ("Demonstrations", "edit_note", "labeling.Demonstration"),
         ("Guidelines", "menu_book", "labeling.Guideline"),
+        ("Changes", "undo", "labeling.BulkChange"),
         ("Rating forms", "checklist_rtl", "labeling.FormVersion"),
         ("Reports", "flag", "labeling.Report"),
         ("Exports", "download", "trainer.Export"),

@@ -14,8 +14,8 @@ from accounts.permissions import IsResearcher, person
 from accounts.problems import Problem
 from labeling.api import serializers
 from labeling.api.bodies import json_object
-from labeling.models import Demonstration, LabelingTask, Ranking
-from labeling.services import reviews
+from labeling.models import BulkChange, Demonstration, LabelingTask, Queue, Ranking
+from labeling.services import reviews, steering
 
 
 class LabelAct(APIView):
@@ -102,3 +102,38 @@ class AdjudicateView(APIView):
         ranking = get_object_or_404(Ranking, pk=chosen)
         reviews.adjudicate(task=task, chosen=ranking, by=person(request))
         return Response({"ranking": ranking.pk})
+
+
+class QueueMode(APIView):
+    permission_classes = [IsResearcher]
+
+    @extend_schema(request=serializers.ModeBody, responses=serializers.ModeBody)
+    def post(self, request: Request, pk: int) -> Response:
+        """Let a queue run, drain (finish what is open) or pause (hand out nothing)."""
+        queue = get_object_or_404(Queue, pk=pk)
+        sent = serializers.ModeBody(data=json_object(request))
+        sent.is_valid(raise_exception=True)
+        steering.set_mode(queue=queue, by=person(request), **sent.validated_data)
+        return Response(sent.validated_data)
+
+
+class QueueExpire(APIView):
+    permission_classes = [IsResearcher]
+
+    @extend_schema(request=None, responses=serializers.Changed)
+    def post(self, request: Request, pk: int) -> Response:
+        """Expire what waits in a queue and nobody has begun."""
+        queue = get_object_or_404(Queue, pk=pk)
+        change = steering.expire_waiting(queue=queue, by=person(request))
+        return Response({"change": change.pk, "count": change.count})
+
+
+class UndoChange(APIView):
+    permission_classes = [IsResearcher]
+
+    @extend_schema(request=None, responses=serializers.Changed)
+    def post(self, request: Request, pk: int) -> Response:
+        """Put back what a change of many rows has changed, where it is still so."""
+        change = get_object_or_404(BulkChange, pk=pk)
+        count = steering.undo(change=change, by=person(request))
+        return Response({"change": change.pk, "count": count})

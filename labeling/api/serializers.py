@@ -200,3 +200,14 @@ class AdjudicateBody(Body):
 
 class Stands(Body):
     ranking = serializers.IntegerField()
+
+
+class ModeBody(Body):
+    mode = serializers.ChoiceField(["running", "draining", "paused"])
+
+
+class Changed(Body):
+    """A change of many rows that can be undone, and how many."""
+
+    change = serializers.IntegerField()
+    count = serializers.IntegerField()

@@ -29,6 +29,9 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path(f"{_ONE}amend/", assignments.AmendView.as_view(), name="api-amend"),
     path(f"{_ONE}report/", assignments.ReportView.as_view(), name="api-report"),
     path(f"{_ONE}release/", assignments.ReleaseView.as_view(), name="api-release"),
+    path("queues/<int:pk>/mode/", desk.QueueMode.as_view(), name="queue-mode"),
+    path("queues/<int:pk>/expire/", desk.QueueExpire.as_view(), name="queue-expire"),
+    path("changes/<int:pk>/undo/", desk.UndoChange.as_view(), name="change-undo"),
     path("tasks/<int:pk>/adjudicate/", desk.AdjudicateView.as_view(), name="task-adjudicate"),
 ]
 urlpatterns += [

@@ -25,7 +25,7 @@ class Queue(models.Model):
     mixture = models.JSONField(
         default=dict,
         blank=True,
-        help_text='Who answers, with weights: {"policy": 3, "sft": 1, "<name of a version>": 1}; '
+        help_text='Who answers, with weights: {"policy": 3, "sft": 1, "a version by its name": 1}; '
         "{} is the policy alone.",
     )
     paused = models.BooleanField(default=False, help_text="Nobody gets a task from it.")

@@ -13,7 +13,6 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.urls import reverse
 from django.utils.html import format_html
-from unfold.admin import TabularInline
 from unfold.decorators import display
 from unfold.widgets import UnfoldAdminTextareaWidget
 
@@ -22,79 +21,29 @@ from accounts.desk import DeskAdmin, RecordAdmin
 from accounts.models import User
 from accounts.permissions import person
 from accounts.problems import Problem
+from labeling.admin import bulk as bulk
+from labeling.admin import labels as labels
+from labeling.admin import queues as queues
+from labeling.admin.bulk import PROMPT_ACTIONS, TASK_ACTIONS
+from labeling.admin.parts import Lines, short
 from labeling.models import (
     Assignment,
     Completion,
-    Demonstration,
     FormVersion,
     Guideline,
     LabelerProfile,
     LabelingTask,
     Prompt,
-    Queue,
-    RankedCompletion,
-    Ranking,
     Report,
     Slot,
 )
 from labeling.services.guidelines import publish_guideline
-from labeling.services.mixtures import check
 from labeling.services.reports import answer
-
-_SHORT = 120
-
-
-class _Lines(TabularInline):
-    """Rows below a page, to be read."""
-
-    extra = 0
-    can_delete = False
-
-    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
-
-    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
-
-
-class QueueForm(ModelForm):
-    def clean(self) -> dict[str, Any]:
-        """The mixture may name only versions that can speak."""
-        values = super().clean() or {}
-        values["mixture"] = values.get("mixture") or {}
-        try:
-            check(values["mixture"], kind=values.get("kind", self.instance.kind))
-        except Problem as problem:
-            self.add_error("mixture", str(problem.detail))
-        return values
-
-
-@admin.register(Queue)
-class QueueAdmin(DeskAdmin):
-    form = QueueForm
-    act = Act.QUEUE_CHANGED
-    list_display = ("__str__", "waiting", "held", "ready", "overlap", "completions", "paused")
-    list_editable = ("ready", "overlap", "completions", "paused")
-    fields = ("kind", "purpose", "ready", "overlap", "completions", "mixture", "paused")
-
-    def get_readonly_fields(self, request: HttpRequest, obj: Queue | None = None) -> Any:
-        return ("kind", "purpose") if obj else ()
-
-    @display(description="Free slots")
-    def waiting(self, queue: Queue) -> int:
-        return _slots(queue).filter(state=Slot.State.FREE).count()
-
-    @display(description="Held now")
-    def held(self, queue: Queue) -> int:
-        return _slots(queue).filter(state=Slot.State.HELD).count()
-
-
-def _slots(queue: Queue) -> QuerySet[Slot]:
-    return Slot.objects.filter(kind=queue.kind, purpose=queue.purpose)
 
 
 @admin.register(Prompt)
 class PromptAdmin(RecordAdmin):
+    actions = PROMPT_ACTIONS
     list_display = ("id", "says", "use_case", "kind", "split", "state", "source", "author")
     list_filter = ("state", "use_case", "kind", "split", "source", "topic")
     search_fields = ("messages", "=author", "=organisation")
@@ -105,21 +54,22 @@ class PromptAdmin(RecordAdmin):
 
     @display(description="Last message")
     def says(self, prompt: Prompt) -> str:
-        return _short(prompt.last_message)
+        return short(prompt.last_message)
 
 
-class CompletionLines(_Lines):
+class CompletionLines(Lines):
     model = Completion
     fields = ("position", "text", "version", "seed", "finish_reason", "completion_tokens")
 
 
-class SlotLines(_Lines):
+class SlotLines(Lines):
     model = Slot
     fields = ("number", "state", "labeler", "lease_expires_at")
 
 
 @admin.register(LabelingTask)
 class LabelingTaskAdmin(RecordAdmin):
+    actions = TASK_ACTIONS
     list_display = ("id", "kind", "purpose", "state", "progress", "policy", "created_at")
     list_filter = ("kind", "purpose", "state", "policy")
     list_select_related = ("policy",)
@@ -138,60 +88,6 @@ class LabelingTaskAdmin(RecordAdmin):
     @display(description="Labels")
     def progress(self, task: Any) -> str:
         return f"{task.filled} of {task.wanted}"
-
-
-class _LabelAdmin(RecordAdmin):
-    """What demonstrations and rankings have in common."""
-
-    list_filter = ("labeler", "prompt__use_case", "prompt__split", "task__purpose", "created_at")
-    list_select_related: tuple[str, ...] = ("labeler", "prompt", "guideline")
-
-    @display(description="Prompt")
-    def asked(self, label: Demonstration | Ranking) -> str:
-        return _short(label.prompt.last_message)
-
-
-@admin.register(Demonstration)
-class DemonstrationAdmin(_LabelAdmin):
-    list_display = ("id", "asked", "says", "labeler", "active_seconds", "created_at", "excluded_at")
-    search_fields = ("text", "=prompt__id")
-    fields = (
-        "prompt", "text", "labeler", "guideline", "task", "active_seconds", "created_at",
-        "excluded_at", "excluded_reason",
-    )  # fmt: skip
-
-    @display(description="Demonstration")
-    def says(self, demonstration: Demonstration) -> str:
-        return _short(demonstration.text)
-
-
-class RankedLines(_Lines):
-    model = RankedCompletion
-    fields = ("rank", "overall", "flags", "completion_text", "version")
-    readonly_fields = ("completion_text", "version")
-
-    def get_queryset(self, request: HttpRequest) -> QuerySet[RankedCompletion]:
-        return super().get_queryset(request).select_related("completion__version")
-
-    @display(description="Completion")
-    def completion_text(self, ranked: RankedCompletion) -> str:
-        return ranked.completion.text
-
-    @display(description="Answered by")
-    def version(self, ranked: RankedCompletion) -> str:
-        return str(ranked.completion.version)
-
-
-@admin.register(Ranking)
-class RankingAdmin(_LabelAdmin):
-    list_display = ("id", "asked", "labeler", "active_seconds", "form", "created_at", "excluded_at")
-    list_select_related = ("labeler", "prompt", "guideline", "form")
-    search_fields = ("=id", "=prompt__id", "=task__id")
-    inlines = (RankedLines,)
-    fields = (
-        "prompt", "labeler", "guideline", "form", "task", "display_order", "active_seconds",
-        "created_at", "excluded_at", "excluded_reason",
-    )  # fmt: skip
 
 
 @admin.register(Assignment)
@@ -289,7 +185,7 @@ class ReportAdmin(DeskAdmin):
 
     @display(description="Report")
     def says(self, report: Report) -> str:
-        return _short(report.text)
+        return short(report.text)
 
     @display(description="Labeler")
     def labeler(self, report: Report) -> str:
@@ -307,7 +203,3 @@ class LabelerProfileAdmin(DeskAdmin):
     list_display = ("user", "group", "declined_topics")
     list_filter = ("group",)
     list_select_related = ("user",)
-
-
-def _short(text: str) -> str:
-    return text if len(text) <= _SHORT else f"{text[:_SHORT]}…"

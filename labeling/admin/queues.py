@@ -1,0 +1,147 @@
+"""Queues at the desk: how much waits, what comes next and why, and the controls."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.contrib import admin
+from django.forms import ModelForm
+from django.http import HttpRequest, HttpResponse
+from django.urls import reverse
+from unfold.decorators import display
+from unfold.widgets import UnfoldAdminTextareaWidget
+
+from accounts.audit import Act
+from accounts.desk import DeskAdmin
+from accounts.problems import Problem
+from labeling.models import Queue, TaskKind
+from labeling.selectors import next_prompts, queues
+from labeling.services.mixtures import check
+from labeling.services.steering import check_rules, check_targets
+from models_service.models import Promotion
+from models_service.selectors import promoted
+
+_MODES = {
+    "running": {
+        "label": "Run",
+        "title": "Let the queue run?",
+        "text": "Labelers get its tasks, and new ones are drawn when fewer are ready than wanted.",
+        "body": '{"mode": "running"}',
+    },
+    "draining": {
+        "label": "Drain",
+        "title": "Drain the queue?",
+        "text": "Labelers finish what is open; nothing new is drawn until it runs again.",
+        "body": '{"mode": "draining"}',
+    },
+    "paused": {
+        "label": "Pause",
+        "title": "Pause the queue?",
+        "text": "Nobody gets a task from it until it runs again. What is held now may be finished.",
+        "body": '{"mode": "paused"}',
+    },
+}
+_JSON = ("mixture", "targets", "rules")
+_BADGES = {"running": "badge-good", "draining": "badge-warn", "paused": "badge-warn"}
+
+
+class QueueForm(ModelForm):
+    class Meta:
+        model = Queue
+        fields = ["kind", "purpose", "ready", "overlap", "completions", *_JSON]
+        widgets = {name: UnfoldAdminTextareaWidget({"rows": 3}) for name in _JSON}
+
+    def clean(self) -> dict[str, Any]:
+        """Mixture, targets and rules may name only what is there."""
+        values = super().clean() or {}
+        values["mixture"] = values.get("mixture") or {}
+        values["targets"] = values.get("targets") or {}
+        values["rules"] = values.get("rules") or []
+        kind = values.get("kind", self.instance.kind)
+        self._check("mixture", lambda: check(values["mixture"], kind=kind))
+        self._check("targets", lambda: check_targets(values["targets"]))
+        self._check("rules", lambda: check_rules(values["rules"]))
+        return values
+
+    def _check(self, name: str, look: Any) -> None:
+        if name not in self.fields:
+            return
+        try:
+            look()
+        except Problem as problem:
+            self.add_error(name, str(problem.detail))
+
+
+@admin.register(Queue)
+class QueueAdmin(DeskAdmin):
+    form = QueueForm
+    act = Act.QUEUE_CHANGED
+    list_display = ("__str__", "mode", "waiting", "held", "ready", "overlap", "completions")
+    list_editable = ("ready", "overlap", "completions")
+    fields = (
+        "kind", "purpose", "ready", "overlap", "completions", "mixture", "targets", "rules",
+    )  # fmt: skip
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Queue | None = None) -> Any:
+        return ("kind", "purpose") if obj else ()
+
+    def change_view(
+        self,
+        request: HttpRequest,
+        object_id: str,
+        form_url: str = "",
+        extra_context: dict[str, Any] | None = None,
+    ) -> HttpResponse:
+        """The settings below what the queue does now."""
+        queue = self.get_object(request, object_id)
+        now = _now(queue) if queue and request.method == "GET" else None
+        return super().change_view(request, object_id, form_url, {"now": now})
+
+    @display(description="State", label={"Draining": "warning", "Paused": "warning"})
+    def mode(self, queue: Queue) -> str:
+        return _mode(queue).title()
+
+    @display(description="Free slots")
+    def waiting(self, queue: Queue) -> int:
+        return queues.depth(queue).free
+
+    @display(description="Held now")
+    def held(self, queue: Queue) -> int:
+        return queues.depth(queue).held
+
+
+def _mode(queue: Queue) -> str:
+    return "paused" if queue.paused else "draining" if queue.draining else "running"
+
+
+def _now(queue: Queue) -> dict[str, Any]:
+    mode, (hour, mean) = _mode(queue), queues.labeled_per_hour(queue)
+    return {
+        "mode": mode.title(),
+        "badge": _BADGES[mode],
+        "acts": _acts(queue, mode),
+        "depth": queues.depth(queue),
+        "bound": queues.BOUND,
+        "hour": hour,
+        "mean": mean,
+        "ranks": queue.kind == TaskKind.RANKING,
+        "slots": queues.next_slots(queue),
+        "drawn": queues.next_drawn(queue, promoted(Promotion.Role.POLICY)),
+        "shares": queues.shares(queue),
+        "latest": next_prompts.LATEST,
+    }
+
+
+def _acts(queue: Queue, mode: str) -> list[dict[str, str]]:
+    url = reverse("queue-mode", args=[queue.pk])
+    others = [words | {"url": url} for name, words in _MODES.items() if name != mode]
+    expire = {
+        "label": "Expire what waits",
+        "title": "Expire what waits in this queue?",
+        "text": "Tasks that nobody holds or has labeled are withdrawn. Under Changes this can be "
+        "undone.",
+        "body": "{}",
+        "style": "button-danger",
+        "url": reverse("queue-expire", args=[queue.pk]),
+    }
+    return [*others, expire]
