@@ -38,6 +38,7 @@ FOUND_TITLES = {
     "rankings": "Rankings by them or of these prompts",
     "drafts": "Assignments with their drafts",
     "reports": "Reports about tasks",
+    "reviews": "Words of reviewers about their work",
     "snapshots": "Snapshots, to be destroyed",
     "versions": "Models that learned from them, to be marked",
     "runs": "Runs on these snapshots",

@@ -18,6 +18,7 @@ from django.db.models.functions import Cast, Coalesce, Concat, Now
 from accounts.models import User
 from labeling.models import (
     Assignment,
+    BulkChange,
     Completion,
     Demonstration,
     LabelerProfile,
@@ -25,6 +26,7 @@ from labeling.models import (
     Prompt,
     Ranking,
     Report,
+    Review,
     Slot,
 )
 from labeling.states import Assignments, Slots, Tasks
@@ -44,6 +46,7 @@ class Held:
     rankings: list[int]
     drafts: list[int]
     reports: list[int]
+    reviews: list[int]
 
     def __bool__(self) -> bool:
         return any(getattr(self, field.name) for field in fields(self))
@@ -64,6 +67,7 @@ def held_of(*, account: User | None, authors: Iterable[str]) -> Held:
         rankings=_ids(Ranking.objects.filter(labels)),
         drafts=assignments,
         reports=_ids(Report.objects.filter(assignment__in=assignments)),
+        reviews=_ids(Review.objects.filter(assignment__in=assignments)),
     )
 
 
@@ -72,6 +76,7 @@ def destroy(*, held: Held, account: User | None) -> None:
     """Overwrite the texts of these rows; may be done again."""
     _end_work(held, account)
     _destroy_prompts(held.prompts)
+    _forget_changes({*held.prompts}, {*held.tasks})
     Completion.objects.filter(pk__in=held.completions).update(text="")
     LabelingTask.objects.filter(pk__in=held.tasks).update(failure="")
     excluded: dict[str, Any] = {
@@ -84,6 +89,7 @@ def destroy(*, held: Held, account: User | None) -> None:
         draft={}, release_reason="", submission_hash=""
     )
     Report.objects.filter(pk__in=held.reports).update(text=ERASED, answer="")
+    Review.objects.filter(pk__in=held.reviews).update(text=ERASED)
     LabelerProfile.objects.filter(user=account).update(declined_topics=[])
 
 
@@ -101,6 +107,17 @@ def _destroy_prompts(prompts: list[int]) -> None:
         fingerprint=Concat(Value("erased-"), number, output_field=CharField()),
         prefix_fingerprint="",
     )
+
+
+def _forget_changes(prompts: set[int], tasks: set[int]) -> None:
+    """Undoing a bulk change must not bring erased prompts or their tasks back."""
+    for change in BulkChange.objects.filter(undone_at=None).select_for_update():
+        gone = prompts if change.table == BulkChange.Table.PROMPT else tasks
+        change.before = {
+            old: [pk for pk in ids if pk not in gone] for old, ids in change.before.items()
+        }
+        change.expired = [pk for pk in change.expired if pk not in tasks]
+        change.save(update_fields=["before", "expired"])
 
 
 def _end_work(held: Held, account: User | None) -> None:

@@ -30,9 +30,11 @@ from labeling.models import (
     Prompt,
     Ranking,
     Report,
+    Review,
     Slot,
 )
 from labeling.services.prompts import split_of
+from labeling.services.steering import change_prompts, undo
 from models_service.models import ModelVersion
 from models_service.playground import Plan, keep
 from tests.trainer.conftest import Labels
@@ -118,6 +120,7 @@ def work_on(prompt: Prompt, labeler: User, version: ModelVersion) -> Assignment:
         task=task, labeler=labeler, draft={"text": MARK}, lease_expires_at="2030-01-01T00:00Z"
     )
     Report.objects.create(assignment=assignment, text=MARK, answer=MARK)
+    Review.objects.create(assignment=assignment, kind="comment", text=MARK, by=labeler)
     return assignment
 
 
@@ -209,6 +212,18 @@ def test_a_prompt_author_without_an_account_is_erased(
     assert not snapshot.path.exists()
     assert Prompt.objects.get(pk=other.pk).state == "active"
     assert User.objects.get(pk=ben.pk).is_active
+
+
+def test_undoing_a_bulk_change_brings_nothing_erased_back(
+    base: ModelVersion, ben: User, olga: User, labels: Labels
+) -> None:
+    prompt, other = written_by(MARK), labels.prompt()
+    change = change_prompts(prompts=Prompt.objects.all(), field="state", value="withdrawn", by=olga)
+    erase(MARK, "--yes")
+    change.refresh_from_db()
+    assert undo(change=change, by=olga) == 1
+    states = dict(Prompt.objects.values_list("pk", "state"))
+    assert states == {prompt.pk: "withdrawn", other.pk: "active"}
 
 
 def test_it_refuses_who_is_unknown_who_runs_the_desk_and_what_is_being_trained_on(
