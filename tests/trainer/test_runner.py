@@ -272,7 +272,7 @@ def test_a_round_that_cannot_freeze_its_labels_says_why(
     def full(**_: Any) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(services, "freeze", full)
+    monkeypatch.setattr(services.steps, "freeze", full)
     tasks.advance_rounds()
     round.refresh_from_db()
     assert round.state == "failed"

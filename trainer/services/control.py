@@ -1,0 +1,121 @@
+"""What a researcher does with a round that was started: pause, resume, cancel, retry."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Mapping
+from typing import Any
+
+from django.db import transaction
+from django.db.models import QuerySet
+from django.db.models.functions import Now
+
+from accounts.audit import Act, record
+from accounts.models import User
+from accounts.problems import Problem
+from trainer.algorithms.config import ConfigError
+from trainer.models import TrainingRound, TrainingRun
+from trainer.recipes import CONFIGS, changed
+
+State = TrainingRound.State
+RunState = TrainingRun.State
+
+
+@transaction.atomic
+def pause(*, round: TrainingRound, by: User | None = None) -> None:
+    """Stop after the step at hand and keep the state. Raises Problem when it is not under way."""
+    _move(round, {State.RUNNING, State.QUEUED}, State.PAUSED, "paused")
+    _withdraw(round)
+    record(act=Act.ROUND_PAUSED, by=by, target=round)
+
+
+@transaction.atomic
+def resume(*, round: TrainingRound, by: User | None = None) -> None:
+    """Queue a paused round again; it goes on where it was. Raises Problem."""
+    _move(round, {State.PAUSED}, State.QUEUED, "resumed")
+    record(act=Act.ROUND_RESUMED, by=by, target=round)
+
+
+@transaction.atomic
+def cancel(*, round: TrainingRound, by: User | None = None) -> None:
+    """End a round for good; what it produced stays. Raises Problem when it has ended already."""
+    _move(round, {State.QUEUED, State.RUNNING, State.PAUSED}, State.CANCELLED, "cancelled",
+          ended_at=Now())  # fmt: skip
+    _withdraw(round)
+    record(act=Act.ROUND_CANCELLED, by=by, target=round)
+
+
+@transaction.atomic
+def retry(
+    *,
+    round: TrainingRound,
+    afresh: bool = False,
+    recipe: Mapping[str, Any] | None = None,
+    by: User | None = None,
+) -> None:
+    """Queue a failed or cancelled round again, from the last saved state of the stage it failed in
+    or, `afresh`, from that stage's beginning.
+
+    `recipe` changes settings of stages that are not finished; a stage whose result it changes
+    begins anew. Raises Problem.
+    """
+    _move(round, {State.FAILED, State.CANCELLED}, State.QUEUED, "retried",
+          failure="", ended_at=None)  # fmt: skip
+    open_runs = round.runs.exclude(state__in=[RunState.FINISHED, RunState.RUNNING])
+    if (afresh or recipe) and round.runs.filter(state=RunState.RUNNING).exists():
+        raise Problem(409, "A worker is still ending the step at hand; try again in a moment.")
+    if afresh:
+        _forget_progress(open_runs)
+    if recipe:
+        _change_recipe(round, recipe, open_runs)
+    open_runs.update(state=RunState.STOPPED, failure="", attempts=0, ended_at=None)
+    detail = {"afresh": afresh, "recipe": recipe or {}}
+    record(act=Act.ROUND_RETRIED, by=by, target=round, detail=detail)
+
+
+def _withdraw(round: TrainingRound) -> None:
+    """Take back a run that no worker has claimed; one under way stops at its next step."""
+    round.runs.filter(state=RunState.QUEUED).update(state=RunState.STOPPED, ended_at=Now())
+
+
+def _move(
+    round: TrainingRound, sources: set[State], target: State, done: str, **changes: Any
+) -> None:
+    """Change the state where it still is one of `sources`. Raises Problem where it is not."""
+    moved = TrainingRound.objects.filter(pk=round.pk, state__in=sources)
+    if not moved.update(state=target, **changes):
+        round.refresh_from_db()
+        raise Problem(409, f"{round} is {round.get_state_display().lower()} and cannot be {done}.")
+    round.refresh_from_db()
+
+
+def _change_recipe(
+    round: TrainingRound, changes: Mapping[str, Any], runs: QuerySet[TrainingRun]
+) -> None:
+    finished = set(round.runs.filter(state=RunState.FINISHED).values_list("stage", flat=True))
+    fixed = sorted(set(changes) & (finished | {"stages", "seed"}))
+    if fixed:
+        raise Problem(400, f"{fixed[0]} is settled in this round. Start a new one to change it.",
+                      errors={fixed[0]: ["settled in this round"]})  # fmt: skip
+    try:
+        complete = changed(round.recipe, changes, given=["reward"] if round.reward else [])
+    except ConfigError as error:
+        raise Problem(400, str(error), errors=error.errors) from error
+    TrainingRound.objects.filter(pk=round.pk).update(recipe=complete.to_dict())
+    round.refresh_from_db()
+    for run in runs:
+        settings = {**round.recipe[run.stage], "seed": round.seed}
+        before, after = (
+            CONFIGS[run.stage].from_dict(s) for s in (run.config["settings"], settings)
+        )
+        runs.filter(pk=run.pk).update(config={**run.config, "settings": settings})
+        if before.identity() != after.identity():
+            _forget_progress(runs.filter(pk=run.pk))
+
+
+def _forget_progress(runs: QuerySet[TrainingRun]) -> None:
+    for run in runs:
+        shutil.rmtree(run.work, ignore_errors=True)
+        run.metrics.all().delete()
+        run.samples.all().delete()
+    runs.update(step=0, started_at=None)

@@ -1,0 +1,110 @@
+"""Starting a round: its recipe, versions and labels are checked, then it is queued."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from typing import Any
+
+from django.db import transaction
+
+from accounts.audit import Act, record
+from accounts.models import User
+from accounts.problems import Problem
+from models_service import services as versions
+from models_service.models import ModelVersion, Promotion
+from models_service.selectors import promoted
+from trainer.algorithms.config import ConfigError
+from trainer.models import TrainingRound
+from trainer.recipes import Recipe, preset_recipe
+from trainer.snapshots import count_labels
+
+
+@transaction.atomic
+def start_round(
+    *,
+    preset: str,
+    recipe: Mapping[str, Any] | None = None,
+    start: ModelVersion | None = None,
+    reward: ModelVersion | None = None,
+    by: User | None = None,
+    name: str = "",
+) -> TrainingRound:
+    """Queue a round: a preset with the recipe's changes, from `start` or the policy's own base.
+
+    `reward` stands in for a reward stage that the recipe leaves out. Raises Problem naming every
+    setting that cannot be used, and when there are too few labels.
+    """
+    complete = checked_recipe(preset, recipe, given=["reward"] if reward else [])
+    chosen = start or _default_start()
+    _require_trainable("start", chosen)
+    if reward:
+        _require_trainable("reward_model", reward)
+    _require_labels(complete)
+    round = TrainingRound.objects.create(
+        name=name,
+        preset=preset,
+        recipe=complete.to_dict(),
+        seed=complete.seed,
+        start=chosen,
+        reward=reward,
+        started_by=by,
+    )
+    record(act=Act.ROUND_STARTED, by=by, target=round, detail={"preset": preset})
+    return round
+
+
+def checked_recipe(
+    preset: str, changes: Mapping[str, Any] | None, *, given: Collection[str] = ()
+) -> Recipe:
+    """The preset with its changes. Raises Problem naming everything in it that cannot be used."""
+    try:
+        recipe = preset_recipe(preset, changes, given=given)
+    except ConfigError as error:
+        raise Problem(400, str(error), errors=error.errors) from error
+    policies = recipe.labels.get("policies", [])
+    there = ModelVersion.objects.filter(name__in=policies).values_list("name", flat=True)
+    if unknown := sorted(set(policies) - set(there)):
+        sentence = f"There is no model version {', '.join(unknown)}."
+        raise Problem(400, sentence, errors={"labels.policies": [sentence]})
+    return recipe
+
+
+def _require_trainable(field: str, version: ModelVersion) -> None:
+    versions.require_weights(version)
+    if version.engine != ModelVersion.Engine.LOCAL:
+        sentence = f"{version} lies behind a server and cannot be trained; choose a local version."
+    elif not version.folder.is_dir():
+        sentence = f"The folder of {version} is gone. Put it back, or choose another version."
+    else:
+        return
+    raise Problem(400, sentence, errors={field: [sentence]})
+
+
+def _require_labels(recipe: Recipe) -> None:
+    there = count_labels(recipe.labels)
+    needed = recipe.labels_needed()
+    missing = {what: count for what, count in needed.items() if there[what] < count}
+    if not missing:
+        return
+    errors = {what: [f"{there[what]} there, {count} needed"] for what, count in missing.items()}
+    sentence = "; ".join(
+        f"{what.replace('_', ' ')}: {there[what]} there, {count} needed"
+        for what, count in missing.items()
+    )
+    raise Problem(
+        409,
+        f"There are not enough labels for this round ({sentence}). Collect more, choose more of "
+        "them, or lower the batch sizes.",
+        errors=errors,
+        extra={"labels": there, "needed": needed},
+    )
+
+
+def _default_start() -> ModelVersion:
+    """The base that the promoted policy descends from."""
+    from models_service.selectors import ancestors
+
+    policy = promoted(Promotion.Role.POLICY)
+    if policy is None:
+        raise Problem(409, "No policy is promoted yet. Promote a model first.")
+    return [policy, *ancestors(policy)][-1]
