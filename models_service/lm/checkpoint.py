@@ -90,7 +90,7 @@ def load_reward(
     with _explained(folder):
         config = _reward_config(folder)
         trunk = AutoModel.from_config(AutoConfig.for_model(**config["trunk"]), dtype=dtype)
-        model = ScalarModel(trunk)
+        model = ScalarModel(trunk, config.get("heads", 1))
         model.load_state_dict(load_file(folder / WEIGHTS))
         return model.to(dtype).eval(), load_tokenizer(folder)
 
@@ -98,9 +98,11 @@ def load_reward(
 def save_reward(model: ScalarModel, tokenizer: PreTrainedTokenizerBase, folder: Path | str) -> None:
     """Write trunk, head and offset in one safetensors file, whole or not at all.
 
-    `config.json` holds `kind` (always "reward") and `trunk`, the transformer's own configuration.
+    `config.json` holds `kind` (always "reward"), how many `heads`, and `trunk`, the transformer's
+    own configuration.
     """
-    config = {"kind": REWARD_KIND, "trunk": model.trunk.config.to_dict()}
+    trunk = model.trunk.config.to_dict()
+    config = {"kind": REWARD_KIND, "heads": model.heads, "trunk": trunk}
     weights = {name: tensor.contiguous() for name, tensor in model.state_dict().items()}
     with write_folder(folder) as new:
         save_file(weights, new / WEIGHTS, metadata={"format": "pt"})

@@ -14,32 +14,39 @@ from models_service.lm.padding import position_ids
 class ScalarModel(nn.Module):
     """A transformer without its unembedding, and one linear output a token.
 
-    The head starts normal with std 1/√(d+1) and bias 0 (Huang et al. 2023, "The N Implementation
-    Details of RLHF with PPO"). `offset` is subtracted from every output; after reward training it
-    is set so that demonstrations score 0 on average (Ouyang et al. 2022, section 3.5).
+    With several `heads` on the transformer, an ensemble, the output is their mean and `opinions`
+    are what each of them says. A head starts normal with std 1/√(d+1) and bias 0 (Huang et al.
+    2023, "The N Implementation Details of RLHF with PPO"). `offset` is subtracted from every
+    output; after reward training it is set so that demonstrations score 0 on average (Ouyang et
+    al. 2022, section 3.5).
     """
 
     offset: Tensor
 
-    def __init__(self, trunk: PreTrainedModel) -> None:
+    def __init__(self, trunk: PreTrainedModel, heads: int = 1) -> None:
         super().__init__()
         self.trunk = trunk
         width = int(trunk.config.get_text_config().hidden_size)
-        self.head = nn.Linear(width, 1)
+        self.head = nn.Linear(width, heads)
         nn.init.normal_(self.head.weight, std=(width + 1) ** -0.5)
         nn.init.zeros_(self.head.bias)
         self.register_buffer("offset", torch.zeros(()))
 
     @classmethod
-    def from_policy(cls, policy: PreTrainedModel, seed: int = 0) -> ScalarModel:
-        """A new head, drawn with `seed`, on a copy of the policy's transformer."""
+    def from_policy(cls, policy: PreTrainedModel, seed: int = 0, heads: int = 1) -> ScalarModel:
+        """New heads, drawn with `seed`, on a copy of the policy's transformer."""
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
-            return cls(copy.deepcopy(policy.base_model))
+            return cls(copy.deepcopy(policy.base_model), heads)
+
+    @property
+    def heads(self) -> int:
+        """How many linear outputs there are; more than one is an ensemble."""
+        return self.head.out_features
 
     def with_own_head(self) -> ScalarModel:
         """Another model that reads this one's transformer, its head a copy that trains apart."""
-        other = ScalarModel(self.trunk).to(self.head.weight.device)
+        other = ScalarModel(self.trunk, self.heads).to(self.head.weight.device)
         other.head.load_state_dict(self.head.state_dict())
         other.offset.copy_(self.offset)
         return other.eval()
@@ -62,11 +69,15 @@ class ScalarModel(nn.Module):
         return output.last_hidden_state
 
     def project(self, hidden: Tensor) -> Tensor:
-        """The output of states [..., d], float32 [...]."""
+        """The output of states [..., d], float32 [...]: the mean of the heads."""
+        return self.opinions(hidden).mean(-1)
+
+    def opinions(self, hidden: Tensor) -> Tensor:
+        """What each head says of states [..., d], float32 [..., heads]."""
         # Scores a few hundredths apart are the same number in bfloat16.
         with torch.autocast(hidden.device.type, enabled=False):
             scores = self.head(hidden.to(self.head.weight.dtype))
-        return scores.squeeze(-1).float() - self.offset
+        return scores.float() - self.offset
 
 
 def at_last_token(hidden: Tensor, mask: Tensor) -> Tensor:

@@ -6,6 +6,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import combinations
+from statistics import pstdev
 
 Z95 = 1.959964
 
@@ -71,11 +72,22 @@ def t95(freedom: int) -> float:
     return z + first / freedom + second / freedom**2 + third / freedom**3
 
 
-def calibration_error(margins: Sequence[float], bins: int = 10) -> float:
-    """Expected calibration error of σ(margin) as the chance that the higher score is preferred.
+@dataclass(frozen=True)
+class Bin:
+    """Pairs of like confidence: how sure the scores were on average, and how often rightly."""
 
-    Each pair is seen from its higher-scored side, so its confidence lies in [½, 1]; the gap
-    between mean confidence and accuracy of equally wide bins is averaged by their size.
+    low: float
+    high: float
+    confidence: float
+    accuracy: float
+    pairs: int
+
+
+def reliability(margins: Sequence[float], bins: int = 10) -> list[Bin]:
+    """σ(|margin|), the chance that the higher score is preferred, against how often it was.
+
+    Each pair is seen from its higher-scored side, so its confidence lies in [½, 1]; the bins are
+    equally wide, and empty ones are left out. (Guo et al. 2017, section 2.)
     """
     placed: dict[int, list[tuple[float, float]]] = {}
     for margin in margins:
@@ -83,5 +95,35 @@ def calibration_error(margins: Sequence[float], bins: int = 10) -> float:
         outcome = 0.5 if margin == 0 else float(margin > 0)
         place = min(int((confidence - 0.5) * 2 * bins), bins - 1)
         placed.setdefault(place, []).append((confidence, outcome))
-    gaps = [abs(sum(c for c, _ in pairs) - sum(o for _, o in pairs)) for pairs in placed.values()]
-    return sum(gaps) / max(len(margins), 1)
+    width = 0.5 / bins
+    return [
+        Bin(
+            low=0.5 + place * width,
+            high=0.5 + (place + 1) * width,
+            confidence=sum(c for c, _ in pairs) / len(pairs),
+            accuracy=sum(o for _, o in pairs) / len(pairs),
+            pairs=len(pairs),
+        )
+        for place, pairs in sorted(placed.items())
+    ]
+
+
+def calibration_error(reliable: Sequence[Bin]) -> float:
+    """Expected calibration error: the gap between confidence and accuracy, averaged over pairs."""
+    pairs = sum(one.pairs for one in reliable)
+    return sum(one.pairs * abs(one.confidence - one.accuracy) for one in reliable) / max(pairs, 1)
+
+
+def disagreement(opinions: Sequence[Sequence[float]]) -> float:
+    """How far an ensemble's heads disagree on the order of a prompt's K completions, 0 to ½.
+
+    `opinions` [K][heads]. The standard deviation between heads of σ(s_i − s_j), the chance a head
+    gives to one completion being preferred, averaged over pairs. What a head adds to every score
+    of a prompt makes no difference, as it makes none to its loss.
+    """
+    pairs = list(combinations(opinions, 2))
+    spreads = (
+        pstdev([1 / (1 + math.exp(-max(-700.0, a - b))) for a, b in zip(one, other, strict=True)])
+        for one, other in pairs
+    )
+    return sum(spreads) / max(len(pairs), 1)

@@ -23,12 +23,17 @@ PROMPT_SEGMENT = 0
 
 def group_scores(model: ScalarModel, groups: Sequence[Group], pad_id: int) -> list[Tensor]:
     """Scores of every group's completions at their last tokens, float32 [K] each, with gradient."""
+    return [opinions.mean(-1) for opinions in group_opinions(model, groups, pad_id)]
+
+
+def group_opinions(model: ScalarModel, groups: Sequence[Group], pad_id: int) -> list[Tensor]:
+    """What each head of the model says of them, float32 [K, heads] each, with gradient."""
     device = model.head.weight.device
     batch = right_pad([_row(group) for group in groups], pad_id).to(device)
     segments = _padded([_segments(group) for group in groups], PADDING_SEGMENT).to(device)
     positions = _padded([_positions(group) for group in groups], 0).to(device)
-    values = model.values(batch.ids, block_mask(segments).unsqueeze(1), positions)
-    return [values[row, _last_tokens(group)] for row, group in enumerate(groups)]
+    hidden = model.hidden(batch.ids, block_mask(segments).unsqueeze(1), positions)
+    return [model.opinions(hidden[row, _last_tokens(g)]) for row, g in enumerate(groups)]
 
 
 def block_mask(segments: Tensor) -> Tensor:

@@ -7,6 +7,7 @@ passes through the model once a step.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from math import ceil
 from pathlib import Path
@@ -19,14 +20,7 @@ from models_service.lm.chat import pad_token_id
 from models_service.lm.checkpoint import load_policy, save_reward
 from models_service.lm.heads import ScalarModel
 from models_service.lm.padding import batches_under_budget
-from trainer.algorithms import loop
-from trainer.algorithms.accuracy import (
-    Interval,
-    calibration_error,
-    clustered_mean,
-    pair_margins,
-    pair_outcomes,
-)
+from trainer.algorithms import folds, loop
 from trainer.algorithms.batches import cut
 from trainer.algorithms.contract import Reporter, Result, Starts
 from trainer.algorithms.crew import Crew
@@ -40,9 +34,10 @@ from trainer.algorithms.data import (
     read_snapshot,
     require,
 )
+from trainer.algorithms.diagnosis import calibration, means, outcomes, validation_metrics
 from trainer.algorithms.losses import ranking_loss
 from trainer.algorithms.optimize import adam, update
-from trainer.algorithms.packing import group_scores
+from trainer.algorithms.packing import group_opinions
 from trainer.algorithms.resume import (
     State,
     States,
@@ -72,50 +67,91 @@ def train(
     Called again with the same `work` it goes on where it was, to the same weights. Raises
     TrainingError and CheckpointError.
     """
-    job = RewardModelling(config, snapshot, start)
-    states = States(work, job.fingerprint, config.keep_states)
-    ended = loop.run(job, states, report, config.checkpoint_every, job.crew)
+    data = read_snapshot(snapshot)
+    left_out = folds.deal(data.rankings, config.folds, config.seed) if config.folds else []
+    job = RewardModelling(config, data, start)
+    length, parts = job.total, 1 + len(left_out)
+    ended = job.run(work, folds.Part(report, 0, length, parts))
     if ended.stopped:
         return Result(ended.step, stopped=True)
     metrics = job.measure() | job.center()
-    if job.crew.is_first:
-        report.metrics(ended.step, job.total, metrics)
+    notes, crew = job.notes | job.diagnose(), job.crew
+    if crew.is_first:
+        report.metrics(ended.step, length * parts, metrics)
         with writing(out):
             save_reward(job.model, job.tokenizer, out)
-    job.crew.wait()
-    return Result(ended.step, metrics, notes=job.notes)
+    crew.wait()
+    if config.folds and not left_out:
+        notes["folds_left_out"] = "All training rankings are of one labeler."
+    if left_out:
+        del job  # one model at a time
+
+        def measure(number: int, labelers: frozenset[str], folder: Path) -> folds.Measured:
+            part = folds.Part(report, number, length, parts)
+            return measure_fold(RewardModelling(config, data, start, labelers), folder, part)
+
+        notes["folds"] = folds.report(left_out, work, measure, crew)
+        if notes["folds"] is None:
+            return Result(ended.step, stopped=True)
+    return Result(length * parts, metrics, notes=notes)
+
+
+def measure_fold(job: RewardModelling, work: Path, report: Reporter) -> folds.Measured:
+    """Train without a fold's labelers and see how well they, and the others, are predicted."""
+    if job.run(work, report).stopped:
+        return folds.Measured(len(job.groups), None)
+    measured = {
+        who: outcomes(groups, means(job.opinions(groups))) for who, groups in job.validation.items()
+    }
+    return folds.Measured(len(job.groups), measured)
 
 
 class RewardModelling:
-    """One run: the model, the groups and everything that a state has to hold."""
+    """One run: the model, the groups and everything that a state has to hold.
 
-    def __init__(self, config: RewardConfig, snapshot: Path, start: Starts) -> None:
+    Of training labelers who are `left_out` it learns nothing, and is measured on them apart.
+    """
+
+    def __init__(
+        self,
+        config: RewardConfig,
+        data: Snapshot,
+        start: Starts,
+        left_out: frozenset[str] = frozenset(),
+    ) -> None:
         self.config, self.crew, self.clock, self.done = config, Crew(), loop.Clock(), False
         policy, self.tokenizer = load_policy(start.policy)
         self.pad_id = pad_token_id(self.tokenizer)
-        self.model = ScalarModel.from_policy(policy, derive(config.seed, "head"))
+        self.model = ScalarModel.from_policy(policy, derive(config.seed, "head"), config.heads)
         self.model.to(self.crew.device)
         self.optimizer = adam(self.model, config.adam_epsilon)
-        self._read(read_snapshot(snapshot))
+        self._read(data, left_out)
         self.steps_per_epoch = ceil(len(self.groups) / config.batch_size)
         self.total = config.epochs * self.steps_per_epoch
 
-    def _read(self, data: Snapshot) -> None:
+    def _read(self, data: Snapshot, left_out: frozenset[str]) -> None:
         config = self.config
-        self.fingerprint = fingerprint("reward", config.identity(), data.sha256)
+        self.fingerprint = fingerprint("reward", config.identity(), data.sha256, *sorted(left_out))
         encoder = Encoder(self.tokenizer, config.max_prompt_tokens, config.max_response_tokens)
-        encoded = encoder.groups(_select(data.rankings, "train")[-config.max_rankings :])
+        usable = [r for r in data.rankings if r.labeler not in left_out]
+        training = _select(usable, "train")[-config.max_rankings :]
+        encoded = encoder.groups(training)
         require(encoded, "ranking to learn from", "Collect some, or raise the limits.")
         self.groups = [group for group in encoded if _has_preference(group)]
         require(self.groups, "ranking that prefers anything", "Collect some without ties.")
-        validation = {
-            labelers: encoder.groups(_select(data.rankings, "validation", labelers))
-            for labelers in (TRAINING_LABELERS, HELD_OUT_LABELERS)
+        known = {json.dumps(r.messages) for r in training}
+        unseen = [r for r in data.rankings if json.dumps(r.messages) not in known]
+        by = {
+            "seen" if left_out else TRAINING_LABELERS: _select(usable, "validation"),
+            "left_out": [r for r in unseen if r.labeler in left_out],
+            HELD_OUT_LABELERS: _select(usable, "validation", HELD_OUT_LABELERS),
         }
+        validation = {who: encoder.groups(rankings) for who, rankings in by.items()}
         self.validation = {who: groups for who, groups in validation.items() if groups}
         self.demonstrations = encoder.examples(
             [d for d in data.demonstrations if d.split == "train"][-config.max_rankings :]
         )
+        self.weights = bootstrap(len(self.groups), config.heads, config.seed)
         self.notes: dict[str, Any] = {
             "prompts": len(self.groups),
             "prompts_all_tied": len(encoded) - len(self.groups),
@@ -123,27 +159,36 @@ class RewardModelling:
             **encoder.counts,
         }
 
+    def run(self, work: Path, report: Reporter) -> loop.Ended:
+        """Train from the newest state in `work`, or from the start."""
+        states = States(work, self.fingerprint, self.config.keep_states)
+        return loop.run(self, states, report, self.config.checkpoint_every, self.crew)
+
     def step(self, step: int) -> dict[str, float]:
         """One update on the next batch of prompts of this epoch's order."""
         epoch, index = divmod(step, self.steps_per_epoch)
         order = permutation(len(self.groups), self.config.seed, "epoch", epoch)
-        batch = [self.groups[i] for i in cut(order, self.config.batch_size)[index]]
+        batch = cut(order, self.config.batch_size)[index]
         rate = self.config.learning_rate * cosine_to_tenth(step, self.total)
         set_learning_rate(self.optimizer, rate)
         with self.clock.measure("train"):
             return {**self._update(batch), "lr": rate}
 
-    def _update(self, batch: list[Group]) -> dict[str, float]:
+    def _update(self, batch: Sequence[int]) -> dict[str, float]:
         """Mean loss over the prompts of the batch, one optimizer step."""
         sums = torch.zeros(3, device=self.crew.device)
-        for groups in self._micro_batches(self.crew.share(batch)):
+        for rows in self._micro_batches(self.crew.share(batch)):
+            groups, weights = [self.groups[i] for i in rows], self.weights[rows]
             with self.crew.autocast():
-                scores = group_scores(self.model, groups, self.pad_id)
-            parts = [_group_loss(s, g) for s, g in zip(scores, groups, strict=True)]
+                opinions = group_opinions(self.model, groups, self.pad_id)
+            parts = [
+                _group_loss(one, group, weight)
+                for one, group, weight in zip(opinions, groups, weights, strict=True)
+            ]
             loss = torch.stack(parts).sum() / len(batch)
             loss.backward()
             sums[0] += loss.detach()
-            sums[1:] += _agreement(scores, groups).to(sums)
+            sums[1:] += _agreement(opinions, groups).to(sums)
         norm = update(self.optimizer, self.config.max_grad_norm, self.crew)
         loss_sum, correct, pairs = self.crew.total(sums).tolist()
         return {
@@ -153,17 +198,22 @@ class RewardModelling:
             "grad_norm": norm,
         }
 
-    def _micro_batches(self, groups: Sequence[Group]) -> list[list[Group]]:
+    def _micro_batches(self, rows: Sequence[int]) -> list[list[int]]:
         budget = self.config.tokens_per_micro_batch
-        rows = batches_under_budget([group.length for group in groups], budget)
-        return [[groups[i] for i in row] for row in rows]
+        batches = batches_under_budget([self.groups[i].length for i in rows], budget)
+        return [[rows[i] for i in batch] for batch in batches]
 
     def measure(self) -> dict[str, float]:
         """Accuracy on validation prompts, by training and by held-out labelers apart."""
         metrics: dict[str, float] = {}
         for labelers, groups in self.validation.items():
-            metrics |= validation_metrics(f"eval/{labelers}", groups, self._scores(groups))
+            metrics |= validation_metrics(f"eval/{labelers}", groups, self.opinions(groups))
         return metrics
+
+    def diagnose(self) -> dict[str, Any]:
+        """How far its confidence can be believed, for a plot."""
+        bins = {who: calibration(g, self.opinions(g)) for who, g in self.validation.items()}
+        return {"calibration": bins}
 
     def center(self) -> dict[str, float]:
         """Move the scores so that demonstrations score 0 on average (section 3.5)."""
@@ -171,22 +221,22 @@ class RewardModelling:
             self.notes["offset"] = "not set: the snapshot has no demonstration"
             return {}
         groups = [Group(d.prompt, [d.response], []) for d in self.demonstrations]
-        scores = torch.cat(self._scores(groups))
+        scores = torch.cat(self.opinions(groups)).mean(-1)
         self.model.offset += scores.mean()
         return {
             "reward/offset": float(self.model.offset),
             "reward/demonstration_std": float(scores.std(unbiased=False)),
         }
 
-    def _scores(self, groups: Sequence[Group]) -> list[Tensor]:
-        """Scores of the completions of every group, in order, without gradient."""
+    def opinions(self, groups: Sequence[Group]) -> list[Tensor]:
+        """What each head says of the completions of every group, in order, without gradient."""
         budget = self.config.tokens_per_micro_batch
-        scores: dict[int, Tensor] = {}
+        said: dict[int, Tensor] = {}
         with torch.no_grad(), self.crew.autocast():
             for rows in batches_under_budget([group.length for group in groups], budget):
-                part = group_scores(self.model, [groups[i] for i in rows], self.pad_id)
-                scores |= dict(zip(rows, part, strict=True))
-        return [scores[i].cpu() for i in range(len(groups))]
+                part = group_opinions(self.model, [groups[i] for i in rows], self.pad_id)
+                said |= dict(zip(rows, part, strict=True))
+        return [said[i].cpu() for i in range(len(groups))]
 
     def tensors(self) -> dict[str, Tensor]:
         """Weights and Adam's moments."""
@@ -203,44 +253,16 @@ class RewardModelling:
         restore_optimizer("optimizer", self.optimizer, state.tensors)
 
 
-def validation_metrics(
-    name: str, groups: Sequence[Group], scores: Sequence[Tensor]
-) -> dict[str, float]:
-    """Accuracy with its 95 % interval, calibration, and what preferring the longer would reach."""
-    lists = [s.tolist() for s in scores]
-    lengths = [[float(len(c)) for c in group.completions] for group in groups]
-    accuracy = clustered_mean(_outcomes(groups, lists))
-    longer = clustered_mean(_outcomes(groups, lengths))
-    if accuracy is None or longer is None:
-        return {}
-    margins = [
-        margin
-        for group, values in zip(groups, lists, strict=True)
-        for ranks in group.rankings
-        for margin in pair_margins(values, ranks)
-    ]
-    return _interval(f"{name}/accuracy", accuracy) | {
-        f"{name}/calibration_error": calibration_error(margins),
-        f"{name}/longer_wins": longer.estimate,
-        f"{name}/pairs": float(len(margins)),
-    }
+def bootstrap(prompts: int, heads: int, seed: int) -> Tensor:
+    """How often each head of an ensemble sees each prompt, float32 [prompts, heads].
 
-
-def _outcomes(groups: Sequence[Group], scores: Sequence[list[float]]) -> list[list[float]]:
-    """Outcomes of all pairs, one list a prompt."""
-    clusters: dict[tuple[int, ...], list[float]] = {}
-    for group, values in zip(groups, scores, strict=True):
-        outcomes = [o for ranks in group.rankings for o in pair_outcomes(values, ranks)]
-        clusters.setdefault(tuple(group.prompt), []).extend(outcomes)
-    return list(clusters.values())
-
-
-def _interval(name: str, interval: Interval) -> dict[str, float]:
-    return {
-        name: interval.estimate,
-        f"{name}_low": interval.low,
-        f"{name}_high": interval.high,
-    }
+    Poisson of mean 1, as in drawing the prompts with replacement for every head; a single head
+    sees each once. (Oza and Russell 2001; on one trunk as in Osband et al. 2016.)
+    """
+    if heads == 1:
+        return torch.ones(prompts, 1)
+    generator = torch.Generator().manual_seed(derive(seed, "bootstrap"))
+    return torch.poisson(torch.ones(prompts, heads), generator)
 
 
 def _select(
@@ -253,14 +275,23 @@ def _has_preference(group: Group) -> bool:
     return any(len(set(ranks)) > 1 for ranks in group.rankings)
 
 
-def _group_loss(scores: Tensor, group: Group) -> Tensor:
-    """Mean of the ranking loss over the labelers who ranked these completions."""
-    ranks = torch.tensor(group.rankings, device=scores.device)
-    return torch.stack([ranking_loss(scores, one) for one in ranks]).mean()
+def _group_loss(opinions: Tensor, group: Group, weights: Tensor) -> Tensor:
+    """Mean of the ranking loss over the labelers who ranked these completions, and over heads.
+
+    `opinions` [K, heads], `weights` [heads].
+    """
+    ranks = torch.tensor(group.rankings, device=opinions.device)
+    losses = [
+        weight * ranking_loss(scores, one)
+        for scores, weight in zip(opinions.T, weights.tolist(), strict=True)
+        if weight
+        for one in ranks
+    ]
+    return torch.stack(losses).sum() / (len(ranks) * len(weights)) if losses else 0 * opinions.sum()
 
 
-def _agreement(scores: Sequence[Tensor], groups: Sequence[Group]) -> Tensor:
+def _agreement(opinions: Sequence[Tensor], groups: Sequence[Group]) -> Tensor:
     """Pairs ordered as the labelers did, and all untied pairs."""
-    lists = [s.detach().tolist() for s in scores]
-    outcomes = [o for cluster in _outcomes(groups, lists) for o in cluster]
-    return torch.tensor([sum(outcomes), float(len(outcomes))])
+    clusters = outcomes(groups, means([one.detach() for one in opinions]))
+    judged = [outcome for cluster in clusters.values() for outcome in cluster]
+    return torch.tensor([sum(judged), float(len(judged))])

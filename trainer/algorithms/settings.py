@@ -50,6 +50,14 @@ class RewardConfig(Config):
     max_prompt_tokens: int = option(1024, "Longer prompts are skipped", paper=1024, minimum=1)
     max_response_tokens: int = option(1024, "Longer completions are cut", paper=1024, minimum=1)
     max_rankings: int = option(0, "Use only the newest so many; 0 for all", minimum=0)
+    heads: int = option(
+        1, "Heads of an ensemble, each learning from a bootstrap of its own; their mean is the "
+        "score, their disagreement a prompt's uncertainty", paper=1, minimum=1, maximum=64,
+    )  # fmt: skip
+    folds: int = option(
+        0, "Also train once for so many folds of labelers, to report how well each predicts "
+        "those it did not learn from; 0 for not", paper=5, minimum=0, maximum=20,
+    )  # fmt: skip
     adam_epsilon: float = option(1e-8, "ε of Adam", minimum=0)
     max_grad_norm: float = option(1.0, "Gradients are scaled down to it; 0 for never", minimum=0)
     tokens_per_micro_batch: int = option(

@@ -12,8 +12,10 @@ from hypothesis import strategies as st
 from trainer.algorithms.accuracy import (
     calibration_error,
     clustered_mean,
+    disagreement,
     pair_margins,
     pair_outcomes,
+    reliability,
     t95,
 )
 
@@ -76,9 +78,44 @@ def test_nothing_and_one_cluster() -> None:
     assert one is not None and (one.low, one.high) == (0, 1)
 
 
+def gap(margins: list[float]) -> float:
+    return calibration_error(reliability(margins))
+
+
 def test_calibration_error_is_the_gap_between_confidence_and_accuracy() -> None:
     margin = math.log(3)  # σ = 0.75
-    assert calibration_error([margin] * 3 + [-margin]) == pytest.approx(0)
-    assert calibration_error([margin] * 4) == pytest.approx(0.25)
-    assert calibration_error([-2000.0]) == pytest.approx(1)
-    assert calibration_error([]) == 0
+    assert gap([margin] * 3 + [-margin]) == pytest.approx(0)
+    assert gap([margin] * 4) == pytest.approx(0.25)
+    assert gap([-2000.0]) == pytest.approx(1)
+    assert gap([]) == 0
+    # 3 pairs that are right with 0.75, one that is wrong with about 0.99.
+    assert gap([margin] * 3 + [-math.log(99)]) == pytest.approx((3 * 0.25 + 0.99) / 4)
+
+
+def test_bins_hold_the_pairs_of_their_confidence() -> None:
+    odds = {0.5: 1, 0.62: 4, 0.999: 2}
+    margins = [math.log(p / (1 - p)) for p, count in odds.items() for _ in range(count)]
+    margins[1] *= -1
+    first, third, last = reliability(margins)
+    assert (first.pairs, first.confidence, first.accuracy) == (1, 0.5, 0.5)
+    assert (third.low, third.high) == pytest.approx((0.6, 0.65))
+    assert (third.pairs, third.confidence, third.accuracy) == (4, pytest.approx(0.62), 0.75)
+    assert (last.high, last.accuracy) == (pytest.approx(1), 1)
+
+
+def test_heads_disagree_as_far_as_their_chances_spread() -> None:
+    even, third = 0.0, math.log(3)  # σ = 0.5, 0.75
+    assert disagreement([[even, third], [0, 0]]) == pytest.approx(0.125)
+    assert disagreement([[9.0, -9.0], [0, 0]]) == pytest.approx(0.5, abs=1e-3)
+    assert disagreement([[1, 1], [2, 2], [2, 2]]) == 0
+    assert disagreement([[1, 2]]) == 0
+    # A constant that one head adds to every score changes nothing; nor does the order.
+    drawn = [[0.3, -1.0, 2.0], [0.1, 0.5, -2.0], [1.5, 0.0, 0.0]]
+    shifted = [[a, b + 7, c] for a, b, c in reversed(drawn)]
+    assert disagreement(shifted) == pytest.approx(disagreement(drawn))
+    by_hand = []
+    for i, j in ((0, 1), (0, 2), (1, 2)):
+        chances = [1 / (1 + math.exp(drawn[j][h] - drawn[i][h])) for h in range(3)]
+        mean = sum(chances) / 3
+        by_hand.append(math.sqrt(sum((c - mean) ** 2 for c in chances) / 3))
+    assert disagreement(drawn) == pytest.approx(sum(by_hand) / 3)

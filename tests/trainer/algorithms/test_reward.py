@@ -160,3 +160,55 @@ def test_long_prompts_are_skipped_and_counted(run) -> None:
     notes = run(max_prompt_tokens=16).notes
     assert notes["prompts_skipped_too_long"] > 0
     assert notes["prompts"] > 0
+
+
+def test_every_head_learns_from_its_own_bootstrap_and_their_mean_is_the_score(
+    run, recorder, tiny: Path, tmp_path: Path, lines: list
+) -> None:
+    result = run(heads=3, batch_size=64)
+    policy, tokenizer = load_policy(tiny)
+    start = ScalarModel.from_policy(policy, derive(0, "head"), heads=3)
+    train = [x for x in lines if x["type"] == "ranking" and x["split"] == "train"]
+    learned = [x for x in train if len(set(x["ranks"])) > 1]
+    weights = reward.bootstrap(len(learned), 3, seed=0)
+    terms = []
+    for line, weight in zip(learned, weights.tolist(), strict=True):
+        for head in range(3):
+            scores = [opinions(start, tokenizer, line, c)[head] for c in line["completions"]]
+            loss = ranking_loss(torch.tensor(scores), torch.tensor(line["ranks"]))
+            terms.append(weight[head] * float(loss))
+    assert recorder.series("reward/loss")[0] == pytest.approx(statistics.mean(terms), rel=1e-4)
+    assert 0 < result.metrics["eval/training/disagreement"] < 0.5
+    model, tokenizer = load_reward(tmp_path / "a" / "out")
+    assert model.heads == 3
+    said = opinions(model, tokenizer, lines[2], "red cat")
+    alone = score(model, tokenizer, lines[2]["messages"], "red cat")
+    assert alone == pytest.approx(statistics.mean(said), abs=1e-5)
+    assert statistics.pstdev(said) > 1e-4
+
+
+def opinions(model: ScalarModel, tokenizer, line: dict, response: str) -> list[float]:
+    row = encode_prompt(tokenizer, line["messages"])
+    row += encode_response(tokenizer, response)[: BASE["max_response_tokens"]]
+    ids = torch.tensor([row])
+    with torch.no_grad():
+        return model.opinions(model.hidden(ids, torch.ones_like(ids))[0, -1]).tolist()
+
+
+def test_a_bootstrap_draws_about_every_prompt_once_and_a_single_head_all() -> None:
+    assert torch.equal(reward.bootstrap(5, 1, seed=0), torch.ones(5, 1))
+    drawn = reward.bootstrap(4000, 2, seed=0)
+    assert drawn.mean(0).tolist() == pytest.approx([1, 1], abs=0.05)
+    assert drawn.var(0).tolist() == pytest.approx([1, 1], abs=0.1)
+    assert not torch.equal(drawn[:, 0], drawn[:, 1])
+    assert torch.equal(drawn, reward.bootstrap(4000, 2, seed=0))
+
+
+def test_the_diagram_of_reliability_rests_on_all_validation_pairs(run) -> None:
+    result = run()
+    for labelers in ("training", "held_out"):
+        bins = result.notes["calibration"][labelers]
+        assert sum(one["pairs"] for one in bins) == result.metrics[f"eval/{labelers}/pairs"]
+        right = sum(one["pairs"] * one["accuracy"] for one in bins)
+        accuracy = result.metrics[f"eval/{labelers}/accuracy"]
+        assert right / sum(one["pairs"] for one in bins) == pytest.approx(accuracy)

@@ -1,0 +1,88 @@
+"""What a reward model is worth on rankings it did not learn from, as its result reports it.
+
+The names are those of docs/reward.md; pages plot them. The formulas are in `accuracy`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import Any
+
+from torch import Tensor
+
+from trainer.algorithms.accuracy import (
+    calibration_error,
+    clustered_mean,
+    disagreement,
+    pair_margins,
+    pair_outcomes,
+    reliability,
+)
+from trainer.algorithms.data import Group
+
+
+def validation_metrics(
+    name: str, groups: Sequence[Group], opinions: Sequence[Tensor]
+) -> dict[str, float]:
+    """Accuracy with its 95 % interval, calibration, and what preferring the longer would reach.
+
+    `opinions` holds what each head says of a group's completions, [K, heads]; of an ensemble the
+    mean is measured, and how far its heads disagree.
+    """
+    scores = means(opinions)
+    lengths = [[float(len(c)) for c in group.completions] for group in groups]
+    accuracy = clustered_mean([*outcomes(groups, scores).values()])
+    longer = clustered_mean([*outcomes(groups, lengths).values()])
+    if accuracy is None or longer is None:
+        return {}
+    margins = _margins(groups, scores)
+    metrics = {
+        f"{name}/accuracy": accuracy.estimate,
+        f"{name}/accuracy_low": accuracy.low,
+        f"{name}/accuracy_high": accuracy.high,
+        f"{name}/calibration_error": calibration_error(reliability(margins)),
+        f"{name}/longer_wins": longer.estimate,
+        f"{name}/pairs": float(len(margins)),
+    }
+    if opinions[0].shape[1] > 1:
+        spreads = [disagreement(one.tolist()) for one in opinions]
+        metrics[f"{name}/disagreement"] = sum(spreads) / len(spreads)
+    return metrics
+
+
+def calibration(groups: Sequence[Group], opinions: Sequence[Tensor]) -> list[dict[str, float]]:
+    """The bins of a reliability diagram over all untied pairs."""
+    return [asdict(one) for one in reliability(_margins(groups, means(opinions)))]
+
+
+def accuracy_figure(clusters: Sequence[Sequence[float]]) -> dict[str, Any] | None:
+    """`{"value", "low", "high", "n"}` of outcomes, one list a prompt; None without a pair."""
+    interval = clustered_mean(clusters)
+    if interval is None:
+        return None
+    count = sum(map(len, clusters))
+    return {"value": interval.estimate, "low": interval.low, "high": interval.high, "n": count}
+
+
+def outcomes(groups: Sequence[Group], scores: Sequence[list[float]]) -> dict[str, list[float]]:
+    """Outcomes of all untied pairs by prompt."""
+    clusters: dict[str, list[float]] = {}
+    for group, values in zip(groups, scores, strict=True):
+        judged = [o for ranks in group.rankings for o in pair_outcomes(values, ranks)]
+        clusters.setdefault(str(group.prompt), []).extend(judged)
+    return clusters
+
+
+def means(opinions: Sequence[Tensor]) -> list[list[float]]:
+    """The scores of every group's completions: the mean of the heads."""
+    return [one.mean(-1).tolist() for one in opinions]
+
+
+def _margins(groups: Sequence[Group], scores: Sequence[list[float]]) -> list[float]:
+    return [
+        margin
+        for group, values in zip(groups, scores, strict=True)
+        for ranks in group.rankings
+        for margin in pair_margins(values, ranks)
+    ]

@@ -1,0 +1,126 @@
+"""How well a reward model predicts labelers it did not learn from: cross-validation by labeler.
+
+For each fold of labelers one more model learns from all the others, is measured and is thrown
+away. (Ouyang et al. 2022, section 3.5; the report's names are in docs/reward.md.)
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from trainer.algorithms.contract import Reporter
+from trainer.algorithms.crew import Crew
+from trainer.algorithms.data import TRAINING_LABELERS, Ranking
+from trainer.algorithms.diagnosis import accuracy_figure
+from trainer.algorithms.resume import writing
+from trainer.algorithms.seeds import permutation
+
+# Outcomes of a model's untied pairs: who ranked them (seen, left_out, held_out) → prompt → list.
+Outcomes = Mapping[str, Mapping[str, Sequence[float]]]
+GROUPS = ("seen", "left_out", "held_out")
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What one fold's model did, and the prompts it learned from; no outcomes: asked to stop."""
+
+    prompts: int
+    outcomes: Outcomes | None
+
+
+def deal(rankings: Sequence[Ranking], count: int, seed: int) -> list[frozenset[str]]:
+    """Training labelers in `count` folds of about as many training rankings each.
+
+    Fewer folds where there are fewer labelers; none where there is only one.
+    """
+    ranked = Counter(
+        r.labeler for r in rankings if r.group == TRAINING_LABELERS and r.split == "train"
+    )
+    names = sorted(ranked)
+    shuffled = [names[i] for i in permutation(len(names), seed, "folds")]
+    folds: list[set[str]] = [set() for _ in range(min(count, len(names)))]
+    for name in sorted(shuffled, key=lambda name: -ranked[name]):
+        min(folds, key=lambda fold: sum(ranked[one] for one in fold)).add(name)
+    return [frozenset(fold) for fold in folds] if len(folds) > 1 else []
+
+
+def report(
+    folds: Sequence[frozenset[str]],
+    work: Path,
+    measure: Callable[[int, frozenset[str], Path], Measured],
+    crew: Crew,
+) -> dict[str, Any] | None:
+    """Measure every fold and put the report together; None when it was asked to stop.
+
+    `measure` trains without a fold's labelers, its states in the folder it is given. What a fold
+    gave is kept in `work`, so that a run that is taken up again need not train it anew.
+    """
+    measured: list[Measured] = []
+    for number, labelers in enumerate(folds, start=1):
+        kept = work / f"fold-{number}.json"
+        one = _read(kept) or measure(number, labelers, work / f"fold-{number}")
+        if one.outcomes is None:
+            return None
+        if crew.is_first:
+            _keep(kept, one)
+            shutil.rmtree(work / f"fold-{number}", ignore_errors=True)
+        crew.wait()
+        measured.append(one)
+    rows = [
+        {"fold": number, "labelers": len(labelers), "prompts": one.prompts, **_figures([one])}
+        for number, (labelers, one) in enumerate(zip(folds, measured, strict=True), start=1)
+    ]
+    return {**_figures(measured), "folds": rows}
+
+
+def _figures(measured: Sequence[Measured]) -> dict[str, Any]:
+    return {who: accuracy_figure(_together(measured, who)) for who in GROUPS}
+
+
+def _together(measured: Sequence[Measured], who: str) -> list[list[float]]:
+    """The outcomes of several models: a prompt that several were measured on is one cluster."""
+    clusters: dict[str, list[float]] = {}
+    for one in measured:
+        for prompt, outcomes in (one.outcomes or {}).get(who, {}).items():
+            clusters.setdefault(prompt, []).extend(outcomes)
+    return list(clusters.values())
+
+
+class Part:
+    """A reporter of one part of a run: its steps come after those of the parts before."""
+
+    def __init__(self, report: Reporter, number: int, length: int, parts: int) -> None:
+        self.report, self.number = report, number
+        self.first, self.total = number * length, length * parts
+
+    def metrics(self, step: int, total: int, values: Mapping[str, float]) -> None:
+        """A fold's own curve is its loss alone."""
+        names = values if self.number == 0 else values.keys() & {"reward/loss", "time/train"}
+        renamed = {name if self.number == 0 else f"fold/{name}": values[name] for name in names}
+        self.report.metrics(self.first + step, self.total, renamed)
+
+    def sample(self, step: int, rows: list[dict[str, Any]]) -> None:
+        self.report.sample(self.first + step, rows)
+
+    def should_stop(self) -> bool:
+        return self.report.should_stop()
+
+
+def _keep(kept: Path, one: Measured) -> None:
+    new = kept.with_suffix(".new")
+    with writing(kept):
+        new.write_text(json.dumps(asdict(one)))
+        new.replace(kept)
+
+
+def _read(kept: Path) -> Measured | None:
+    try:
+        return Measured(**json.loads(kept.read_text()))
+    except (OSError, ValueError, TypeError):
+        return None
