@@ -18,6 +18,7 @@ BASE_DIR = env.BASE_DIR
 DATA_DIR = env.data_dir()
 CHECKPOINT_DIR = Path(env.text("CHECKPOINT_DIR", str(DATA_DIR / "checkpoints")))
 SNAPSHOT_DIR = Path(env.text("SNAPSHOT_DIR", str(DATA_DIR / "snapshots")))
+UPLOAD_DIR = Path(env.text("UPLOAD_DIR", str(DATA_DIR / "uploads")))
 EXPORT_DIR = Path(env.text("EXPORT_DIR", str(DATA_DIR / "exports")))
 
 # Commands that touch neither database nor broker; they must not start the embedded ones.
@@ -221,6 +222,9 @@ LABELING: dict[str, int] = {
     # Active minutes on distressing tasks within two hours after which a break is suggested.
     "break_minutes": env.number("BREAK_MINUTES", 20, low=1),
     "max_new_tokens": env.number("MAX_NEW_TOKENS", 64, low=1),
+    # How many prompts an account may send over the API in a day (UTC), unless it has a limit of its
+    # own.
+    "prompts_per_day": env.number("PROMPTS_PER_DAY", 10_000),
     "max_prompts_per_author": env.number("MAX_PROMPTS_PER_AUTHOR", 200, low=1),
 }
 
@@ -231,6 +235,11 @@ DISTRESSING_TOPICS = env.words(
 
 # What becomes of a retired policy's waiting tasks.
 RETIRED_TASKS = env.choice("RETIRED_TASKS", ("expire", "keep", "mix"))
+
+# What personal data is looked for with: the country of phone numbers that name none, and the spaCy
+# pipeline that finds people's names ("" looks for none).
+PHONE_REGION = env.text("PHONE_REGION", "US")
+NAMES_PIPELINE = env.text("NAMES_PIPELINE")
 
 # How long an export made on the page can be fetched, and what its manifest says about its use.
 EXPORT_DAYS = env.number("EXPORT_DAYS", 7, low=1)

@@ -173,6 +173,7 @@ class PromptsAdded(Body):
     duplicates = serializers.IntegerField()
     near_duplicates = serializers.IntegerField()
     over_limit = serializers.IntegerField()
+    quarantined = serializers.IntegerField()
 
 
 class SaidBody(Body):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from django.contrib.postgres.fields import ArrayField
+from django.contrib.postgres.indexes import GinIndex
 from django.db import models
 from django.db.models.functions import Random
 
@@ -22,7 +24,8 @@ class UseCase(models.TextChoices):
 
 
 class Split(models.TextChoices):
-    """Fixed by a hash of the author's organisation at intake, never changed."""
+    """Fixed at intake by a hash of the organisation, else the author; the database checks it and
+    refuses every change (migration 0012)."""
 
     TRAIN = "train", "Training"
     VALIDATION = "validation", "Validation"
@@ -73,6 +76,11 @@ class Prompt(models.Model):
     fingerprint = models.CharField(max_length=64, unique=True, editable=False)
     # Shared with other prompts that begin alike; see labeling.dedupe.
     prefix_fingerprint = models.CharField(max_length=64, blank=True, editable=False)
+    # Shared with prompts that are alike; see labeling.dedupe.
+    bands = ArrayField(models.BigIntegerField(), default=list, blank=True, editable=False)
+    # Where personal data stands: {part, start, end, kind}; see labeling.parts for the names of
+    # parts. It stays when the prompt is released, and goes with the text when it is redacted.
+    spans = models.JSONField(default=list, blank=True, editable=False)
     priority = models.SmallIntegerField(default=0)
     # How far reward models disagree about its completions; whoever measures it writes it here, and
     # a queue's rules may ask for it.
@@ -110,6 +118,18 @@ class Prompt(models.Model):
                 name="prompt_prefix",
                 condition=~models.Q(prefix_fingerprint=""),
             ),
+            # Looked up in every intake, so nothing may wait in a list beside it.
+            GinIndex(
+                fields=["bands"],
+                name="prompt_bands",
+                fastupdate=False,
+                condition=models.Q(duplicate_of__isnull=True),
+            ),
+            models.Index(
+                fields=["id"],
+                name="prompt_quarantined",
+                condition=models.Q(state="quarantined"),
+            ),
             models.Index(fields=["use_case", "state"], name="prompt_use_case"),
             models.Index(fields=["topic"], name="prompt_topic", condition=~models.Q(topic="")),
         ]
@@ -129,3 +149,10 @@ class Prompt(models.Model):
     def last_message(self) -> str:
         """What the model is asked to answer."""
         return str(self.messages[-1]["content"])
+
+
+class QuarantinedPrompt(Prompt):
+    """A prompt that holds personal data and waits for an admin; a table of its own at the desk."""
+
+    class Meta:
+        proxy = True

@@ -58,6 +58,7 @@ def _retire(label: Outcome) -> None:
             state=Prompt.State.WITHDRAWN,
             fingerprint=f"superseded-{label.pk}",
             prefix_fingerprint="",
+            bands=[],
         )
         return
     rows = type(label).objects.filter(pk=label.pk, excluded_at=None)

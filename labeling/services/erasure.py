@@ -106,6 +106,8 @@ def _destroy_prompts(prompts: list[int]) -> None:
         # A hash of a short text can be guessed.
         fingerprint=Concat(Value("erased-"), number, output_field=CharField()),
         prefix_fingerprint="",
+        bands=[],
+        spans=[],
     )
 
 

@@ -1,10 +1,11 @@
-"""Adding prompts: the split fixed by the author, duplicates dropped or linked, authors limited."""
+"""Adding prompts: cleaned, the split fixed by the author, duplicates dropped or linked, authors
+limited, and what holds personal data in quarantine."""
 
 from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from itertools import islice
 
@@ -12,10 +13,12 @@ from django.conf import settings
 from django.db import transaction
 from django.db.models import Count
 
-from labeling.dedupe import fingerprint, prefix_fingerprint
+from labeling.cleaning import Examined, Recognisers, examined
 from labeling.models import Prompt
 from labeling.models.prompts import Split
+from labeling.privacy import installed_names
 from labeling.prompt_rows import NewPrompt
+from labeling.selectors.near_duplicates import Kept, kept_alike
 
 BATCH = 1000
 
@@ -28,26 +31,58 @@ class Added:
     duplicates: int = 0
     near_duplicates: int = 0
     over_limit: int = 0
+    quarantined: int = 0
+
+    @property
+    def taken(self) -> int:
+        """How many rows were looked at."""
+        return sum(asdict(self).values())
+
+
+def recognisers() -> Recognisers:
+    """What the installation looks for personal data with."""
+    return Recognisers(settings.PHONE_REGION, installed_names(settings.NAMES_PIPELINE))
+
+
+def add_prompts(rows: Iterable[NewPrompt], *, source: str) -> Added:
+    """Clean checked prompts and store them, all or none; see `add_examined`."""
+    found = recognisers()
+    return add_examined((examined(row, found) for row in rows), source=source)
 
 
 @transaction.atomic
-def add_prompts(rows: Iterable[NewPrompt], *, source: str) -> Added:
-    """Store checked prompts in batches, all or none.
+def add_examined(rows: Iterable[Examined], *, source: str) -> Added:
+    """Store cleaned prompts in batches, all or none.
 
-    A prompt that is there already is counted and dropped; one with the long beginning of another
-    is stored as its DUPLICATE; an author's prompts beyond the limit are counted and dropped.
+    A prompt that is there already is counted and dropped, and so are an author's prompts beyond the
+    limit. One that holds personal data is stored QUARANTINED; one that is nearly another is stored
+    as its DUPLICATE.
     """
-    intake = _Intake(source)
+    result = Added()
     rows = iter(rows)
     while batch := list(islice(rows, BATCH)):
-        intake.take(batch)
-    return intake.result
+        take(batch, result, source=source)
+    return result
+
+
+def take(rows: Sequence[Examined], result: Added, *, source: str) -> None:
+    """Store one batch, and count in `result` what became of it."""
+    prompts = list(_within_limit(_fresh(rows, result), result))
+    clean = [one for one in prompts if not one.spans]
+    alike = kept_alike([(one.marks, one.row.messages) for one in clean])
+    kept = [one for one in prompts if one.marks.fingerprint not in alike]
+    Prompt.objects.bulk_create([_prompt(one, source) for one in kept], ignore_conflicts=True)
+    _link([one for one in clean if one.marks.fingerprint in alike], alike, source)
+    result.near_duplicates += len(alike)
+    result.quarantined += len(prompts) - len(clean)
+    result.added += len(clean) - len(alike)
 
 
 def split_of(author: str, organisation: str, otherwise: str) -> str:
     """The side of the split, 80/10/10 by a hash of the organisation, else the author.
 
-    A prompt of neither stands for itself (`otherwise`, its fingerprint).
+    A prompt of neither stands for itself (`otherwise`, its fingerprint). The database checks the
+    same rule and refuses every change.
     """
     key = organisation or author or otherwise
     place = int.from_bytes(hashlib.sha256(key.encode()).digest()[:8], "big") / 2**64
@@ -56,76 +91,52 @@ def split_of(author: str, organisation: str, otherwise: str) -> str:
     return Split.VALIDATION if place < 0.9 else Split.TEST
 
 
-class _Intake:
-    """What has to be remembered from batch to batch: the counts of the authors met so far."""
-
-    def __init__(self, source: str) -> None:
-        self.source = source
-        self.result = Added()
-        self._of_author: Counter[str] = Counter()
-        self._limit: int = settings.LABELING["max_prompts_per_author"]
-
-    def take(self, rows: list[NewPrompt]) -> None:
-        """Store one batch."""
-        self._meet_authors({row.author for row in rows})
-        prompts = list(self._within_limit(self._fresh([self._prompt(row) for row in rows])))
-        originals, alike = _parted(prompts)
-        Prompt.objects.bulk_create(originals, ignore_conflicts=True)
-        self._link(alike)
-        self.result.added += len(originals)
-        self.result.near_duplicates += len(alike)
-
-    def _prompt(self, row: NewPrompt) -> Prompt:
-        prompt = Prompt(**asdict(row), source=self.source, fingerprint=fingerprint(row.messages))
-        prompt.prefix_fingerprint = prefix_fingerprint(row.messages)
-        prompt.split = split_of(row.author, row.organisation, prompt.fingerprint)
-        return prompt
-
-    def _meet_authors(self, authors: set[str]) -> None:
-        new = authors - self._of_author.keys() - {""}
-        counted = Prompt.objects.filter(author__in=new).values_list("author")
-        self._of_author.update(dict.fromkeys(new, 0))
-        self._of_author.update(dict(counted.annotate(n=Count("pk")).order_by()))
-
-    def _fresh(self, prompts: list[Prompt]) -> Iterator[Prompt]:
-        wanted = [prompt.fingerprint for prompt in prompts]
-        rows = Prompt.objects.filter(fingerprint__in=wanted)
-        known = set(rows.values_list("fingerprint", flat=True))
-        for prompt in prompts:
-            if prompt.fingerprint in known:
-                self.result.duplicates += 1
-                continue
-            known.add(prompt.fingerprint)
-            yield prompt
-
-    def _within_limit(self, prompts: Iterable[Prompt]) -> Iterator[Prompt]:
-        for prompt in prompts:
-            if prompt.author and self._of_author[prompt.author] >= self._limit:
-                self.result.over_limit += 1
-                continue
-            self._of_author[prompt.author] += 1
-            yield prompt
-
-    def _link(self, alike: list[Prompt]) -> None:
-        kept = _kept({prompt.prefix_fingerprint for prompt in alike})
-        for prompt in alike:
-            prompt.state = Prompt.State.DUPLICATE
-            prompt.duplicate_of_id = kept[prompt.prefix_fingerprint]
-        Prompt.objects.bulk_create(alike, ignore_conflicts=True)
+def _prompt(one: Examined, source: str) -> Prompt:
+    row, marks = one.row, one.marks
+    prompt = Prompt(**vars(row), **vars(marks), spans=one.spans, source=source)
+    prompt.split = split_of(row.author, row.organisation, marks.fingerprint)
+    if one.spans:
+        prompt.state = Prompt.State.QUARANTINED
+    return prompt
 
 
-def _parted(prompts: list[Prompt]) -> tuple[list[Prompt], list[Prompt]]:
-    """Those with a beginning of their own, and those that begin like one kept or met before."""
-    met = set(_kept({prompt.prefix_fingerprint for prompt in prompts}))
-    originals: list[Prompt] = []
-    alike: list[Prompt] = []
+def _fresh(rows: Iterable[Examined], result: Added) -> Iterator[Examined]:
+    rows = list(rows)
+    wanted = [one.marks.fingerprint for one in rows]
+    stored = Prompt.objects.filter(fingerprint__in=wanted)
+    known = set(stored.values_list("fingerprint", flat=True))
+    for one in rows:
+        if one.marks.fingerprint in known:
+            result.duplicates += 1
+            continue
+        known.add(one.marks.fingerprint)
+        yield one
+
+
+def _within_limit(rows: Iterable[Examined], result: Added) -> Iterator[Examined]:
+    rows = list(rows)
+    had = _prompts_of({one.row.author for one in rows} - {""})
+    limit: int = settings.LABELING["max_prompts_per_author"]
+    for one in rows:
+        if one.row.author and had[one.row.author] >= limit:
+            result.over_limit += 1
+            continue
+        had[one.row.author] += 1
+        yield one
+
+
+def _prompts_of(authors: set[str]) -> Counter[str]:
+    rows = Prompt.objects.filter(author__in=authors).order_by().values_list("author")
+    return Counter(dict(rows.annotate(n=Count("pk"))))
+
+
+def _link(rows: Sequence[Examined], alike: dict[str, Kept], source: str) -> None:
+    met = {kept for kept in alike.values() if isinstance(kept, str)}
+    stored = Prompt.objects.filter(fingerprint__in=met).order_by()
+    ids: dict[Kept, int] = dict(stored.values_list("fingerprint", "pk"))
+    prompts = [_prompt(one, source) for one in rows]
     for prompt in prompts:
-        (alike if prompt.prefix_fingerprint in met else originals).append(prompt)
-        met |= {prompt.prefix_fingerprint} - {""}
-    return originals, alike
-
-
-def _kept(prefixes: set[str]) -> dict[str, int]:
-    """The prompt kept for each of these long beginnings."""
-    rows = Prompt.objects.filter(prefix_fingerprint__in=prefixes - {""}, duplicate_of=None)
-    return dict(rows.exclude(prefix_fingerprint="").values_list("prefix_fingerprint", "pk"))
+        kept = alike[prompt.fingerprint]
+        prompt.state = Prompt.State.DUPLICATE
+        prompt.duplicate_of_id = kept if isinstance(kept, int) else ids[kept]
+    Prompt.objects.bulk_create(prompts, ignore_conflicts=True)

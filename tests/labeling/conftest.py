@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Any
+from unittest.mock import patch
 
 import pytest
 from django.test import Client
@@ -12,6 +13,7 @@ from django.utils import timezone
 from accounts.models import User
 from labeling.models import Completion, LabelingTask, Prompt, Slot
 from labeling.prompt_rows import NewPrompt
+from labeling.services import prompts
 from labeling.services.prompts import add_prompts
 from labeling.services.slots import slots_of
 from models_service.models import ModelVersion
@@ -29,8 +31,9 @@ def make_prompt(db: None) -> Callable[..., Prompt]:
 
     def make(text: str = "Why is the sky blue?", *, split: str = "train", **fields: Any) -> Prompt:
         messages = [{"role": "user", "content": text}]
-        add_prompts([NewPrompt(messages=messages, **fields)], source="import")
-        Prompt.objects.filter(messages=messages).update(split=split)
+        # The database lets nobody move a prompt afterwards.
+        with patch.object(prompts, "split_of", lambda *_: split):
+            add_prompts([NewPrompt(messages=messages, **fields)], source="import")
         return Prompt.objects.get(messages=messages)
 
     return make

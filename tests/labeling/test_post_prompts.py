@@ -42,6 +42,7 @@ def test_it_adds_a_list_once(feed: User, api: Call) -> None:
         "duplicates": 3,
         "near_duplicates": 0,
         "over_limit": 0,
+        "quarantined": 0,
     }
     assert Prompt.objects.count() == 2
 

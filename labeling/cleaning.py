@@ -1,0 +1,86 @@
+"""What is found out about a prompt before it is stored. Pure functions.
+
+Its fingerprints and band keys say what it is a duplicate of, its spans what is personal in it; its
+language is detected where the row does not name one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+from labeling import privacy
+from labeling.dedupe import band_keys, fingerprint, prefix_fingerprint, spoken
+from labeling.languages import language_of
+from labeling.parts import Texts, parts
+from labeling.prompt_rows import NewPrompt
+
+
+@dataclass(frozen=True)
+class Recognisers:
+    """What personal data is looked for with; see `labeling.privacy.find`."""
+
+    region: str = "US"
+    names: privacy.Names | None = None
+
+
+@dataclass(frozen=True)
+class Marks:
+    """What tells a text from others: equal ones, ones that begin alike, ones that are alike."""
+
+    fingerprint: str
+    prefix_fingerprint: str
+    bands: list[int]
+
+
+@dataclass(frozen=True)
+class Examined:
+    """A checked prompt with what was found out about it; `spans` as `spans_of` gives them."""
+
+    row: NewPrompt
+    marks: Marks
+    spans: list[dict[str, Any]]
+
+    def as_dict(self) -> dict[str, Any]:
+        """As it is staged."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, staged: dict[str, Any]) -> Examined:
+        """What `as_dict` made."""
+        return cls(NewPrompt(**staged["row"]), Marks(**staged["marks"]), staged["spans"])
+
+
+def examined(row: NewPrompt, recognisers: Recognisers) -> Examined:
+    """Everything about one row."""
+    if not row.language:
+        row = replace(row, language=language_of(spoken(row.messages)))
+    return Examined(row, marks_of(row.messages), spans_of(row, recognisers))
+
+
+def marks_of(messages: Sequence[dict[str, str]]) -> Marks:
+    """The marks of a conversation."""
+    said = spoken(messages)
+    return Marks(fingerprint(messages), prefix_fingerprint(messages), band_keys(said))
+
+
+def spans_of(prompt: Texts, recognisers: Recognisers) -> list[dict[str, Any]]:
+    """`{part, start, end, kind}` of everything personal, part by part; see `labeling.parts`."""
+    return [
+        {"part": name, "start": span.start, "end": span.end, "kind": str(span.kind)}
+        for name, text in parts(prompt).items()
+        for span in privacy.find(text, region=recognisers.region, names=recognisers.names)
+    ]
+
+
+def redacted(prompt: Texts, spans: Sequence[dict[str, Any]]) -> dict[str, str]:
+    """The parts that spans stand in, each span replaced by its kind, such as [EMAIL]."""
+    texts = parts(prompt)
+    of_part: dict[str, list[privacy.Span]] = {}
+    for span in spans:
+        placed = privacy.Span(span["start"], span["end"], span["kind"])
+        of_part.setdefault(span["part"], []).append(placed)
+    return {
+        name: privacy.redact(texts[name], found) for name, found in of_part.items() if name in texts
+    }

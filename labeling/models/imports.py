@@ -1,0 +1,96 @@
+"""Files of prompts on their way in."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from django.conf import settings
+from django.db import models
+
+
+class Import(models.Model):
+    """One file: received in pieces, checked row by row into staged rows, then stored all at once.
+
+    `cursor` says how far it is checked and `received` how far it is here, so that either goes on
+    where it stopped. `path` is the file's place where a command named it, else it lies under
+    DATA_DIR/uploads.
+    """
+
+    class State(models.TextChoices):
+        RECEIVING = "receiving", "Being uploaded"
+        QUEUED = "queued", "Waiting to be checked"
+        CHECKING = "checking", "Being checked"
+        CHECKED = "checked", "Checked"
+        ACCEPTED = "accepted", "Waiting to be imported"
+        STORING = "storing", "Being imported"
+        FINISHED = "finished", "Imported"
+        FAILED = "failed", "Failed"
+        CANCELLED = "cancelled", "Cancelled"
+
+    name = models.CharField(max_length=200)
+    path = models.TextField(blank=True, editable=False)
+    size = models.PositiveBigIntegerField()
+    # With name and size what tells a file from others when its upload goes on; from the browser in
+    # milliseconds, from a command in nanoseconds.
+    modified = models.BigIntegerField(default=0, editable=False)
+    received = models.PositiveBigIntegerField(default=0)
+    state = models.CharField(max_length=16, choices=State.choices, default=State.RECEIVING)
+    format = models.CharField(max_length=16, blank=True)
+    cursor = models.JSONField(default=dict)
+    # Of the rows checked so far: {rows, bad, personal: {kind: rows}, languages, use_cases}.
+    tally = models.JSONField(default=dict)
+    # What became of the rows, or would become; see labeling.services.prompts.Added.
+    result = models.JSONField(default=dict)
+    failure = models.TextField(blank=True)
+    by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, null=True, on_delete=models.PROTECT, related_name="+"
+    )
+    # Which worker has it: a moment of its own, renewed by a heartbeat.
+    attempt = models.DateTimeField(null=True)
+    heartbeat_at = models.DateTimeField(auto_now_add=True)
+    created_at = models.DateTimeField(auto_now_add=True)
+    ended_at = models.DateTimeField(null=True)
+
+    class Meta:
+        ordering = ["-id"]
+        indexes = [models.Index(fields=["name", "size"], name="import_file")]
+
+    def __str__(self) -> str:
+        return f"Import {self.pk}"
+
+    @property
+    def file(self) -> Path:
+        """Where its bytes are."""
+        return Path(self.path) if self.path else settings.UPLOAD_DIR / str(self.pk)
+
+
+class StagedPrompt(models.Model):
+    """A good row of an import that is not stored yet, cleaned; see labeling.cleaning.Examined."""
+
+    of = models.ForeignKey(Import, on_delete=models.CASCADE, related_name="staged")
+    line = models.PositiveBigIntegerField()
+    # The row's own id, which no other row of the file may have.
+    name = models.CharField(max_length=200, blank=True)
+    examined = models.JSONField()
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["of", "line"], name="staged_line")]
+
+    def __str__(self) -> str:
+        return f"Line {self.line}"
+
+
+class RejectedRow(models.Model):
+    """A row of an import that is no prompt: its line from 1, why, and how it begins."""
+
+    of = models.ForeignKey(Import, on_delete=models.CASCADE, related_name="rejected")
+    line = models.PositiveBigIntegerField()
+    reason = models.TextField()
+    text = models.TextField(blank=True)
+
+    class Meta:
+        ordering = ["line", "id"]
+        indexes = [models.Index(fields=["of", "line", "id"], name="rejected_line")]
+
+    def __str__(self) -> str:
+        return f"Line {self.line}: {self.reason}"

@@ -1,0 +1,103 @@
+"""Which prompts are near-duplicates of one that is kept: stored before, or earlier in a batch.
+
+Kept is what is itself no duplicate and waits in no quarantine. A long shared beginning decides at
+once; otherwise shared bands name a few candidates, and their shingles decide (`labeling.dedupe`).
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Sequence
+from typing import TypeAlias
+
+from django.db import connection, transaction
+from django.db.models import QuerySet
+
+from labeling.cleaning import Marks
+from labeling.dedupe import ALIKE, similarity, spoken
+from labeling.models import Prompt
+
+Turns = list[dict[str, str]]
+Kept: TypeAlias = int | str
+"""A stored prompt's id, or the fingerprint of an earlier one in the batch."""
+
+_COMPARED = 3  # candidates whose shingles are compared, those that share most bands first
+_MOST = 20_000  # candidates taken up for a batch
+
+
+def kept_alike(batch: Sequence[tuple[Marks, Turns]]) -> dict[str, Kept]:
+    """Of each near-duplicate in the batch, by its fingerprint, the one kept."""
+    memory = _Memory([marks for marks, _ in batch])
+    found: dict[str, Kept] = {}
+    for marks, messages in batch:
+        kept = memory.like(marks, messages)
+        if kept is None:
+            memory.keep(marks, messages)
+        else:
+            found[marks.fingerprint] = kept
+    return found
+
+
+class _Memory:
+    """The kept ones that could be met in a batch: of the database, and those met so far."""
+
+    def __init__(self, batch: Sequence[Marks]) -> None:
+        self.prefixes: dict[str, Kept] = dict(_stored_prefixes(batch))
+        self.holders: dict[int, list[Kept]] = defaultdict(list)
+        for pk, bands in _stored_bands(batch):
+            for band in bands:
+                self.holders[band].append(pk)
+        self.texts = self._stored_texts(batch)
+
+    def like(self, marks: Marks, messages: Turns) -> Kept | None:
+        """The one kept that this is a near-duplicate of."""
+        if marks.prefix_fingerprint in self.prefixes:
+            return self.prefixes[marks.prefix_fingerprint]
+        said = ""
+        for kept in self._candidates(marks):
+            said = said or spoken(messages)
+            if kept in self.texts and similarity(said, spoken(self.texts[kept])) >= ALIKE:
+                return kept
+        return None
+
+    def keep(self, marks: Marks, messages: Turns) -> None:
+        """Compare what comes later with this one."""
+        if marks.prefix_fingerprint:
+            self.prefixes[marks.prefix_fingerprint] = marks.fingerprint
+        self.texts[marks.fingerprint] = messages
+        for band in marks.bands:
+            self.holders[band].append(marks.fingerprint)
+
+    def _candidates(self, marks: Marks) -> list[Kept]:
+        shared = Counter(kept for band in marks.bands for kept in self.holders.get(band, ()))
+        return [kept for kept, _ in shared.most_common(_COMPARED)]
+
+    def _stored_texts(self, batch: Iterable[Marks]) -> dict[Kept, Turns]:
+        wanted = {kept for marks in batch for kept in self._candidates(marks)}
+        rows = Prompt.objects.filter(pk__in=wanted).order_by()
+        return dict(rows.values_list("pk", "messages"))
+
+
+def _kept() -> QuerySet[Prompt]:
+    rows = Prompt.objects.filter(duplicate_of=None).exclude(state=Prompt.State.QUARANTINED)
+    return rows.order_by()
+
+
+def _stored_prefixes(batch: Iterable[Marks]) -> list[tuple[str, int]]:
+    prefixes = {marks.prefix_fingerprint for marks in batch} - {""}
+    # The condition again, so that the planner sees that the partial index will do.
+    rows = _kept().filter(prefix_fingerprint__in=prefixes).exclude(prefix_fingerprint="")
+    return list(rows.values_list("prefix_fingerprint", "pk"))
+
+
+def _stored_bands(batch: Iterable[Marks]) -> list[tuple[int, list[int]]]:
+    bands = [band for marks in batch for band in marks.bands]
+    if not bands:
+        return []
+    rows = _kept().filter(bands__overlap=bands).values_list("pk", "bands")[:_MOST]
+    with transaction.atomic(), connection.cursor() as cursor:
+        # Thousands of keys look to the planner as if they met most of the table.
+        cursor.execute("SET LOCAL enable_seqscan = off")
+        found = list(rows)
+        cursor.execute("SET LOCAL enable_seqscan = DEFAULT")
+    return found
