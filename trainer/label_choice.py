@@ -9,6 +9,8 @@ from collections.abc import Callable, Mapping
 from datetime import date, datetime
 from typing import Any
 
+from trainer.algorithms.config import not_known
+
 GROUPS = {"training": "Training labelers", "held_out": "Held-out labelers"}
 
 Filters = dict[str, Any]
@@ -22,7 +24,7 @@ def clean(values: Any) -> tuple[Filters, dict[str, str]]:
     errors: dict[str, str] = {}
     for name, value in values.items():
         if name not in _RULES:
-            errors[f"labels.{name}"] = f"is not a filter; known are {', '.join(_RULES)}"
+            errors[f"labels.{name}"] = not_known(name, f"one of {', '.join(_RULES)}", _RULES)
         elif value not in (None, "", [], 0):
             value = value.isoformat() if isinstance(value, date) else value  # YAML's own days
             problem = _RULES[name](value)

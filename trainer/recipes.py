@@ -12,7 +12,7 @@ from typing import Any, Self
 import yaml
 
 from trainer import label_choice
-from trainer.algorithms.config import Config, ConfigError
+from trainer.algorithms.config import Config, ConfigError, not_known
 from trainer.algorithms.presets import FOLDER, preset_names
 from trainer.algorithms.settings import EvaluationConfig, PPOConfig, RewardConfig, SFTConfig
 
@@ -149,7 +149,8 @@ def _configs(values: Mapping[str, Any]) -> tuple[dict[str, Config], dict[str, st
 
 def _unknown_keys(values: Mapping[str, Any]) -> dict[str, str]:
     known = {"stages", "promote", "seed", "labels", *STAGES}
-    errors = dict.fromkeys(sorted(set(values) - known), "is not a part of a recipe")
+    unknown = sorted(set(values) - known)
+    errors = {name: not_known(name, "a part of a recipe", known) for name in unknown}
     wrong = [s for s in STAGES if not isinstance(values.get(s) or {}, Mapping)]
     return errors | dict.fromkeys(wrong, "must hold settings by name")
 

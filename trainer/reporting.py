@@ -16,8 +16,10 @@ from django.conf import settings
 from django.db import DatabaseError, connection, transaction
 from django.utils import timezone
 
+from trainer import memory
 from trainer.algorithms.contract import TrainingError
 from trainer.models import Metric, Sample, TrainingRound, TrainingRun
+from trainer.run_log import RunLog, say
 
 ASK_EVERY_SECONDS = 1.0
 
@@ -34,17 +36,20 @@ def worker_token() -> str:
 class RunReporter:
     """The `Reporter` of an algorithm, writing to the run's rows while the worker still holds it."""
 
-    def __init__(self, run: TrainingRun) -> None:
+    def __init__(self, run: TrainingRun, log: RunLog | None = None) -> None:
         self.run = run
+        self.log = log or RunLog(run)
         self._asked_at = 0.0
         self._stop = False
 
     def metrics(self, step: int, total: int, values: Mapping[str, float]) -> None:
-        """Keep one step's figures, joined with what is there: a step may be reported twice."""
+        """Keep one step's figures and the memory used, joined with what is there: a step may be
+        reported twice."""
         _require_finite_losses(step, values)
+        self.log.progress(step, total, values)
         with transaction.atomic():
             self._hold(step=step, total_steps=total)
-            if values:
+            if values := {**values, **memory.metrics()} if values else {}:
                 metric, _ = Metric.objects.get_or_create(
                     run=self.run, step=step, defaults={"values": {}}
                 )
@@ -67,6 +72,7 @@ class RunReporter:
                 )
                 for position, row in enumerate(rows)
             )
+        say(self.run, f"{len(rows)} samples at step {step}.")
 
     def should_stop(self) -> bool:
         """Whether the round was paused or cancelled, asked at most once a second."""
@@ -119,8 +125,8 @@ def _require_finite_losses(step: int, values: Mapping[str, float]) -> None:
     for name, value in values.items():
         if not math.isfinite(value) and ("loss" in name or "grad_norm" in name):
             raise TrainingError(
-                f"{name} became {value} at step {step}. Start a new round with a lower learning "
-                "rate; this one's earlier stages stay as they are."
+                f"{name} became {value} at step {step}. Retry the stage with a lower learning "
+                "rate; the stages before it stay as they are."
             )
 
 

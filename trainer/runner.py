@@ -23,10 +23,12 @@ from django.utils import timezone
 
 from models_service.models import Kind, ModelVersion
 from models_service.services import register_version
+from trainer import memory
 from trainer.algorithms.settings import EvaluationConfig
 from trainer.models import Evaluation, TrainingRound, TrainingRun
 from trainer.recipes import CONFIGS
 from trainer.reporting import LostRunError, RunReporter, heartbeat, held, worker_token
+from trainer.run_log import logged, say
 from trainer.snapshots import file_sha256
 
 logger = logging.getLogger(__name__)
@@ -53,8 +55,8 @@ def execute(run_id: int) -> bool:
     if run is None:
         return False
     try:
-        with heartbeat(run):
-            outcome = ALGORITHMS[run.stage](run, RunReporter(run))
+        with heartbeat(run), logged(run) as log:
+            outcome = ALGORITHMS[run.stage](run, RunReporter(run, log))
         close(run, outcome)
     except LostRunError as lost:
         logger.warning("%s", lost)
@@ -83,6 +85,8 @@ def claim(run_id: int) -> TrainingRun | None:
     if run.attempts <= MOST_ATTEMPTS:
         run.executions.append(_execution(token))
         held(run).update(executions=run.executions)
+        memory.forget_peak()
+        say(run, f"Taken up by {token}, attempt {run.attempts}" + _place(run))
         return run
     fail(
         run,
@@ -90,6 +94,10 @@ def claim(run_id: int) -> TrainingRun | None:
         "machine or with fewer tokens_per_micro_batch.",
     )
     return None
+
+
+def _place(run: TrainingRun) -> str:
+    return f", having reached step {run.step} of {run.total_steps}." if run.step else "."
 
 
 def silent_since() -> datetime:
@@ -108,6 +116,8 @@ def close(run: TrainingRun, outcome: Outcome) -> None:
         ended_at=Now(),
         attempts=0 if outcome.stopped else F("attempts"),  # being asked to stop is no death
     )
+    if closed:
+        say(run, "Stopped; its state is kept." if outcome.stopped else "Finished.")
     if not closed or outcome.stopped:
         return
     if outcome.folder is not None:
@@ -120,9 +130,11 @@ def close(run: TrainingRun, outcome: Outcome) -> None:
 
 def fail(run: TrainingRun, reason: str) -> None:
     """Record why a run failed, if it is still this worker's."""
-    held(run).update(
+    failed = held(run).update(
         state=TrainingRun.State.FAILED, worker="", failure=reason, ended_at=timezone.now()
     )
+    if failed:
+        say(run, reason, "ERROR")
 
 
 def explain(error: Exception) -> str:
@@ -149,7 +161,7 @@ def output_of(round: TrainingRound, stage: str) -> ModelVersion | None:
     return run.output if run else None
 
 
-def _execution(token: str) -> dict[str, str]:
+def _execution(token: str) -> dict[str, Any]:
     """Who executes a run from now on, and with what: same code and libraries, same weights."""
     libraries = {name: version(name) for name in ("torch", "transformers", "tokenizers", "peft")}
     return {
@@ -157,6 +169,7 @@ def _execution(token: str) -> dict[str, str]:
         "worker": token,
         "code": code_version(),
         "python": platform.python_version(),
+        "memory": memory.machine(),
         **libraries,
     }
 

@@ -1,18 +1,17 @@
-"""Reads about rounds: their state for `decide`, what a stage starts from, progress, samples."""
+"""Reads about rounds: their state for `decide`, what a stage starts from, what can be done."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import datetime
 from typing import Any
 
-from django.utils import timezone
+from django.db.models import Q
 
 from labeling.models import Ranking
 from labeling.selectors import sampling
 from models_service.models import ModelVersion, Promotion
 from models_service.selectors import ancestors, promoted
-from trainer.models import Metric, TrainingRound, TrainingRun
+from trainer.models import TrainingRound, TrainingRun
 from trainer.rounds import RoundState
 
 State = TrainingRound.State
@@ -35,6 +34,14 @@ def round_state(round: TrainingRound) -> RoundState:
         runs=dict(round.runs.values_list("stage", "state")),
         busy=others.exists() or elsewhere.exists(),
     )
+
+
+def ahead(round: TrainingRound) -> int | None:
+    """How many rounds go before a queued one; None of any other."""
+    if round.state != State.QUEUED:
+        return None
+    before = Q(state=State.RUNNING) | Q(state=State.QUEUED, pk__lt=round.pk)
+    return TrainingRound.objects.filter(before).count()
 
 
 def starts(round: TrainingRound, stage: str) -> dict[str, int]:
@@ -65,20 +72,6 @@ def outcome(round: TrainingRound) -> ModelVersion | None:
     return outputs.get("ppo") or outputs.get("sft")
 
 
-def progress(run: TrainingRun) -> dict[str, Any]:
-    """Step, rate in steps a second and seconds left, from the steps of the last minutes."""
-    rate = _rate(run)
-    left = (run.total_steps - run.step) / rate if rate and run.total_steps else None
-    ended = run.ended_at or timezone.now()
-    return {
-        "step": run.step,
-        "total": run.total_steps,
-        "rate": rate,
-        "seconds_left": left if run.state == TrainingRun.State.RUNNING else None,
-        "seconds": (ended - run.started_at).total_seconds() if run.started_at else None,
-    }
-
-
 def stage_titles(round: TrainingRound) -> list[tuple[str, str]]:
     """Name and title of each stage, in order."""
     return [(stage, str(TrainingRun.Stage(stage).label)) for stage in round.recipe["stages"]]
@@ -93,7 +86,7 @@ ACTIONS: Mapping[str, tuple[str, ...]] = {
     State.QUEUED: ("pause", "cancel"),
     State.RUNNING: ("pause", "cancel"),
     State.PAUSED: ("resume", "cancel"),
-    State.FAILED: ("retry",),
+    State.FAILED: ("retry", "cancel"),
     State.CANCELLED: ("retry",),
     State.FINISHED: ("promote",),
 }
@@ -123,41 +116,6 @@ def on_policy_share(round: TrainingRound) -> float | None:
         return None
     rankings = Ranking.objects.filter(snapshots__snapshot=round.snapshot)
     return sampling.on_policy_share(rankings, newest.version)
-
-
-def metrics_since(round: TrainingRound, since: datetime | None) -> list[Metric]:
-    """Metrics written or rewritten after a moment, oldest first."""
-    found = Metric.objects.filter(run__round=round).select_related("run").order_by("at", "id")
-    return list(found.filter(at__gt=since) if since else found)
-
-
-def latest_samples(round: TrainingRound) -> list[dict[str, Any]]:
-    """What the stages said at their newest step that has samples, newest stage first."""
-    found = []
-    for run in round.runs.order_by("-id"):
-        newest = run.samples.order_by("-step").first()
-        if newest:
-            rows = run.samples.filter(step=newest.step).values("prompt", "text", "score")
-            found.append({"stage": run.stage, "step": newest.step, "rows": list(rows)})
-    return found
-
-
-def curves(metrics: list[Metric]) -> dict[str, dict[str, list[tuple[int, float | None]]]]:
-    """Points of every curve: stage → metric → [(step, value)]."""
-    series: dict[str, dict[str, list[tuple[int, float | None]]]] = {}
-    for metric in metrics:
-        stage = series.setdefault(metric.run.stage, {})
-        for name, value in metric.values.items():
-            stage.setdefault(name, []).append((metric.step, value))
-    return series
-
-
-def _rate(run: TrainingRun) -> float | None:
-    recent = list(run.metrics.order_by("-step").values_list("step", "at")[:10])
-    if len(recent) < 2:
-        return None
-    seconds = (recent[0][1] - recent[-1][1]).total_seconds()
-    return (recent[0][0] - recent[-1][0]) / seconds if seconds > 0 else None
 
 
 def _judge_of_epochs(start: ModelVersion) -> dict[str, int]:

@@ -35,6 +35,12 @@ def post(client: Client, path: str, body: dict[str, Any] | None = None) -> Any:
     return client.post(f"/api/v1/{path}", json.dumps(body or {}), "application/json")
 
 
+@pytest.fixture(autouse=True)
+def unmeasured(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Memory is another test's business."""
+    monkeypatch.setattr("trainer.memory.metrics", dict)
+
+
 @pytest.fixture
 def round(labels: Labels) -> TrainingRound:
     labels.enough()

@@ -5,8 +5,9 @@ The metadata of a field (`help`, `paper`, bounds, choices) is enough to draw a f
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import MISSING, Field, asdict, dataclass, field, fields
+from difflib import get_close_matches
 from typing import Any, Self
 
 from trainer.algorithms.contract import TrainingError
@@ -66,8 +67,9 @@ class Config:
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Self:
         """Settings from plain values, defaults for the rest; unknown names are refused."""
-        if unknown := set(values) - {f.name for f in fields(cls)}:
-            raise ConfigError(dict.fromkeys(sorted(unknown), "is not a setting"))
+        known = [f.name for f in fields(cls)]
+        if unknown := sorted(set(values) - set(known)):
+            raise ConfigError({name: not_known(name, "a setting", known) for name in unknown})
         return cls(**values)
 
     def to_dict(self) -> dict[str, Any]:
@@ -78,6 +80,12 @@ class Config:
         """The settings that name a run: all but the operational ones."""
         operational = {f.name for f in fields(self) if f.metadata["operational"]}
         return {name: value for name, value in self.to_dict().items() if name not in operational}
+
+
+def not_known(name: str, what: str, known: Iterable[str]) -> str:
+    """Why a name is refused, with the one that was probably meant."""
+    close = get_close_matches(name, known, n=1)
+    return f"is not {what} ({f'did you mean {close[0]}?' if close else 'take it out'})"
 
 
 def _problem(spec: Field, value: Any) -> str | None:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import Any
 
 from rest_framework import serializers
 
 from models_service.models import ModelVersion, Promotion
-from trainer import selectors
+from trainer import selectors, watching
 from trainer.models import Evaluation, TrainingRound, TrainingRun
 
 
@@ -15,14 +16,18 @@ class RunSerializer(serializers.ModelSerializer[TrainingRun]):
     progress = serializers.SerializerMethodField(help_text="Steps, steps a second, seconds left.")
     title = serializers.CharField(source="get_stage_display")
     output = serializers.CharField(source="output.name", default=None)
+    silent = serializers.SerializerMethodField(help_text="Its worker is taken for dead.")
 
     class Meta:
         model = TrainingRun
-        fields = ["id", "stage", "title", "state", "progress", "attempts", "output", "failure",
-                  "result", "started_at", "ended_at"]  # fmt: skip
+        fields = ["id", "stage", "title", "state", "silent", "progress", "attempts", "output",
+                  "failure", "result", "started_at", "ended_at"]  # fmt: skip
 
     def get_progress(self, run: TrainingRun) -> dict[str, Any]:
-        return selectors.progress(run)
+        return watching.progress(run)
+
+    def get_silent(self, run: TrainingRun) -> bool:
+        return watching.has_fallen_silent(run)
 
 
 class EvaluationSerializer(serializers.ModelSerializer[Evaluation]):
@@ -42,11 +47,21 @@ class RoundSerializer(serializers.ModelSerializer[TrainingRound]):
     start = serializers.CharField(source="start.name")
     policy = serializers.CharField(source="policy.name", default=None)
     state_title = serializers.CharField(source="get_state_display")
+    ahead = serializers.SerializerMethodField(help_text="Rounds that go before a queued one.")
+    alarms = serializers.SerializerMethodField(help_text="What goes wrong in PPO, and what to do.")
+
+    def get_ahead(self, round: TrainingRound) -> int | None:
+        return selectors.ahead(round)
+
+    def get_alarms(self, round: TrainingRound) -> list[dict[str, Any]]:
+        known = self.context.get("alarms")
+        rung = watching.alarms_of([round]) if known is None else known
+        return [asdict(alarm) for alarm in rung.get(round.pk, [])]
 
     class Meta:
         model = TrainingRound
-        fields = ["id", "title", "preset", "state", "state_title", "start", "policy", "failure",
-                  "created_at", "started_at", "ended_at"]  # fmt: skip
+        fields = ["id", "title", "preset", "state", "state_title", "ahead", "alarms", "start",
+                  "policy", "failure", "created_at", "started_at", "ended_at"]  # fmt: skip
 
 
 class RoundDetailSerializer(RoundSerializer):
@@ -55,6 +70,7 @@ class RoundDetailSerializer(RoundSerializer):
     runs = RunSerializer(many=True)
     evaluations = EvaluationSerializer(many=True)
     samples = serializers.SerializerMethodField()
+    sample_steps = serializers.SerializerMethodField(help_text="Steps with samples, by stage.")
     actions = serializers.SerializerMethodField(help_text="What can be done with it now.")
     promoted = serializers.SerializerMethodField(help_text="Whether its policy is in office.")
     on_policy_share = serializers.SerializerMethodField(
@@ -63,10 +79,13 @@ class RoundDetailSerializer(RoundSerializer):
 
     class Meta(RoundSerializer.Meta):
         fields = [*RoundSerializer.Meta.fields, "recipe", "snapshot", "runs", "evaluations",
-                  "samples", "actions", "promoted", "on_policy_share"]  # fmt: skip
+                  "samples", "sample_steps", "actions", "promoted", "on_policy_share"]  # fmt: skip
 
     def get_samples(self, round: TrainingRound) -> list[dict[str, Any]]:
-        return selectors.latest_samples(round)
+        return watching.latest_samples(round)
+
+    def get_sample_steps(self, round: TrainingRound) -> dict[str, list[int]]:
+        return watching.sample_steps(round)
 
     def get_actions(self, round: TrainingRound) -> list[str]:
         return selectors.actions(round)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.urls import URLPattern, URLResolver, path
 
-from trainer.api import data, versions, views
+from trainer.api import data, versions, views, watching
 
 urlpatterns: list[URLPattern | URLResolver] = [
     path("exports/", data.ExportList.as_view(), name="export-list"),
@@ -13,7 +13,11 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("erasures/", data.Erasures.as_view(), name="erasures"),
     path("rounds/", views.RoundList.as_view(), name="round-list"),
     path("rounds/<int:pk>/", views.RoundDetail.as_view(), name="round"),
-    path("rounds/<int:pk>/metrics/", views.RoundMetrics.as_view(), name="round-metrics"),
+    path("rounds/<int:pk>/metrics/", watching.RoundMetrics.as_view(), name="round-metrics"),
+    path("rounds/<int:pk>/curves.csv", watching.RoundTable.as_view(), name="round-csv"),
+    path("rounds/<int:pk>/tensorboard.zip", watching.RoundEvents.as_view(), name="round-events"),
+    path("rounds/<int:pk>/samples/", watching.RoundSamples.as_view(), name="round-samples"),
+    path("rounds/<int:pk>/log/", watching.RoundLog.as_view(), name="round-log"),
     path("rounds/<int:pk>/pause/", views.PauseRound.as_view(), name="round-pause"),
     path("rounds/<int:pk>/resume/", views.ResumeRound.as_view(), name="round-resume"),
     path("rounds/<int:pk>/cancel/", views.CancelRound.as_view(), name="round-cancel"),

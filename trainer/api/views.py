@@ -1,25 +1,22 @@
-"""Rounds over HTTP: list, start, read, follow, pause, resume, cancel, retry, promote."""
+"""Rounds over HTTP: list, start, read, pause, resume, cancel, retry, promote."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import datetime
 from typing import Any, ClassVar
 
 from django.db.models import QuerySet
 from django.shortcuts import get_object_or_404
-from django.utils.dateparse import parse_datetime
-from drf_spectacular.utils import OpenApiParameter, extend_schema
+from drf_spectacular.utils import extend_schema
 from rest_framework import generics
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from accounts.permissions import IsResearcher, person
-from accounts.problems import Problem
 from models_service.api.serializers import VersionSerializer
 from models_service.models import ModelVersion
-from trainer import selectors, services
+from trainer import services, watching
 from trainer.api.serializers import (
     PromoteSerializer,
     RetrySerializer,
@@ -40,6 +37,11 @@ class RoundList(generics.ListAPIView):
     def get_queryset(self) -> QuerySet[TrainingRound]:
         return TrainingRound.objects.select_related("start", "policy")
 
+    def list(self, request: Request, *args: Any, **kwargs: Any) -> Response:
+        rounds = list(self.get_queryset())
+        context = {"alarms": watching.alarms_of(rounds)}
+        return Response(RoundSerializer(rounds, many=True, context=context).data)
+
     @extend_schema(request=StartSerializer, responses={201: RoundDetailSerializer})
     def post(self, request: Request) -> Response:
         wanted = StartSerializer(data=request.data)
@@ -55,29 +57,6 @@ class RoundDetail(generics.RetrieveAPIView):
     permission_classes = [IsResearcher]
     serializer_class = RoundDetailSerializer
     queryset = TrainingRound.objects.select_related("start", "policy")
-
-
-class RoundMetrics(APIView):
-    """Curves of a round's stages, whole or since a moment. Researchers.
-
-    Pass the answer's `cursor` as `since` to get only what is new. Values are lists of
-    [step, value] pairs.
-    """
-
-    permission_classes = [IsResearcher]
-
-    @extend_schema(
-        parameters=[OpenApiParameter("since", datetime, description="A former `cursor`.")],
-        responses={200: dict[str, Any]},
-    )
-    def get(self, request: Request, pk: int) -> Response:
-        round = get_object_or_404(TrainingRound, pk=pk)
-        since = _moment(request.query_params.get("since"))
-        metrics = selectors.metrics_since(round, since)
-        cursor = metrics[-1].at if metrics else since
-        return Response(
-            {"cursor": cursor and cursor.isoformat(), "stages": selectors.curves(metrics)}
-        )
 
 
 class RoundAction(APIView):
@@ -153,17 +132,3 @@ def _validated(serializer: Any, request: Request) -> dict[str, Any]:
     body = serializer(data=request.data)
     body.is_valid(raise_exception=True)
     return dict(body.validated_data)
-
-
-def _moment(text: str | None) -> datetime | None:
-    """An ISO 8601 moment; the plus sign of its offset may have become a blank on the way."""
-    if not text:
-        return None
-    try:
-        moment = parse_datetime(text.replace(" ", "+"))
-    except ValueError:
-        moment = None
-    if moment is None:
-        raise Problem(400, "since must be a moment such as 2026-01-31T12:00:00+00:00.",
-                      errors={"since": ["not a moment"]})  # fmt: skip
-    return moment

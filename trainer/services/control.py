@@ -38,9 +38,9 @@ def resume(*, round: TrainingRound, by: User | None = None) -> None:
 
 @transaction.atomic
 def cancel(*, round: TrainingRound, by: User | None = None) -> None:
-    """End a round for good; what it produced stays. Raises Problem when it has ended already."""
-    _move(round, {State.QUEUED, State.RUNNING, State.PAUSED}, State.CANCELLED, "cancelled",
-          ended_at=Now())  # fmt: skip
+    """End a round; what it produced and its last state stay. Raises Problem when it has ended."""
+    under_way = {State.QUEUED, State.RUNNING, State.PAUSED, State.FAILED}
+    _move(round, under_way, State.CANCELLED, "cancelled", ended_at=Now())
     _withdraw(round)
     record(act=Act.ROUND_CANCELLED, by=by, target=round)
 
@@ -118,4 +118,5 @@ def _forget_progress(runs: QuerySet[TrainingRun]) -> None:
         shutil.rmtree(run.work, ignore_errors=True)
         run.metrics.all().delete()
         run.samples.all().delete()
+        run.log.all().delete()
     runs.update(step=0, started_at=None)

@@ -1,0 +1,130 @@
+"""Following a round over HTTP: curves and their files, samples at any step, the log."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from django.http import HttpResponse, StreamingHttpResponse
+from django.http.response import HttpResponseBase
+from django.shortcuts import get_object_or_404
+from django.utils.dateparse import parse_datetime
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import OpenApiParameter, extend_schema
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from accounts.permissions import IsResearcher
+from accounts.problems import Problem
+from trainer import watching
+from trainer.models import TrainingRound
+
+
+class RoundMetrics(APIView):
+    """Curves of a round's stages, whole or since a moment. Researchers.
+
+    Pass the answer's `cursor` as `since` to get only what is new. Values are lists of
+    [step, value] pairs.
+    """
+
+    permission_classes = [IsResearcher]
+
+    @extend_schema(
+        parameters=[OpenApiParameter("since", datetime, description="A former `cursor`.")],
+        responses={200: dict[str, Any]},
+    )
+    def get(self, request: Request, pk: int) -> Response:
+        round = get_object_or_404(TrainingRound, pk=pk)
+        since = _moment(request.query_params.get("since"))
+        metrics = watching.metrics_since(round, since)
+        cursor = metrics[-1].at if metrics else since
+        return Response(
+            {"cursor": cursor and cursor.isoformat(), "stages": watching.curves(metrics)}
+        )
+
+
+class RoundTable(APIView):
+    """The curves as CSV: a line a stage's step, a column a metric. Researchers."""
+
+    permission_classes = [IsResearcher]
+
+    @extend_schema(responses={(200, "text/csv"): OpenApiTypes.STR})
+    def get(self, request: Request, pk: int) -> HttpResponseBase:
+        round = get_object_or_404(TrainingRound, pk=pk)
+        return StreamingHttpResponse(
+            watching.table(round),
+            content_type="text/csv; charset=utf-8",
+            headers=_as_file(f"round-{round.pk}-curves.csv"),
+        )
+
+
+class RoundEvents(APIView):
+    """The curves as TensorBoard event files, a folder a stage, in a ZIP. Researchers."""
+
+    permission_classes = [IsResearcher]
+
+    @extend_schema(responses={(200, "application/zip"): OpenApiTypes.BINARY})
+    def get(self, request: Request, pk: int) -> HttpResponseBase:
+        round = get_object_or_404(TrainingRound, pk=pk)
+        return HttpResponse(
+            watching.event_archive(round),
+            content_type="application/zip",
+            headers=_as_file(f"round-{round.pk}-tensorboard.zip"),
+        )
+
+
+class RoundSamples(APIView):
+    """What a stage's model said at a step. Researchers."""
+
+    permission_classes = [IsResearcher]
+
+    @extend_schema(
+        parameters=[OpenApiParameter("stage", str), OpenApiParameter("step", int)],
+        responses={200: dict[str, Any]},
+    )
+    def get(self, request: Request, pk: int) -> Response:
+        round = get_object_or_404(TrainingRound, pk=pk)
+        stage, step = request.query_params.get("stage", ""), _number(request, "step")
+        return Response(
+            {"stage": stage, "step": step, "rows": watching.samples_at(round, stage, step)}
+        )
+
+
+class RoundLog(APIView):
+    """The newest lines of the round's log, or those after a line's id. Researchers."""
+
+    permission_classes = [IsResearcher]
+
+    @extend_schema(
+        parameters=[OpenApiParameter("after", int, description="Id of the last line you have.")],
+        responses={200: list[dict[str, Any]]},
+    )
+    def get(self, request: Request, pk: int) -> Response:
+        round = get_object_or_404(TrainingRound, pk=pk)
+        return Response(watching.log_after(round, _number(request, "after")))
+
+
+def _as_file(name: str) -> dict[str, str]:
+    return {"Content-Disposition": f'attachment; filename="{name}"'}
+
+
+def _number(request: Request, name: str) -> int:
+    text = request.query_params.get(name, "0")
+    if not text.isdecimal() or len(text) > 18:
+        raise Problem(400, f"{name} must be a whole number.", errors={name: ["not a number"]})
+    return int(text)
+
+
+def _moment(text: str | None) -> datetime | None:
+    """An ISO 8601 moment; the plus sign of its offset may have become a blank on the way."""
+    if not text:
+        return None
+    try:
+        moment = parse_datetime(text.replace(" ", "+"))
+    except ValueError:
+        moment = None
+    if moment is None:
+        raise Problem(400, "since must be a moment such as 2026-01-31T12:00:00+00:00.",
+                      errors={"since": ["not a moment"]})  # fmt: skip
+    return moment
