@@ -27,12 +27,7 @@ FOLDER = ROOT / "var" / "bench-exports"
 FEW = "extract"
 _TEXT = "repeat('The moon pulls on the water and the coast sees two tides. ', 1 + {n} % 7) || {n}"
 _PROMPT = _TEXT.format(n="n")
-# Rows are made inside PostgreSQL, each a copy of a template but for these columns.
-_COPY = """
-INSERT INTO {table} SELECT copy.* FROM {rows}, LATERAL jsonb_populate_record(
-  (SELECT template FROM {table} AS template WHERE id = {template}), jsonb_build_object({columns})
-) AS copy
-"""
+# Rows are copies of a template, but for these columns.
 _TABLES = {
     "labeling_prompt": (
         "fresh",
@@ -91,6 +86,7 @@ def _set_up() -> None:
 
 def _fill() -> None:
     """Make the rankings inside PostgreSQL, unless they are there from the last time."""
+    from copies import copy
     from django.db import connection
 
     from labeling.models import Ranking
@@ -103,8 +99,7 @@ def _fill() -> None:
         cursor.execute("SET session_replication_role = replica")
         cursor.execute(_FRESH, [RANKINGS])
         for table, (rows, columns) in _TABLES.items():
-            values = {"table": table, "rows": rows, "columns": columns}
-            cursor.execute(_COPY.format(**values, template=templates[table].pk))
+            copy(templates[table], rows, columns)
         cursor.execute("SET session_replication_role = DEFAULT")
         for row in reversed(templates.values()):
             row.delete()

@@ -7,6 +7,7 @@ construction: a hundred thousand prompts with four completions each take some se
 from __future__ import annotations
 
 import json
+from typing import Any
 
 WORDS = "the moon pulls on the water and the coast sees two high tides a day because " * 6
 THREEFOLD = 10  # every tenth task wants three labels instead of one
@@ -17,27 +18,18 @@ CREATE TEMP TABLE fresh AS
          nextval('labeling_labelingtask_id_seq') AS task
   FROM generate_series(1, %s)
 """
-# Each row is a copy of a template, but for these columns.
-_COPY = """
-INSERT INTO {table} SELECT copy.* FROM {rows}, LATERAL jsonb_populate_record(
-  (SELECT template FROM {table} AS template WHERE id = {template}),
-  jsonb_build_object({columns})
-) AS copy
-"""
+# What is copied: for which rows, and what differs.
 _TABLES = (
     (
-        "labeling_prompt",
         "fresh",
         "'id', prompt, 'fingerprint', 'bench-' || prompt, 'shuffle', random()",
     ),
-    ("labeling_labelingtask", "fresh", "'id', task, 'prompt_id', prompt"),
+    ("fresh", "'id', task, 'prompt_id', prompt"),
     (
-        "labeling_completion",
         "fresh, generate_series(0, 3) AS place",
         "'id', nextval('labeling_completion_id_seq'), 'task_id', task, 'position', place",
     ),
     (
-        "labeling_slot",
         f"fresh JOIN generate_series(1, 3) AS number ON number = 1 OR task % {THREEFOLD} = 0",
         "'id', nextval('labeling_slot_id_seq'), 'task_id', task, 'number', number, 'state', 'free'",
     ),
@@ -46,6 +38,7 @@ _TABLES = (
 
 def fill(prompts: int) -> int:
     """Make it so that at least so many ranking tasks are free; returns how many were added."""
+    from copies import copy
     from django.db import connection
 
     from labeling.models import LabelingTask, Slot
@@ -57,17 +50,16 @@ def fill(prompts: int) -> int:
         with connection.cursor() as cursor:
             cursor.execute("SET session_replication_role = replica")
             cursor.execute(_NUMBERS, [missing])
-            for (table, rows, columns), template in zip(_TABLES, _templates(), strict=True):
-                values = {"table": table, "rows": rows, "columns": columns, "template": template}
-                cursor.execute(_COPY.format(**values))
+            for (rows, columns), template in zip(_TABLES, _templates(), strict=True):
+                copy(template, rows, columns)
             cursor.execute("SET session_replication_role = DEFAULT")
             cursor.execute("DROP TABLE fresh")
             cursor.execute("VACUUM ANALYZE")
     return missing
 
 
-def _templates() -> list[int]:
-    """A prompt, its task, a completion and a closed slot, as the product makes them; their ids."""
+def _templates() -> list[Any]:
+    """A prompt, its task, a completion and a closed slot, as the product makes them."""
     from labeling.models import Completion, LabelingTask, Prompt, Slot
     from models_service.models import Promotion
     from models_service.selectors import promoted
@@ -101,7 +93,7 @@ def _templates() -> list[int]:
     slot, _ = Slot.objects.get_or_create(
         task=task, number=1, defaults={"kind": "ranking", "purpose": "training", "state": "closed"}
     )
-    return [prompt.pk, task.pk, completion.pk, slot.pk]
+    return [prompt, task, completion, slot]
 
 
 def annotators(count: int) -> list[str]:

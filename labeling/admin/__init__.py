@@ -1,4 +1,4 @@
-"""Labeling at the desk: queues and guidelines to steer with, everything else to be read."""
+"""Labeling at the desk: guidelines, forms, reports and people here; the rest in its own rooms."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from typing import Any, ClassVar, cast
 from django.contrib import admin, messages
 from django.contrib.admin import EmptyFieldListFilter
 from django.core.exceptions import ValidationError
-from django.db.models import Count, Q, QuerySet
 from django.forms import ModelForm
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
@@ -17,88 +16,18 @@ from unfold.decorators import display
 from unfold.widgets import UnfoldAdminTextareaWidget
 
 from accounts.audit import Act
-from accounts.desk import DeskAdmin, RecordAdmin
+from accounts.desk import DeskAdmin
 from accounts.models import User
 from accounts.permissions import person
 from accounts.problems import Problem
 from labeling.admin import bulk as bulk
 from labeling.admin import labels as labels
 from labeling.admin import queues as queues
-from labeling.admin.bulk import PROMPT_ACTIONS, TASK_ACTIONS
-from labeling.admin.parts import Lines, short
-from labeling.models import (
-    Assignment,
-    Completion,
-    FormVersion,
-    Guideline,
-    LabelerProfile,
-    LabelingTask,
-    Prompt,
-    Report,
-    Slot,
-)
+from labeling.admin import records as records
+from labeling.admin.parts import short
+from labeling.models import FormVersion, Guideline, LabelerProfile, Report
 from labeling.services.guidelines import publish_guideline
 from labeling.services.reports import answer
-
-
-@admin.register(Prompt)
-class PromptAdmin(RecordAdmin):
-    actions = PROMPT_ACTIONS
-    list_display = ("id", "says", "use_case", "kind", "split", "state", "source", "author")
-    list_filter = ("state", "use_case", "kind", "split", "source", "topic")
-    search_fields = ("messages", "=author", "=organisation")
-    fields = (
-        "messages", "instruction", "examples", "kind", "use_case", "topic", "language", "author",
-        "organisation", "source", "split", "state", "duplicate_of", "priority", "created_at",
-    )  # fmt: skip
-
-    @display(description="Last message")
-    def says(self, prompt: Prompt) -> str:
-        return short(prompt.last_message)
-
-
-class CompletionLines(Lines):
-    model = Completion
-    fields = ("position", "text", "version", "seed", "finish_reason", "completion_tokens")
-
-
-class SlotLines(Lines):
-    model = Slot
-    fields = ("number", "state", "labeler", "lease_expires_at")
-
-
-@admin.register(LabelingTask)
-class LabelingTaskAdmin(RecordAdmin):
-    actions = TASK_ACTIONS
-    list_display = ("id", "kind", "purpose", "state", "progress", "policy", "created_at")
-    list_filter = ("kind", "purpose", "state", "policy")
-    list_select_related = ("policy",)
-    search_fields = ("=id", "=prompt__id", "prompt__messages")
-    inlines = (CompletionLines, SlotLines)
-    fields = (
-        "kind", "purpose", "prompt", "brief", "state", "priority", "completions_wanted", "policy",
-        "mixture", "seed", "sampling_since", "failure", "created_at",
-    )  # fmt: skip
-
-    def get_queryset(self, request: HttpRequest) -> QuerySet[LabelingTask]:
-        filled = Count("slots", filter=Q(slots__state=Slot.State.FILLED))
-        rows = super().get_queryset(request)
-        return rows.annotate(wanted=Count("slots"), filled=filled)
-
-    @display(description="Labels")
-    def progress(self, task: Any) -> str:
-        return f"{task.filled} of {task.wanted}"
-
-
-@admin.register(Assignment)
-class AssignmentAdmin(RecordAdmin):
-    list_display = (
-        "id", "labeler", "task", "state", "claimed_at", "lease_expires_at", "ended_at",
-        "release_reason",
-    )  # fmt: skip
-    list_filter = ("state", "task__kind", "labeler")
-    list_select_related = ("labeler", "task")
-    search_fields = ("=task__id", "release_reason")
 
 
 @admin.register(Guideline)

@@ -5,16 +5,28 @@ from __future__ import annotations
 from typing import Any
 
 from django.contrib import admin
+from django.db.models import Q
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 from unfold.decorators import display
 
-from accounts.desk import RecordAdmin
-from labeling.admin.parts import short
-from labeling.models import Demonstration, LabelingTask, Ranking
-from labeling.selectors import reviews
+from accounts.desk import DayRange
+from labeling.admin.lists import (
+    Choice,
+    Counts,
+    Disagreement,
+    Flag,
+    Group,
+    Labeler,
+    ListAdmin,
+    Version,
+    of,
+)
+from labeling.admin.parts import number, short
+from labeling.models import Demonstration, LabelingTask, Prompt, Ranking
+from labeling.selectors import reviews, search
 
 _ACTS: dict[str, dict[str, str]] = {
     "comment": {
@@ -48,12 +60,16 @@ _RESTORE = {
 }
 
 
-class LabelAdmin(RecordAdmin):
+_FILTERS = (
+    Labeler, Group, Counts, ("prompt__use_case", Choice), ("prompt__split", Choice),
+    ("task__purpose", Choice), of(Version, field="task__policy"),
+)  # fmt: skip
+
+
+class LabelAdmin(ListAdmin):
     """What demonstrations and rankings have in common."""
 
-    list_filter: tuple[Any, ...] = (
-        "labeler", "prompt__use_case", "prompt__split", "task__purpose", "created_at",
-    )  # fmt: skip
+    list_filter: tuple[Any, ...] = (*_FILTERS, ("created_at", DayRange))
     list_select_related: tuple[str, ...] = ("labeler", "prompt")
 
     @display(description="Prompt")
@@ -82,7 +98,11 @@ class LabelAdmin(RecordAdmin):
 @admin.register(Demonstration)
 class DemonstrationAdmin(LabelAdmin):
     list_display = ("id", "asked", "says", "labeler", "active_seconds", "created_at", "excluded_at")
-    search_fields = ("text", "=prompt__id")
+
+    def condition(self, text: str) -> Q:
+        """Words of the demonstration or of its prompt, or a number of either."""
+        own = search.found(text, among=Demonstration.objects.all())
+        return own | search.found(text, among=Prompt.objects.all(), path="prompt")
 
     @display(description="Demonstration")
     def says(self, demonstration: Demonstration) -> str:
@@ -93,7 +113,15 @@ class DemonstrationAdmin(LabelAdmin):
 class RankingAdmin(LabelAdmin):
     list_display = ("id", "asked", "labeler", "active_seconds", "form", "created_at", "excluded_at")
     list_select_related = ("labeler", "prompt", "form")
-    search_fields = ("=id", "=prompt__id", "=task__id")
+    list_filter = (
+        *_FILTERS, of(Flag, path="ranking"), of(Disagreement, field="task__disagreement"),
+        ("created_at", DayRange),
+    )  # fmt: skip
+
+    def condition(self, text: str) -> Q:
+        """Words of the prompt, or the number of the ranking, its prompt or its task."""
+        by_prompt = search.found(text, among=Prompt.objects.all(), path="prompt")
+        return by_prompt | number(text) | number(text, "task")
 
     def get_urls(self) -> list[URLPattern]:
         compare = self.admin_site.admin_view(self.adjudicate_view)

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
+from django.db.models import Q
 from django.http import HttpRequest
 from unfold.admin import TabularInline
 
 _SHORT = 120
+_DIGITS = 19  # a longer number is no row's
 
 
 class Lines(TabularInline):
@@ -26,3 +28,9 @@ class Lines(TabularInline):
 def short(text: str) -> str:
     """The beginning of a text, for a table."""
     return text if len(text) <= _SHORT else f"{text[:_SHORT]}…"
+
+
+def number(text: str, path: str = "pk") -> Q:
+    """The row that the text is the number of; none where it is no number."""
+    possible = text.isdecimal() and len(text) < _DIGITS
+    return Q(**{path: int(text)}) if possible else Q(pk__in=())

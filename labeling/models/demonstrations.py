@@ -40,6 +40,15 @@ class Label(models.Model):
     class Meta:
         abstract = True
         ordering = ["-id"]
+        indexes = [
+            models.Index(fields=["labeler", "-id"], name="%(class)s_list_labeler"),
+            models.Index(fields=["created_at"], name="%(class)s_lately"),
+            models.Index(
+                fields=["-id"],
+                name="%(class)s_excluded",
+                condition=models.Q(excluded_at__isnull=False),
+            ),
+        ]
         constraints = [
             models.UniqueConstraint(
                 fields=["assignment"],

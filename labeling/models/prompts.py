@@ -132,6 +132,18 @@ class Prompt(models.Model):
             ),
             models.Index(fields=["use_case", "state"], name="prompt_use_case"),
             models.Index(fields=["topic"], name="prompt_topic", condition=~models.Q(topic="")),
+            models.Index(
+                fields=["organisation"],
+                name="prompt_organisation",
+                condition=~models.Q(organisation=""),
+            ),
+            # The desk's lists, newest first, of what is rare as well as of what is not.
+            models.Index(fields=["state", "-id"], name="prompt_list_state"),
+            models.Index(fields=["source", "-id"], name="prompt_list_source"),
+            models.Index(fields=["kind", "-id"], name="prompt_list_kind"),
+            models.Index(fields=["split", "-id"], name="prompt_list_split"),
+            models.Index(fields=["language", "-id"], name="prompt_list_language"),
+            models.Index(fields=["created_at"], name="prompt_lately"),
         ]
         constraints = [
             models.CheckConstraint(

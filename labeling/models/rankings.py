@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from django.contrib.postgres.indexes import GinIndex
 from django.db import models
 
 from labeling.models.demonstrations import Label
@@ -37,6 +38,7 @@ class RankedCompletion(models.Model):
 
     class Meta:
         ordering = ["ranking", "rank", "id"]
+        indexes = [GinIndex(fields=["flags"], opclasses=["jsonb_path_ops"], name="ranked_flags")]
         constraints = [
             models.UniqueConstraint(fields=["ranking", "completion"], name="ranked_once"),
             models.CheckConstraint(

@@ -109,6 +109,9 @@ class LabelingTask(models.Model):
         ordering = ["-id"]
         indexes = [
             models.Index(fields=["kind", "purpose", "state"], name="task_queue"),
+            models.Index(fields=["created_at"], name="task_lately"),
+            models.Index(fields=["state", "-id"], name="task_list_state"),
+            models.Index(fields=["policy", "-id"], name="task_list_policy"),
             models.Index(
                 fields=["-disagreement"],
                 name="task_disagreement",
@@ -155,7 +158,10 @@ class Completion(models.Model):
 
     class Meta:
         ordering = ["task", "position"]
-        indexes = [models.Index(fields=["created_at"], name="completion_lately")]
+        indexes = [
+            models.Index(fields=["created_at"], name="completion_lately"),
+            models.Index(fields=["version", "-id"], name="completion_list_version"),
+        ]
         constraints = [
             # A task delivered to two workers is sampled once.
             models.UniqueConstraint(fields=["task", "position"], name="completion_once")
