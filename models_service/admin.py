@@ -21,8 +21,9 @@ class ModelVersionAdmin(RecordAdmin):
     list_filter = ("kind", "engine")
     search_fields = ("name", "sha256")
     actions_detail = ("promote",)
-    fields = ("name", "kind", "plays", "lineage", "engine", "checkpoint", "prefix", "sha256",
-              "figures", "created_at", "weights_removed_at", "learned_from_erased_at")  # fmt: skip
+    fields = ("name", "kind", "plays", "lineage", "engine", "checkpoint", "prefix", "best_of",
+              "judge", "sha256", "figures", "created_at", "weights_removed_at",
+              "learned_from_erased_at")  # fmt: skip
     readonly_fields = fields
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[ModelVersion]:

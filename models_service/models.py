@@ -34,6 +34,14 @@ class ModelVersion(models.Model):
     checkpoint = models.CharField(max_length=400, blank=True)
     endpoint = models.JSONField(default=dict, blank=True)
     prefix = models.TextField(blank=True, help_text="A system prompt put before every prompt.")
+    best_of = models.PositiveSmallIntegerField(
+        default=1,
+        help_text="Of so many answers that the weights give, the judge's favourite is said.",
+    )
+    judge = models.ForeignKey(
+        "self", null=True, blank=True, on_delete=models.PROTECT, related_name="judged",
+        help_text="The reward model that chooses.",
+    )  # fmt: skip
     sha256 = models.CharField(max_length=64, blank=True)
     parent = models.ForeignKey(
         "self", null=True, blank=True, on_delete=models.PROTECT, related_name="children"
@@ -55,6 +63,11 @@ class ModelVersion(models.Model):
                 condition=(models.Q(engine="local") & ~models.Q(checkpoint=""))
                 | (models.Q(engine="openai") & ~models.Q(endpoint={})),
                 name="version_has_weights_or_endpoint",
+            ),
+            models.CheckConstraint(
+                condition=models.Q(best_of=1, judge=None)
+                | models.Q(best_of__gt=1, judge__isnull=False),
+                name="version_best_of_has_judge",
             ),
         ]
 

@@ -27,6 +27,13 @@ def speakers(limit: int) -> list[ModelVersion]:
     return list(dict.fromkeys([*in_office, *newest]))[:limit]
 
 
+def judges(limit: int) -> list[ModelVersion]:
+    """The newest reward models, the one in office first."""
+    newest = list(_with_weights().filter(kind=Kind.REWARD)[:limit])
+    office = [player] if (player := promoted(Promotion.Role.REWARD)) else []
+    return list(dict.fromkeys([*office, *newest]))[:limit]
+
+
 def _with_weights() -> QuerySet[ModelVersion]:
     return ModelVersion.objects.filter(weights_removed_at=None)
 

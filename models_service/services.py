@@ -25,6 +25,8 @@ PLAYERS: Mapping[str, frozenset[str]] = {
     Promotion.Role.SFT: frozenset({Kind.BASE, Kind.SFT}),
     Promotion.Role.REWARD: frozenset({Kind.REWARD}),
 }
+# Each is sampled and scored for every answer that is said.
+MOST_ANSWERS = 64
 PACKAGED_NAME = "SmolLM2-135M-Instruct"
 
 
@@ -156,11 +158,67 @@ def register_prompted(
         sha256=version.sha256,
         parent=version,
         prefix=prefix,
+        best_of=version.best_of,
+        judge=version.judge,
     )
-    for key in EndpointKey.objects.filter(version=version):
-        EndpointKey.objects.create(version=prompted, sealed=key.sealed)
+    _copy_key(version, prompted)
     record(act=Act.VERSION_ADDED, by=by, target=prompted, detail={"parent": version.pk})
     return prompted
+
+
+@transaction.atomic
+def register_best_of(
+    *,
+    name: str,
+    version: ModelVersion,
+    judge: ModelVersion,
+    n: int,
+    by: User | None = None,
+    figures: Mapping[str, Any] | None = None,
+) -> ModelVersion:
+    """A policy that draws n answers from `version` and says the one that `judge` scores highest.
+
+    Called a second time with the same values it returns the first row. Raises Problem.
+    """
+    _check_best_of(version, judge, n)
+    known = ModelVersion.objects.filter(name=name, parent=version, judge=judge, best_of=n).first()
+    if known:
+        return known
+    best = _create(
+        name=name,
+        kind=Kind.POLICY,
+        engine=version.engine,
+        checkpoint=version.checkpoint,
+        endpoint=version.endpoint,
+        prefix=version.prefix,
+        sha256=version.sha256,
+        parent=version,
+        judge=judge,
+        best_of=n,
+        figures=dict(figures or {}),
+    )
+    _copy_key(version, best)
+    detail = {"parent": version.pk, "judge": judge.pk, "best_of": n}
+    record(act=Act.VERSION_ADDED, by=by, target=best, detail=detail)
+    return best
+
+
+def _check_best_of(version: ModelVersion, judge: ModelVersion, n: int) -> None:
+    if not 2 <= n <= MOST_ANSWERS:
+        _refuse("n", f"Choose from 2 to {MOST_ANSWERS} answers.")
+    if judge.kind != Kind.REWARD:
+        _refuse("judge", f"{judge} is no reward model.")
+    if version.kind == Kind.REWARD:
+        _refuse("version", f"{version} is a reward model and says nothing.")
+    if version.best_of > 1:
+        _refuse("version", f"{version} is a best-of version itself; choose {version.parent}.")
+    for one in (version, judge):
+        require_weights(one)
+
+
+def _copy_key(source: ModelVersion, target: ModelVersion) -> None:
+    for key in EndpointKey.objects.filter(version=source):
+        EndpointKey.objects.create(version=target, sealed=key.sealed)
 
 
 def _create(*, name: str, **values: Any) -> ModelVersion:

@@ -17,8 +17,10 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 from models_service.lm.chat import Message, decode, pad_token_id, stop_token_id
 from models_service.lm.checkpoint import load_policy, load_reward
 from models_service.lm.generation import Sampling
+from models_service.lm.heads import ScalarModel
 from models_service.lm.scoring import response_logprobs
 from trainer.algorithms.accuracy import Interval, clustered_mean
+from trainer.algorithms.best_of_n import kl_of_best, sample_best, yardstick
 from trainer.algorithms.contract import Reporter, TrainingError
 from trainer.algorithms.data import Encoder, read_snapshot
 from trainer.algorithms.episodes import Episodes, sample_episodes, sample_rows, score_episodes
@@ -32,11 +34,15 @@ SAMPLES_SHOWN = 8
 
 @dataclass(frozen=True)
 class Contest:
-    """Checkpoint folders of the two policies and of the reward model that judges them."""
+    """Checkpoint folders of the two policies and of the reward model that judges them.
+
+    `best_of` above 1: of so many answers the policy says the one that this reward model likes best.
+    """
 
     policy: Path
     baseline: Path
     reward: Path
+    best_of: int = 1
 
 
 @dataclass(frozen=True)
@@ -61,13 +67,14 @@ def evaluate(
     """Figures of the contest as `{"win_rate": {"value", "low", "high", "n"}, "kl": …, …}`.
 
     `win_rate` is the share of prompts' answer pairs that the new policy wins, ties counting half;
-    `kl` the mean over its answers of log π(y|x) − log π_baseline(y|x), in nats a response. None
+    `kl` the mean over its answers of log π(y|x) − log π_baseline(y|x), in nats a response;
+    `best_of_n` the yardstick, what the best of several answers of the baseline would score. None
     when it was asked to stop. Raises TrainingError and CheckpointError.
     """
     judge, tokenizer = load_reward(contest.reward)
     asked = questions(config, snapshot, tokenizer)
     policy = load_policy(contest.policy)[0]
-    new = _answer(config, policy, asked, tokenizer)
+    new = _answer(config, policy, asked, tokenizer, judge, contest.best_of)
     report.metrics(1, STEPS, {})
     if report.should_stop():
         return None
@@ -77,7 +84,11 @@ def evaluate(
     sides = [_scored(config, judge, tokenizer, episodes) for episodes in (new, old)]
     report.sample(STEPS, _rows(sides, tokenizer))
     report.metrics(3, STEPS, {})
-    divergence = _divergence(policy, baseline, new, config.temperature)
+    divergence = (
+        [kl_of_best(contest.best_of)] * len(asked)
+        if contest.best_of > 1
+        else _divergence(policy, baseline, new, config.temperature)
+    )
     figures = compare(sides[0], sides[1], divergence, config.answers_per_prompt)
     report.metrics(STEPS, STEPS, {})
     return figures
@@ -116,7 +127,9 @@ def compare(new: Answers, old: Answers, divergence: Sequence[float], each: int) 
         "kl": divergence,
     }  # fmt: skip
     figures = {name: _mean(values, each) for name, values in measured.items()}
-    return {"win_rate": win_rate(new.scores, old.scores, each)} | figures
+    # Of one answer a prompt no best can be chosen.
+    best = {"best_of_n": yardstick(_clusters(old.scores, each))} if each > 1 else {}
+    return {"win_rate": win_rate(new.scores, old.scores, each)} | figures | best
 
 
 def win_rate(new: Sequence[float], old: Sequence[float], each: int) -> dict[str, Any]:
@@ -147,13 +160,19 @@ def _answer(
     policy: PreTrainedModel,
     asked: Sequence[Question],
     tokenizer: PreTrainedTokenizerBase,
+    judge: ScalarModel | None = None,
+    best_of: int = 1,
 ) -> Episodes:
     policy.to(_device())
     stop, pad = stop_token_id(tokenizer), pad_token_id(tokenizer)
     limit, temperature = config.max_response_tokens, config.temperature
     # A prompt that comes again goes on with the seeds.
     sampling = Sampling(limit, temperature, config.seed, stop, pad)
-    return sample_episodes(policy, [question.tokens for question in asked], sampling)
+    prompts = [question.tokens for question in asked]
+    if judge is None or best_of == 1:
+        return sample_episodes(policy, prompts, sampling)
+    budget = config.tokens_per_micro_batch
+    return sample_best(policy, judge.to(_device()), prompts, best_of, sampling, budget)
 
 
 def _scored(

@@ -51,6 +51,7 @@ def of_label(kind: str, label: Demonstration | Ranking) -> Tree:
 
 def _version(version: ModelVersion) -> Tree:
     return {"id": version.pk, "name": version.name, "kind": version.kind, "sha256": version.sha256,
+            "best_of": version.best_of, "judge": version.judge and version.judge.name,
             "created_at": version.created_at}  # fmt: skip
 
 

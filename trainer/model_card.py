@@ -57,7 +57,17 @@ _WHAT = {
 def _sentence(version: ModelVersion) -> str:
     made = f"Registered on {version.created_at:%Y-%m-%d}."
     prefix = f" It answers under this prefix prompt: “{version.prefix}”" if version.prefix else ""
-    return f"{_WHAT[Kind(version.kind)]}{prefix} {made}"
+    return f"{_what(version)}{prefix} {made}"
+
+
+def _what(version: ModelVersion) -> str:
+    if version.best_of > 1:
+        return (
+            f"Nothing was trained for it: of {version.best_of} answers that {version.parent} gives "
+            f"it says the one that the reward model {version.judge} scores highest. Its weights "
+            f"are those of {version.parent}."
+        )
+    return _WHAT[Kind(version.kind)]
 
 
 def _origin(origin: Mapping[str, Any]) -> str:
@@ -153,6 +163,8 @@ def _cell(value: Any) -> str:
 
 def _number(value: Any) -> str:
     """A figure with its 95 % interval where it has one."""
+    if isinstance(value, list):  # the yardstick of an evaluation
+        return "; ".join(f"best of {one['n']}: {_number(one['score'])}" for one in value)
     if isinstance(value, Mapping) and {"value", "low", "high"} <= value.keys():
         count = f", n = {value['n']}" if "n" in value else ""
         return f"{value['value']:.3g} [{value['low']:.3g}, {value['high']:.3g}]{count}"

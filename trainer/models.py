@@ -134,6 +134,7 @@ class TrainingRun(models.Model):
     class Stage(models.TextChoices):
         SFT = "sft", "SFT"
         REWARD = "reward", "Reward model"
+        BEST_OF_N = "best_of_n", "Best of n"
         PPO = "ppo", "PPO"
         EVALUATION = "evaluation", "Evaluation"
 

@@ -14,17 +14,26 @@ import yaml
 from trainer import label_choice
 from trainer.algorithms.config import Config, ConfigError, not_known
 from trainer.algorithms.presets import FOLDER, preset_names
-from trainer.algorithms.settings import EvaluationConfig, PPOConfig, RewardConfig, SFTConfig
+from trainer.algorithms.settings import (
+    BestOfNConfig,
+    EvaluationConfig,
+    PPOConfig,
+    RewardConfig,
+    SFTConfig,
+)
 
 CONFIGS: Mapping[str, type[Config]] = {
     "sft": SFTConfig,
     "reward": RewardConfig,
+    "best_of_n": BestOfNConfig,
     "ppo": PPOConfig,
     "evaluation": EvaluationConfig,
 }
 STAGES = tuple(CONFIGS)
+# What a round does unless its recipe says otherwise.
+USUAL_STAGES = tuple(stage for stage in STAGES if stage != "best_of_n")
 # What has to come before a stage in the same round.
-NEEDS = {"ppo": ("reward",), "evaluation": ("reward",)}
+NEEDS = {"best_of_n": ("reward",), "ppo": ("reward",), "evaluation": ("reward",)}
 PROMOTE = {
     "never": "Never: a researcher decides",
     "if_better": "If better: when the win rate's whole interval lies above 50 %",
@@ -57,7 +66,7 @@ class Recipe:
             raise ConfigError(errors)
         seed = values.get("seed", 1)
         configs = {stage: replace(config, seed=seed) for stage, config in configs.items()}  # type: ignore[call-arg]
-        chosen = values.get("stages", STAGES)
+        chosen = values.get("stages", USUAL_STAGES)
         stages = tuple(stage for stage in STAGES if stage in chosen)
         return cls(stages, configs, values.get("promote", "if_better"), seed, labels)
 
@@ -82,7 +91,8 @@ class Recipe:
             if stage in self.stages
             for what, size in sizes.items()
         }
-        return needed | ({"validation_prompts": 2} if "evaluation" in self.stages else {})
+        asking = {"best_of_n", "evaluation"} & set(self.stages)
+        return needed | ({"validation_prompts": 2} if asking else {})
 
 
 def preset(name: str) -> dict[str, Any]:
@@ -157,7 +167,7 @@ def _unknown_keys(values: Mapping[str, Any]) -> dict[str, str]:
 
 def _check_frame(values: Mapping[str, Any], given: Collection[str]) -> dict[str, str]:
     errors: dict[str, str] = {}
-    stages = values.get("stages", STAGES)
+    stages = values.get("stages", USUAL_STAGES)
     if not isinstance(stages, (list, tuple)) or not stages or any(s not in STAGES for s in stages):
         errors["stages"] = f"must be some of {', '.join(STAGES)}"
     else:

@@ -54,7 +54,8 @@ def disposable() -> list[ModelVersion]:
     """Versions made by rounds whose weights nothing needs any more.
 
     Kept are those of the last KEEP_ROUNDS rounds and of every open one, each that was ever
-    promoted, the best, and whatever an open round starts from or a task or queue waits for.
+    promoted, the best, whatever an open round starts from or a task or queue waits for, and the
+    judges of any of these.
     """
     rounds = TrainingRound.objects.order_by("-id").values_list("pk", flat=True)
     ended, still_open = rounds.exclude(state__in=OPEN), rounds.filter(state__in=OPEN)
@@ -62,6 +63,7 @@ def disposable() -> list[ModelVersion]:
     made = ModelVersion.objects.filter(run__isnull=False, weights_removed_at=None)
     old = made.exclude(run__round__in=kept_rounds)
     needed = {*_starts(), *_promoted(), *_best(), *awaited_versions()}
+    needed |= set(ModelVersion.objects.filter(judged__in=needed).values_list("pk", flat=True))
     return [version for version in old if not _family(version) & needed]
 
 

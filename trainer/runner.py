@@ -22,9 +22,9 @@ from django.db.models.functions import Coalesce, Now
 from django.utils import timezone
 
 from models_service.models import Kind, ModelVersion
-from models_service.services import register_version
+from models_service.services import register_best_of, register_version
 from trainer import memory
-from trainer.algorithms.settings import EvaluationConfig
+from trainer.algorithms.settings import BestOfNConfig, EvaluationConfig
 from trainer.models import Evaluation, TrainingRound, TrainingRun
 from trainer.recipes import CONFIGS
 from trainer.reporting import LostRunError, RunReporter, heartbeat, held, worker_token
@@ -120,8 +120,7 @@ def close(run: TrainingRun, outcome: Outcome) -> None:
         say(run, "Stopped; its state is kept." if outcome.stopped else "Finished.")
     if not closed or outcome.stopped:
         return
-    if outcome.folder is not None:
-        output = _register(run, outcome)
+    if output := _register(run, outcome):
         TrainingRun.objects.filter(pk=run.pk).update(output=output)
     if run.stage == TrainingRun.Stage.EVALUATION:
         _record_evaluation(run, outcome.result)
@@ -205,11 +204,28 @@ def _train(run: TrainingRun, report: RunReporter) -> Outcome:
     return Outcome({"metrics": result.metrics, "notes": result.notes}, folder=folder)
 
 
+def _best_of_n(run: TrainingRun, report: RunReporter) -> Outcome:
+    from trainer.algorithms import best_of_n
+    from trainer.algorithms.contract import Starts
+
+    versions = _versions(run.config["start"])
+    result = best_of_n.measure(
+        BestOfNConfig.from_dict(run.config["settings"]),
+        snapshot=_snapshot(run),
+        start=Starts(**{name: version.folder for name, version in versions.items()}),
+        report=report,
+    )
+    if result.stopped:
+        return Outcome(stopped=True)
+    return Outcome({"metrics": result.metrics, "notes": result.notes})
+
+
 def _evaluate(run: TrainingRun, report: RunReporter) -> Outcome:
     from trainer import evaluation
 
     versions = _versions(run.config["start"])
-    contest = evaluation.Contest(**{name: version.folder for name, version in versions.items()})
+    folders = {name: version.folder for name, version in versions.items()}
+    contest = evaluation.Contest(**folders, best_of=versions["policy"].best_of)
     config = EvaluationConfig.from_dict(run.config["settings"])
     figures = evaluation.evaluate(config, snapshot=_snapshot(run), contest=contest, report=report)
     return Outcome({"figures": figures}) if figures else Outcome(stopped=True)
@@ -218,6 +234,7 @@ def _evaluate(run: TrainingRun, report: RunReporter) -> Outcome:
 ALGORITHMS: Mapping[str, Callable[[TrainingRun, RunReporter], Outcome]] = {
     "sft": _train,
     "reward": _train,
+    "best_of_n": _best_of_n,
     "ppo": _train,
     "evaluation": _evaluate,
 }
@@ -254,8 +271,19 @@ def _pretraining(stage: str) -> dict[str, Path | None]:
     return {"pretraining_text": Path(text) if text else None}
 
 
-def _register(run: TrainingRun, outcome: Outcome) -> ModelVersion:
-    assert outcome.folder is not None
+def _register(run: TrainingRun, outcome: Outcome) -> ModelVersion | None:
+    """The version that the run made: new weights, or the best of n answers of its policy."""
+    if run.stage == TrainingRun.Stage.BEST_OF_N:
+        starts, n = _versions(run.config["start"]), run.config["settings"]["n"]
+        return register_best_of(
+            name=f"round-{run.round_id}-best-of-{n}",
+            version=starts["policy"],
+            judge=starts["reward"],
+            n=n,
+            figures=outcome.result["metrics"],
+        )
+    if outcome.folder is None:
+        return None
     what = "policy" if run.stage == "ppo" else run.stage
     return register_version(
         name=f"round-{run.round_id}-{what}",

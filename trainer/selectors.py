@@ -56,20 +56,20 @@ def starts(round: TrainingRound, stage: str) -> dict[str, int]:
         return {"policy": round.start_id, **_judge_of_epochs(round.start)}
     if stage == "reward":
         return {"policy": supervised}
-    if stage == "ppo":
+    if stage in ("best_of_n", "ppo"):
         return {"policy": supervised, "reward": made["reward"]}
-    if "ppo" in made:
-        return {"policy": made["ppo"], "baseline": supervised, "reward": made["reward"]}
+    if policy := made.get("ppo") or made.get("best_of_n"):
+        return {"policy": policy, "baseline": supervised, "reward": made["reward"]}
     return {"policy": supervised, "baseline": round.start_id, "reward": made["reward"]}
 
 
 def outcome(round: TrainingRound) -> ModelVersion | None:
-    """The policy a round ends with: PPO's, else the supervised one."""
+    """The policy a round ends with: PPO's, else the best-of-n one, else the supervised one."""
     outputs = {
         run.stage: run.output
         for run in round.runs.filter(output__isnull=False).select_related("output")
     }
-    return outputs.get("ppo") or outputs.get("sft")
+    return outputs.get("ppo") or outputs.get("best_of_n") or outputs.get("sft")
 
 
 def stage_titles(round: TrainingRound) -> list[tuple[str, str]]:

@@ -11,7 +11,7 @@ from django.views.decorators.http import require_GET
 
 from accounts.permissions import DESK, allowed
 from models_service.models import ModelVersion, Promotion
-from models_service.selectors import promoted, speakers
+from models_service.selectors import judges, promoted, speakers
 
 SHOWN = 24
 
@@ -35,7 +35,7 @@ def playground(request: HttpRequest) -> HttpResponse:
 def add_version(request: HttpRequest) -> HttpResponse:
     """The forms for models that were not trained here."""
     remote = ModelVersion.objects.filter(engine=ModelVersion.Engine.OPENAI, endpoint__key_env="")
-    context = {"versions": speakers(SHOWN), "remote": remote}
+    context = {"versions": speakers(SHOWN), "judges": judges(SHOWN), "remote": remote}
     return render(request, "console/add_version.html", context)
 
 

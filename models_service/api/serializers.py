@@ -8,6 +8,7 @@ from rest_framework import serializers
 
 from models_service.models import Kind, ModelVersion
 from models_service.selectors import roles
+from models_service.services import MOST_ANSWERS
 
 
 class VersionSerializer(serializers.ModelSerializer[ModelVersion]):
@@ -15,8 +16,8 @@ class VersionSerializer(serializers.ModelSerializer[ModelVersion]):
 
     class Meta:
         model = ModelVersion
-        fields = ["id", "name", "kind", "engine", "endpoint", "prefix", "parent", "sha256",
-                  "figures", "roles", "created_at"]  # fmt: skip
+        fields = ["id", "name", "kind", "engine", "endpoint", "prefix", "parent", "best_of",
+                  "judge", "sha256", "figures", "roles", "created_at"]  # fmt: skip
 
     def get_roles(self, version: ModelVersion) -> list[str]:
         return roles(version)
@@ -40,6 +41,19 @@ class PromptedVersionSerializer(serializers.Serializer[Any]):
         queryset=ModelVersion.objects.exclude(kind=Kind.REWARD)
     )
     prefix = serializers.CharField(max_length=20_000)
+
+
+class BestOfVersionSerializer(serializers.Serializer[Any]):
+    """The best of n answers of a version that is there already, by a reward model."""
+
+    name = serializers.CharField(max_length=120)
+    version: Any = serializers.PrimaryKeyRelatedField(
+        queryset=ModelVersion.objects.exclude(kind=Kind.REWARD)
+    )
+    judge: Any = serializers.PrimaryKeyRelatedField(
+        queryset=ModelVersion.objects.filter(kind=Kind.REWARD)
+    )
+    n = serializers.IntegerField(min_value=2, max_value=MOST_ANSWERS)
 
 
 class KeySerializer(serializers.Serializer[Any]):

@@ -60,6 +60,22 @@ class PromptedVersion(APIView):
         return Response(serializers.VersionSerializer(version).data, status=201)
 
 
+class BestOfVersion(APIView):
+    """A policy that says the best of n answers of a version, by a reward model. Researchers."""
+
+    permission_classes = [IsResearcher]
+
+    @extend_schema(
+        request=serializers.BestOfVersionSerializer,
+        responses={201: serializers.VersionSerializer},
+    )
+    def post(self, request: Request) -> Response:
+        body = serializers.BestOfVersionSerializer(data=request.data)
+        body.is_valid(raise_exception=True)
+        version = services.register_best_of(by=person(request), **body.validated_data)
+        return Response(serializers.VersionSerializer(version).data, status=201)
+
+
 class VersionKey(APIView):
     """The key of a remote version, which can be replaced and never read. Researchers."""
 

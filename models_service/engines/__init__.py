@@ -67,6 +67,15 @@ class Engine(Protocol):
 
 def engine_for(version: ModelVersion) -> Engine:
     """The engine that serves this version. Raises EngineError when it cannot be used."""
+    if version.best_of > 1:
+        from models_service.engines.best_of import BestOfEngine
+
+        return BestOfEngine(version, _drawing(version))
+    return _drawing(version)
+
+
+def _drawing(version: ModelVersion) -> Engine:
+    """The engine that draws from the version's weights."""
     if version.engine == ModelVersion.Engine.LOCAL:
         # Imported here, since a web process that never samples should not load PyTorch.
         from models_service.engines.local import LocalEngine

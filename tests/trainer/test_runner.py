@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import math
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
@@ -53,6 +54,27 @@ def test_a_whole_round_ends_with_a_promoted_policy(
     assert figures["win_rate"]["low"] <= figures["win_rate"]["value"] <= figures["win_rate"]["high"]
     assert Metric.objects.filter(run__stage="ppo", values__has_key="objective/kl").exists()
     assert not any(run.work.exists() for run in round.runs.all())
+
+
+def test_a_round_may_end_with_the_best_of_n(
+    labels: Labels, small: dict[str, Any], now: Callable[[], None]
+) -> None:
+    labels.enough()
+    stages = ["sft", "reward", "best_of_n", "evaluation"]
+    recipe = small | {"stages": stages, "best_of_n": {"n": 3, "prompts": 2}, "promote": "always"}
+    round = services.start_round(preset="tiny", recipe=recipe)
+    now()
+    round.refresh_from_db()
+    assert round.state == "finished", round.failure
+    made = {run.stage: run.output for run in round.runs.all()}
+    best = made["best_of_n"]
+    assert best is not None and round.policy == best == promoted(Promotion.Role.POLICY)
+    assert (best.best_of, best.judge, best.parent) == (3, made["reward"], made["sft"])
+    evaluation = Evaluation.objects.get(round=round)
+    assert (evaluation.version, evaluation.baseline) == (best, made["sft"])
+    assert evaluation.figures["kl"]["value"] == pytest.approx(math.log(3) - 2 / 3)
+    assert [one["n"] for one in evaluation.figures["best_of_n"]] == [1, 2]
+    assert evaluation.figures["score"]["value"] > evaluation.figures["score_baseline"]["value"]
 
 
 def test_a_run_is_claimed_once(run: TrainingRun) -> None:

@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import combinations
-from statistics import pstdev
+from statistics import pstdev, stdev
 
 Z95 = 1.959964
 
@@ -58,6 +58,15 @@ def clustered_mean(clusters: Sequence[Sequence[float]]) -> Interval | None:
     error = math.sqrt(squares * len(filled) / (len(filled) - 1)) / count
     reach = t95(len(filled) - 1) * error
     return Interval(mean, max(0.0, mean - reach), min(1.0, mean + reach))
+
+
+def independent_mean(values: Sequence[float]) -> Interval:
+    """Mean of independent values with Student's interval; that of a single one is unbounded."""
+    count, mean = len(values), sum(values) / len(values)
+    if count == 1:
+        return Interval(mean, -math.inf, math.inf)
+    reach = t95(count - 1) * stdev(values) / math.sqrt(count)
+    return Interval(mean, mean - reach, mean + reach)
 
 
 def t95(freedom: int) -> float:

@@ -14,7 +14,7 @@ from torch import Tensor
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from models_service.lm.chat import decode
-from models_service.lm.generation import Sampling, generate
+from models_service.lm.generation import Generated, Sampling, generate
 from models_service.lm.heads import ScalarModel, at_last_token
 from models_service.lm.padding import batches_under_budget, right_pad
 
@@ -34,6 +34,11 @@ class Episodes:
         """Tokens of prompt and response together."""
         return [len(p) + len(r) for p, r in zip(self.prompts, self.responses, strict=True)]
 
+    def only(self, rows: Sequence[int]) -> Episodes:
+        """Some rows, in their order."""
+        parts = (self.prompts, self.responses, self.logprobs, self.finished)
+        return Episodes(*([part[i] for i in rows] for part in parts))  # type: ignore[arg-type]
+
     def tokens(self, rows: Sequence[int]) -> tuple[list[Tokens], list[Tokens]]:
         """Prompts and responses of some rows."""
         return [self.prompts[i] for i in rows], [self.responses[i] for i in rows]
@@ -43,7 +48,11 @@ def sample_episodes(
     policy: PreTrainedModel, prompts: Sequence[Tokens], sampling: Sampling
 ) -> Episodes:
     """One response a prompt, in order."""
-    drawn = [completions[0] for completions in generate(policy, prompts, 1, sampling)]
+    return episodes_of(prompts, [first for [first] in generate(policy, prompts, 1, sampling)])
+
+
+def episodes_of(prompts: Sequence[Tokens], drawn: Sequence[Generated]) -> Episodes:
+    """Prompts and what was drawn for each of them."""
     return Episodes(
         prompts=list(prompts),
         responses=[response.tokens for response in drawn],

@@ -69,6 +69,21 @@ class RewardConfig(Config):
 
 
 @dataclass(frozen=True)
+class BestOfNConfig(Config):
+    """Settings of best of n, which trains nothing."""
+
+    n: int = option(16, "Responses of which the reward model chooses one", minimum=2, maximum=64)
+    prompts: int = option(64, "Validation prompts to measure it on", minimum=1)
+    max_prompt_tokens: int = option(1024, "Longer prompts are skipped", paper=1024, minimum=1)
+    max_response_tokens: int = option(64, "Sampling ends here", paper=1024, minimum=1)
+    temperature: float = option(1.0, "Of sampling", paper=1.0, minimum=0.01)
+    tokens_per_micro_batch: int = option(
+        4096, "Memory against speed; no effect on results", minimum=1, operational=True
+    )
+    seed: int = option(0, "Same seed, same responses", minimum=0)
+
+
+@dataclass(frozen=True)
 class PPOConfig(Config):
     """Settings of PPO; with `ptx_coefficient` above 0 it is PPO-ptx."""
 

@@ -1,0 +1,53 @@
+"""Best of n: of n answers that a policy gives, the one that a reward model likes best is said."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+from models_service import rewards
+from models_service.engines import Answer, Engine, EngineError, Request
+from models_service.lm.checkpoint import CheckpointError
+from models_service.models import ModelVersion
+
+# numpy hashes seeds as signed 64-bit numbers.
+_SEEDS = 2**62
+
+
+class BestOfEngine:
+    """Answers of another engine, the version's judge choosing one of every `best_of`.
+
+    Completion j of a request is the best of those that the other engine draws with n consecutive
+    seeds from (seed + j)·n on, so that it depends on its own seed alone.
+    """
+
+    def __init__(self, version: ModelVersion, drawing: Engine) -> None:
+        self.version, self.drawing = version, drawing
+
+    def sample(self, requests: Sequence[Request]) -> list[list[Answer]]:
+        """See `Engine.sample`."""
+        n = self.version.best_of
+        wide = [replace(r, k=n * r.k, seed=n * r.seed % _SEEDS) for r in requests]
+        drawn = self.drawing.sample(wide)
+        return [self._best(request, some) for request, some in zip(requests, drawn, strict=True)]
+
+    def stream(self, request: Request, on_text: Callable[[str], None]) -> Answer:
+        """See `Engine.stream`; the text comes at once, since no part of it is chosen before."""
+        [[answer]] = self.sample([replace(request, k=1)])
+        on_text(answer.text)
+        return answer
+
+    def _best(self, request: Request, drawn: Sequence[Answer]) -> list[Answer]:
+        n, judge = self.version.best_of, self.version.judge
+        assert judge is not None, "the database lets no best-of version be without a judge"
+        try:
+            scores = rewards.scores(judge, request.messages, [answer.text for answer in drawn])
+        except CheckpointError as error:
+            raise EngineError(f"{judge}, which judges {self.version}, cannot: {error}") from error
+        groups = (range(first, first + n) for first in range(0, len(drawn), n))
+        best = [drawn[max(group, key=lambda i: scores[i])] for group in groups]
+        # The chance of being drawn and then chosen is not known.
+        return [
+            replace(one, logprob=None, engine=f"{one.engine}, best of {n} by {judge}")
+            for one in best
+        ]
