@@ -8,7 +8,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('labeling', '0012_search'),
+        ('labeling', '0013_search'),
         ('models_service', '0004_learned_from_erased'),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]

@@ -60,7 +60,7 @@ DROP = "ALTER TABLE {table} DROP COLUMN said;"
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('labeling', '0011_help_texts'),
+        ('labeling', '0012_intake'),
     ]
 
     operations = [
