@@ -26,6 +26,7 @@ app.conf.task_routes = {
     "labeling.tasks.sample_*": {"queue": "sampling"},
     "models_service.tasks.*": {"queue": "sampling"},
     "trainer.tasks.execute_run": {"queue": "training"},
+    "trainer.tasks.measure_uncertainty": {"queue": "training"},
 }
 app.conf.beat_schedule = {
     "refill-queues": {"task": "labeling.tasks.refill_queues", "schedule": 10.0},

@@ -7,7 +7,8 @@ import logging
 from celery import shared_task
 from django.db import transaction
 
-from trainer import exporting, retention, rounds, runner, selectors, services
+from models_service.models import ModelVersion
+from trainer import exporting, retention, rounds, runner, selectors, services, uncertainty
 from trainer.models import TrainingRound
 
 logger = logging.getLogger(__name__)
@@ -17,7 +18,16 @@ logger = logging.getLogger(__name__)
 def execute_run(run_id: int) -> None:
     """Execute one stage of a round; on the training queue. Delivered twice, it runs once."""
     if runner.execute(run_id):
+        if ensemble := uncertainty.ensemble_of(run_id):
+            measure_uncertainty.delay(ensemble.pk)
         advance_rounds.delay()
+
+
+@shared_task
+def measure_uncertainty(version_id: int) -> None:
+    """Let an ensemble of reward models say of which prompts it is unsure; on the training queue."""
+    count = uncertainty.measure(ModelVersion.objects.get(pk=version_id))
+    logger.info("Measured the uncertainty of %d prompts", count)
 
 
 @shared_task
