@@ -48,6 +48,11 @@ class Act(models.TextChoices):
     ROUND_RESUMED = "round_resumed", "Round resumed"
     ROUND_CANCELLED = "round_cancelled", "Round cancelled"
     ROUND_RETRIED = "round_retried", "Round retried"
+    RECIPE_SAVED = "recipe_saved", "Recipe saved"
+    RECIPE_REMOVED = "recipe_removed", "Recipe removed"
+    SCHEDULE_ADDED = "schedule_added", "Schedule added"
+    SCHEDULE_CHANGED = "schedule_changed", "Schedule changed"
+    SCHEDULE_REMOVED = "schedule_removed", "Schedule removed"
 
 
 def record(

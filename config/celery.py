@@ -33,6 +33,7 @@ app.conf.beat_schedule = {
     "expire-leases": {"task": "labeling.tasks.expire_leases", "schedule": 30.0},
     "advance-rounds": {"task": "trainer.tasks.advance_rounds", "schedule": 5.0},
     "revive-runs": {"task": "trainer.tasks.revive_runs", "schedule": 15.0},
+    "start-scheduled": {"task": "trainer.tasks.start_scheduled", "schedule": 30.0},
     "tend-exports": {"task": "trainer.tasks.tend_exports", "schedule": 60.0},
     "clear-disk": {"task": "trainer.tasks.clear_disk", "schedule": 3600.0},
 }

@@ -34,6 +34,11 @@ STAGES = tuple(CONFIGS)
 USUAL_STAGES = tuple(stage for stage in STAGES if stage != "best_of_n")
 # What has to come before a stage in the same round.
 NEEDS = {"best_of_n": ("reward",), "ppo": ("reward",), "evaluation": ("reward",)}
+_BATCHES = {
+    "demonstrations": "sft.batch_size",
+    "rankings": "reward.batch_size",
+    "prompts": "ppo.minibatch_size",
+}
 PROMOTE = {
     "never": "Never: a researcher decides",
     "if_better": "If better: when the win rate's whole interval lies above 50 %",
@@ -80,19 +85,17 @@ class Recipe:
 
     def labels_needed(self) -> dict[str, int]:
         """Fewest labels that fill one batch of each stage, and prompts to sample from."""
-        wanted = {
-            "sft": {"demonstrations": "batch_size"},
-            "reward": {"rankings": "batch_size"},
-            "ppo": {"prompts": "minibatch_size"},
-        }
-        needed = {
-            what: int(getattr(self.configs[stage], size))
-            for stage, sizes in wanted.items()
-            if stage in self.stages
-            for what, size in sizes.items()
-        }
+        needed = {}
+        for what, address in self.batch_settings().items():
+            stage, size = address.split(".")
+            needed[what] = int(getattr(self.configs[stage], size))
         asking = {"best_of_n", "evaluation"} & set(self.stages)
         return needed | ({"validation_prompts": 2} if asking else {})
+
+    def batch_settings(self) -> dict[str, str]:
+        """What fills the batches of each stage, and the setting that says how large they are."""
+        return {what: address for what, address in _BATCHES.items()
+                if address.split(".")[0] in self.stages}  # fmt: skip
 
 
 def preset(name: str) -> dict[str, Any]:
@@ -123,22 +126,27 @@ def changed(
     return Recipe.from_dict(merged, given=given)
 
 
-def from_yaml(text: str) -> dict[str, Any]:
-    """What a recipe's file says. Raises ConfigError; what it means is checked by Recipe."""
+def from_yaml(text: str) -> tuple[str | None, dict[str, Any]]:
+    """What a recipe's file says: its preset, if it names one, and the values it changes.
+
+    Raises ConfigError; what the values mean is checked by Recipe.
+    """
     try:
         values = yaml.safe_load(text)
     except yaml.YAMLError as error:
         where = getattr(error, "problem_mark", None)
-        place = f" (line {where.line + 1})" if where else ""
+        place = f" (line {where.line + 1}, column {where.column + 1})" if where else ""
         raise ConfigError({"yaml": f"is not YAML{place}"}) from error
     if not isinstance(values, dict):
-        raise ConfigError({"yaml": "must hold the parts of a recipe by name"})
-    return {str(key): value for key, value in values.items() if key not in _FOR_PEOPLE}
+        raise ConfigError({"yaml": "must hold the parts of a recipe by name, such as ppo: …"})
+    kept = {str(key): value for key, value in values.items() if key not in _FOR_PEOPLE}
+    name = kept.pop("preset", None)
+    return (None if name is None else str(name)), kept
 
 
-def to_yaml(recipe: Mapping[str, Any]) -> str:
-    """A stored recipe as a file that `start_round --recipe` and the form take."""
-    return yaml.safe_dump(dict(recipe), sort_keys=False, allow_unicode=True)
+def to_yaml(preset: str, recipe: Mapping[str, Any]) -> str:
+    """A complete recipe as a file that `start_round --recipe` and the form take."""
+    return yaml.safe_dump({"preset": preset, **recipe}, sort_keys=False, allow_unicode=True)
 
 
 def _configs(values: Mapping[str, Any]) -> tuple[dict[str, Config], dict[str, str]]:

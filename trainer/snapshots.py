@@ -93,6 +93,15 @@ def totals(counted: Iterable[Tally]) -> dict[str, int]:
     }
 
 
+def totals_of(snapshot: DatasetSnapshot) -> dict[str, int]:
+    """The same of a snapshot that is frozen."""
+    return {
+        f"{prefix}{kind}s": snapshot.counts.get(kind, {}).get(split, 0)
+        for prefix, split in (("", "train"), ("validation_", "validation"))
+        for kind in TYPES
+    }
+
+
 def counts_by_split(counts: Mapping[tuple[str, str], int]) -> dict[str, dict[str, int]]:
     """`{"ranking": {"train": 120, "validation": 14}, …}`."""
     nested: dict[str, dict[str, int]] = {kind: {} for kind in TYPES}

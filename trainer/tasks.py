@@ -6,6 +6,7 @@ import logging
 
 from celery import shared_task
 from django.db import transaction
+from django.utils import timezone
 
 from models_service.models import ModelVersion
 from trainer import exporting, retention, rounds, runner, selectors, services, uncertainty
@@ -47,6 +48,13 @@ def revive_runs() -> None:
     """Send again the messages of runs that nobody works on: lost ones, and dead workers' runs."""
     for run_id in services.take_up_abandoned(silent_since=runner.silent_since()):
         execute_run.delay(run_id)
+
+
+@shared_task
+def start_scheduled() -> None:
+    """Queue the rounds of schedules that are due."""
+    if services.start_due(timezone.now()):
+        advance_rounds.delay()
 
 
 @shared_task

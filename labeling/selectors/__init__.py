@@ -1,7 +1,7 @@
 """Every read that is longer than a line; what other apps read of labels stands here."""
 
 from labeling.selectors.filters import FILTERS, moment
-from labeling.selectors.tally import Tally, count_comparisons, tally
+from labeling.selectors.tally import Tally, count_comparisons, rankings_by_size, tally
 from labeling.selectors.training import (
     few_shot_examples,
     prompts,
@@ -16,6 +16,7 @@ __all__ = [
     "few_shot_examples",
     "moment",
     "prompts",
+    "rankings_by_size",
     "tally",
     "training_demonstrations",
     "training_rankings",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -43,11 +44,19 @@ def tally(filters: Filters | None = None) -> Iterator[Tally]:
 
 def count_comparisons(filters: Filters | None = None) -> int:
     """Pairs of completions that the training rankings do not tie, held-out labelers' apart."""
-    rankings = usable(Ranking.objects.filter(prompt__split=Split.TRAIN), filters).exclude(
-        labeler__labeler__group=LabelerProfile.Group.HELD_OUT
-    )
-    better = RankedCompletion.objects.filter(ranking__in=rankings.order_by())
+    better = RankedCompletion.objects.filter(ranking__in=_trained_on(filters))
     return better.filter(ranking__ranked__rank__gt=F("rank")).count()
+
+
+def rankings_by_size(filters: Filters | None = None) -> dict[int, int]:
+    """How many training rankings there are of each K, held-out labelers' apart."""
+    sized = _trained_on(filters).annotate(size=Count("ranked")).values_list("size", flat=True)
+    return dict(sorted(Counter(sized).items()))
+
+
+def _trained_on(filters: Filters | None) -> QuerySet[Ranking]:
+    rankings = usable(Ranking.objects.filter(prompt__split=Split.TRAIN), filters)
+    return rankings.exclude(labeler__labeler__group=LabelerProfile.Group.HELD_OUT).order_by()
 
 
 def _of_labels(kind: str, rows: QuerySet[Any]) -> Iterator[Tally]:

@@ -32,7 +32,7 @@ def test_an_unknown_setting_is_refused_by_its_name(labels: Labels) -> None:
     with pytest.raises(Problem) as caught:
         start_round(preset="tiny", recipe={"ppo": {"epochs": 3}})
     assert caught.value.status_code == 400
-    assert caught.value.errors == {"ppo.epochs": "is not a setting"}
+    assert caught.value.errors == {"ppo.epochs": "is not a setting (did you mean inner_epochs?)"}
 
 
 def test_it_stores_the_whole_recipe_and_starts_from_the_base(

@@ -9,7 +9,15 @@ from rest_framework import serializers
 
 from models_service.models import ModelVersion, Promotion
 from trainer import selectors, watching
-from trainer.models import Evaluation, TrainingRound, TrainingRun
+from trainer.models import (
+    DatasetSnapshot,
+    Evaluation,
+    SavedRecipe,
+    Schedule,
+    TrainingRound,
+    TrainingRun,
+)
+from trainer.schedules import in_words
 
 
 class RunSerializer(serializers.ModelSerializer[TrainingRun]):
@@ -106,6 +114,56 @@ class StartSerializer(serializers.Serializer[Any]):
     start = serializers.PrimaryKeyRelatedField(
         queryset=ModelVersion.objects.exclude(kind="reward"), allow_null=True, default=None
     )
+    reward = serializers.PrimaryKeyRelatedField(
+        queryset=ModelVersion.objects.filter(kind="reward"), allow_null=True, default=None,
+        help_text="Stands in for a reward stage that is left out.",
+    )  # fmt: skip
+    snapshot = serializers.PrimaryKeyRelatedField(
+        queryset=DatasetSnapshot.objects.all(), allow_null=True, default=None,
+        help_text="Labels that are frozen already; without it they are frozen anew.",
+    )  # fmt: skip
+
+
+class RecipeSerializer(serializers.ModelSerializer[SavedRecipe]):
+    """A recipe under a name. Sent: the values that change the preset; told: all of them."""
+
+    recipe = serializers.JSONField(default=dict)
+    replace = serializers.BooleanField(default=False, write_only=True)
+    name = serializers.CharField(max_length=120)
+
+    class Meta:
+        model = SavedRecipe
+        fields = ["id", "name", "preset", "recipe", "saved_at", "replace"]
+
+
+class RecipeFileSerializer(serializers.Serializer[Any]):
+    """A recipe as YAML, and the preset it changes where it names none."""
+
+    yaml = serializers.CharField(max_length=100_000)
+    preset = serializers.CharField(default="demo")
+
+
+class ScheduleSerializer(serializers.ModelSerializer[Schedule]):
+    """When a recipe starts by itself: `at` (and `weekday`, Monday = 0), or `after_rankings`."""
+
+    recipe_name = serializers.CharField(source="recipe.name", read_only=True)
+    words = serializers.SerializerMethodField(help_text="When, in words.")
+    at = serializers.TimeField(allow_null=True, default=None)
+    weekday = serializers.IntegerField(allow_null=True, default=None, min_value=0, max_value=6)
+    after_rankings = serializers.IntegerField(
+        allow_null=True, default=None, min_value=1, max_value=10**9
+    )
+
+    class Meta:
+        model = Schedule
+        fields = ["id", "recipe", "recipe_name", "words", "weekday", "at", "after_rankings",
+                  "next_at", "rankings_then", "paused", "last_round", "failure"]  # fmt: skip
+        read_only_fields = ["next_at", "rankings_then", "paused", "last_round", "failure"]
+
+    def get_words(self, schedule: Schedule) -> str:
+        return in_words(
+            weekday=schedule.weekday, at=schedule.at, after_rankings=schedule.after_rankings
+        )
 
 
 class RetrySerializer(serializers.Serializer[Any]):

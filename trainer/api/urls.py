@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.urls import URLPattern, URLResolver, path
 
-from trainer.api import data, versions, views, watching
+from trainer.api import data, recipes, versions, views, watching
 
 urlpatterns: list[URLPattern | URLResolver] = [
     path("exports/", data.ExportList.as_view(), name="export-list"),
@@ -12,8 +12,10 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("exports/<int:pk>/file/", data.ExportFile.as_view(), name="export-file"),
     path("erasures/", data.Erasures.as_view(), name="erasures"),
     path("rounds/", views.RoundList.as_view(), name="round-list"),
+    path("rounds/check/", views.RoundCheck.as_view(), name="round-check"),
     path("rounds/<int:pk>/", views.RoundDetail.as_view(), name="round"),
     path("rounds/<int:pk>/metrics/", watching.RoundMetrics.as_view(), name="round-metrics"),
+    path("rounds/<int:pk>/recipe.yaml", recipes.RoundRecipe.as_view(), name="round-recipe"),
     path("rounds/<int:pk>/curves.csv", watching.RoundTable.as_view(), name="round-csv"),
     path("rounds/<int:pk>/tensorboard.zip", watching.RoundEvents.as_view(), name="round-events"),
     path("rounds/<int:pk>/samples/", watching.RoundSamples.as_view(), name="round-samples"),
@@ -23,6 +25,14 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("rounds/<int:pk>/cancel/", views.CancelRound.as_view(), name="round-cancel"),
     path("rounds/<int:pk>/retry/", views.RetryRound.as_view(), name="round-retry"),
     path("rounds/<int:pk>/promote/", views.PromoteRound.as_view(), name="round-promote"),
+    path("recipes/", recipes.Recipes.as_view(), name="recipe-list"),
+    path("recipes/read/", recipes.RecipeReading.as_view(), name="recipe-reading"),
+    path("recipes/<int:pk>/", recipes.RecipeDetail.as_view(), name="recipe"),
+    path("recipes/<int:pk>/recipe.yaml", recipes.RecipeFile.as_view(), name="recipe-file"),
+    path("schedules/", recipes.Schedules.as_view(), name="schedule-list"),
+    path("schedules/<int:pk>/", recipes.ScheduleDetail.as_view(), name="schedule"),
+    path("schedules/<int:pk>/pause/", recipes.PauseSchedule.as_view(), name="schedule-pause"),
+    path("schedules/<int:pk>/resume/", recipes.ResumeSchedule.as_view(), name="schedule-resume"),
     path("versions/<int:pk>/lineage/", versions.VersionLineage.as_view(), name="version-lineage"),
     path("versions/<int:pk>/card/", versions.VersionCard.as_view(), name="version-card"),
     path(

@@ -16,7 +16,7 @@ from rest_framework.views import APIView
 from accounts.permissions import IsResearcher, person
 from models_service.api.serializers import VersionSerializer
 from models_service.models import ModelVersion
-from trainer import services, watching
+from trainer import planning, services, watching
 from trainer.api.serializers import (
     PromoteSerializer,
     RetrySerializer,
@@ -49,6 +49,21 @@ class RoundList(generics.ListAPIView):
         round = services.start_round(by=person(request), **wanted.validated_data)
         advance_rounds.delay()
         return Response(RoundDetailSerializer(round).data, status=201)
+
+
+class RoundCheck(APIView):
+    """What a round would be: labels and their shares, estimates, refusals. Starts nothing.
+
+    Takes what starting takes and answers 200 whatever stands against it. Researchers.
+    """
+
+    permission_classes = [IsResearcher]
+
+    @extend_schema(request=StartSerializer, responses={200: dict[str, Any]})
+    def post(self, request: Request) -> Response:
+        wanted = _validated(StartSerializer, request)
+        del wanted["name"]
+        return Response(planning.plan(planning.Wish(**wanted)))
 
 
 class RoundDetail(generics.RetrieveAPIView):

@@ -2,7 +2,15 @@
 
 from trainer.services.control import cancel, pause, resume, retry
 from trainer.services.promotion import promote, promote_round
-from trainer.services.starting import checked_recipe, start_round
+from trainer.services.recipes import remove_recipe, save_recipe
+from trainer.services.schedules import (
+    add_schedule,
+    pause_schedule,
+    remove_schedule,
+    resume_schedule,
+    start_due,
+)
+from trainer.services.starting import checked_recipe, checked_start, default_start, start_round
 from trainer.services.steps import (
     begin,
     fail_between_stages,
@@ -14,19 +22,28 @@ from trainer.services.steps import (
 )
 
 __all__ = [
+    "add_schedule",
     "begin",
     "cancel",
     "checked_recipe",
+    "checked_start",
+    "default_start",
     "fail_between_stages",
     "fail_round",
     "finish_round",
     "freeze_labels",
     "open_run",
     "pause",
+    "pause_schedule",
     "promote",
     "promote_round",
+    "remove_recipe",
+    "remove_schedule",
     "resume",
+    "resume_schedule",
     "retry",
+    "save_recipe",
+    "start_due",
     "start_round",
     "take_up_abandoned",
 ]

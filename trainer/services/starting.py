@@ -14,9 +14,10 @@ from models_service import services as versions
 from models_service.models import ModelVersion, Promotion
 from models_service.selectors import promoted
 from trainer.algorithms.config import ConfigError
-from trainer.models import TrainingRound
+from trainer.estimates import over_memory
+from trainer.models import DatasetSnapshot, TrainingRound
 from trainer.recipes import Recipe, preset_recipe
-from trainer.snapshots import count_labels
+from trainer.snapshots import count_labels, totals_of
 
 
 @transaction.atomic
@@ -26,20 +27,19 @@ def start_round(
     recipe: Mapping[str, Any] | None = None,
     start: ModelVersion | None = None,
     reward: ModelVersion | None = None,
+    snapshot: DatasetSnapshot | None = None,
     by: User | None = None,
     name: str = "",
 ) -> TrainingRound:
     """Queue a round: a preset with the recipe's changes, from `start` or the policy's own base.
 
-    `reward` stands in for a reward stage that the recipe leaves out. Raises Problem naming every
-    setting that cannot be used, and when there are too few labels.
+    `reward` stands in for a reward stage that the recipe leaves out, `snapshot` for labels frozen
+    anew. Raises Problem naming every setting that cannot be used, and when there are too few
+    labels.
     """
-    complete = checked_recipe(preset, recipe, given=["reward"] if reward else [])
-    chosen = start or _default_start()
-    _require_trainable("start", chosen)
-    if reward:
-        _require_trainable("reward_model", reward)
-    _require_labels(complete)
+    complete, chosen = checked_start(
+        preset=preset, recipe=recipe, start=start, reward=reward, snapshot=snapshot
+    )
     round = TrainingRound.objects.create(
         name=name,
         preset=preset,
@@ -47,10 +47,33 @@ def start_round(
         seed=complete.seed,
         start=chosen,
         reward=reward,
+        snapshot=snapshot,
         started_by=by,
     )
     record(act=Act.ROUND_STARTED, by=by, target=round, detail={"preset": preset})
     return round
+
+
+def checked_start(
+    *,
+    preset: str,
+    recipe: Mapping[str, Any] | None = None,
+    start: ModelVersion | None = None,
+    reward: ModelVersion | None = None,
+    snapshot: DatasetSnapshot | None = None,
+) -> tuple[Recipe, ModelVersion]:
+    """The complete recipe and the version a round would start from. Raises Problem."""
+    complete = checked_recipe(preset, recipe, given=["reward"] if reward else [])
+    chosen = start or default_start()
+    _require_trainable("start", chosen)
+    if reward:
+        _require_trainable("reward_model", reward)
+    if snapshot and snapshot.erased_at:
+        sentence = f"{snapshot} was destroyed because a person in it was erased; freeze anew."
+        raise Problem(409, sentence, errors={"snapshot": [sentence]})
+    _require_labels(complete, totals_of(snapshot) if snapshot else count_labels(complete.labels))
+    _require_memory(complete, chosen)
+    return complete, chosen
 
 
 def checked_recipe(
@@ -80,13 +103,15 @@ def _require_trainable(field: str, version: ModelVersion) -> None:
     raise Problem(400, sentence, errors={field: [sentence]})
 
 
-def _require_labels(recipe: Recipe) -> None:
-    there = count_labels(recipe.labels)
+def _require_labels(recipe: Recipe, there: Mapping[str, int]) -> None:
     needed = recipe.labels_needed()
     missing = {what: count for what, count in needed.items() if there[what] < count}
     if not missing:
         return
     errors = {what: [f"{there[what]} there, {count} needed"] for what, count in missing.items()}
+    for what, address in recipe.batch_settings().items():
+        if what in missing and there[what]:
+            errors[address] = [f"a batch is more than the {there[what]} there are: lower it"]
     sentence = "; ".join(
         f"{what.replace('_', ' ')}: {there[what]} there, {count} needed"
         for what, count in missing.items()
@@ -100,7 +125,13 @@ def _require_labels(recipe: Recipe) -> None:
     )
 
 
-def _default_start() -> ModelVersion:
+def _require_memory(recipe: Recipe, start: ModelVersion) -> None:
+    if errors := over_memory(recipe, start):
+        setting, (problem, *_) = next(iter(errors.items()))
+        raise Problem(409, f"{setting} {problem}.", errors=errors)
+
+
+def default_start() -> ModelVersion:
     """The base that the promoted policy descends from."""
     from models_service.selectors import ancestors
 

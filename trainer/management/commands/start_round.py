@@ -6,16 +6,17 @@ import json
 from pathlib import Path
 from typing import Any
 
-import yaml
 from django.core.management.base import CommandError, CommandParser
 
 from accounts.management.base import ExampleCommand
 from accounts.problems import Problem
 from models_service.models import ModelVersion
 from trainer import services
+from trainer.algorithms.config import ConfigError
 from trainer.api.serializers import RoundDetailSerializer
 from trainer.management.following import follow
 from trainer.models import TrainingRound
+from trainer.recipes import from_yaml
 from trainer.tasks import advance_rounds
 
 
@@ -30,9 +31,10 @@ class Command(ExampleCommand):
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("--preset", default="demo", help="tiny, demo or paper")
+        parser.add_argument("--preset", help="tiny, demo or paper; the recipe's, else demo")
         parser.add_argument("--recipe", type=Path, help="YAML with values that differ")
         parser.add_argument("--start", help="name of the version to start from")
+        parser.add_argument("--reward", help="name of the reward model, where none is trained")
         parser.add_argument("--name", default="", help="what the round is called")
         parser.add_argument("--wait", action="store_true", help="until the round has ended")
         parser.add_argument("--json", action="store_true", help="one machine-readable result")
@@ -52,10 +54,12 @@ class Command(ExampleCommand):
 
     def _start(self, options: dict[str, Any]) -> TrainingRound:
         try:
+            named, recipe = _recipe(options["recipe"])
             round = services.start_round(
-                preset=options["preset"],
-                recipe=_recipe(options["recipe"]),
+                preset=options["preset"] or named or "demo",
+                recipe=recipe,
                 start=_version(options["start"]),
+                reward=_version(options["reward"]),
                 name=options["name"],
             )
         except Problem as problem:
@@ -64,16 +68,13 @@ class Command(ExampleCommand):
         return round
 
 
-def _recipe(path: Path | None) -> dict[str, Any]:
+def _recipe(path: Path | None) -> tuple[str | None, dict[str, Any]]:
     if path is None:
-        return {}
+        return None, {}
     try:
-        values = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, yaml.YAMLError) as error:
+        return from_yaml(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, ConfigError) as error:
         raise CommandError(f"{path} cannot be read: {error}") from error
-    if not isinstance(values, dict):
-        raise CommandError(f"{path} holds no settings by name.")
-    return values
 
 
 def _version(name: str | None) -> ModelVersion | None:

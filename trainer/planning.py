@@ -1,0 +1,128 @@
+"""What a round would be before it is started: labels, estimates, and what stands against it."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from accounts.problems import Problem
+from labeling import selectors as labels
+from labeling.models import UseCase
+from labeling.selectors import Tally
+from models_service.models import ModelVersion
+from trainer import label_choice, services
+from trainer.algorithms.config import ConfigError
+from trainer.estimates import estimates
+from trainer.models import DatasetSnapshot, TrainingRound
+from trainer.recipes import from_yaml, preset_recipe, to_yaml
+from trainer.snapshots import label_tally, totals, totals_of
+
+_LABELERS_SHOWN = 12
+
+
+@dataclass(frozen=True)
+class Wish:
+    """What somebody is about to start."""
+
+    preset: str
+    recipe: Mapping[str, Any]
+    start: ModelVersion | None = None
+    reward: ModelVersion | None = None
+    snapshot: DatasetSnapshot | None = None
+
+
+def plan(wish: Wish) -> dict[str, Any]:
+    """Counts and shares of the labels, what is needed, estimates, and every refusal by its field.
+
+    `recipe` is the complete one and `yaml` its file, as far as the settings can be used at all.
+    """
+    chosen, _ = label_choice.clean(_labels_of(wish))
+    counted = label_tally(chosen)
+    counts = totals_of(wish.snapshot) if wish.snapshot else totals(counted)
+    told: dict[str, Any] = {
+        "labels": counts,
+        "comparisons": labels.count_comparisons(chosen),
+        "shares": shares(counted, labels.rankings_by_size(chosen)),
+        "needed": {},
+        "estimates": [],
+        "ahead": TrainingRound.objects.filter(state__in=["queued", "running"]).count(),
+        "recipe": None,
+        "yaml": "",
+    }
+    return told | _usable(wish, counts) | _refusals(wish)
+
+
+def shares(counted: Iterable[Tally], sizes: Mapping[int, int]) -> list[dict[str, Any]]:
+    """How the labels a round would train on are distributed: a group of bars each."""
+    kept = [one for one in counted if one.split == "train" and one.kind != "prompt"]
+    titles = dict(UseCase.choices)
+    by_use_case = _bars(kept, lambda one: str(titles.get(one.use_case, one.use_case or "None")))
+    everybody = [one for one in counted if one.kind != "prompt"]
+    groups = label_choice.GROUPS | {"held_out": "Held-out labelers, to validate"}
+    by_group = _bars(everybody, lambda one: groups.get(one.group, one.group))
+    by_labeler = _bars(kept, lambda one: one.labeler)[:_LABELERS_SHOWN]
+    by_size = [{"title": f"K = {size}", "rankings": n, "demonstrations": 0}
+               for size, n in sizes.items()]  # fmt: skip
+    return [
+        {"title": "By use case", "bars": by_use_case},
+        {"title": "By labeler group", "bars": by_group},
+        {"title": "By labeler", "bars": by_labeler},
+        {"title": "Rankings by K", "bars": by_size},
+    ]
+
+
+def _bars(counted: Iterable[Tally], name: Callable[[Tally], str]) -> list[dict[str, Any]]:
+    bars: dict[str, Counter[str]] = {}
+    for one in counted:
+        bars.setdefault(name(one), Counter())[one.kind] += one.count
+    rows = [
+        {"title": title, "rankings": n["ranking"], "demonstrations": n["demonstration"]}
+        for title, n in bars.items()
+    ]
+    return sorted(rows, key=lambda row: -row["rankings"] - row["demonstrations"])
+
+
+def _labels_of(wish: Wish) -> Any:
+    return wish.recipe.get("labels") or {} if isinstance(wish.recipe, Mapping) else {}
+
+
+def _usable(wish: Wish, counts: Mapping[str, int]) -> dict[str, Any]:
+    """What can be said of a recipe whose settings are right."""
+    given = ["reward"] if wish.reward else []
+    try:
+        recipe = preset_recipe(wish.preset, wish.recipe, given=given)
+    except ConfigError:
+        return {}
+    values = recipe.to_dict()
+    file = to_yaml(wish.preset, values)
+    needed = recipe.labels_needed()
+    told: dict[str, Any] = {"needed": needed, "recipe": values, "yaml": file}
+    with suppress(Problem):  # without a promoted policy there is nothing to start from yet
+        start = wish.start or services.default_start()
+        told["estimates"] = [asdict(one) for one in estimates(recipe, start, counts)]
+    return told
+
+
+def _refusals(wish: Wish) -> dict[str, Any]:
+    try:
+        services.checked_start(**vars(wish))
+    except Problem as problem:
+        return {"problem": str(problem.detail), "errors": problem.errors or {}}
+    return {"problem": "", "errors": {}}
+
+
+def read_recipe(text: str, preset: str) -> dict[str, Any]:
+    """A recipe's file, made complete: `{"preset", "recipe"}`. Raises Problem naming every mistake.
+
+    Without a preset of its own it changes the one given.
+    """
+    try:
+        named, values = from_yaml(text)
+        name = named or preset
+        complete = preset_recipe(name, values, given=["reward"])
+    except ConfigError as error:
+        raise Problem(400, str(error), errors=error.errors) from error
+    return {"preset": name, "recipe": complete.to_dict()}
