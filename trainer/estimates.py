@@ -127,8 +127,8 @@ def _work(stage: str, settings: Mapping[str, Any], counts: Mapping[str, int]) ->
     length = settings.get("max_response_tokens", 1)
     if stage == "ppo":
         return float(settings["iterations"] * settings["batch_size"] * length)
-    if stage == "evaluation":
-        answers = settings["answers_per_prompt"] * length
+    if stage in ("best_of_n", "evaluation"):
+        answers = settings.get("n", settings.get("answers_per_prompt", 1)) * length
         return float(at_most("prompts", "validation_prompts") * answers)
     return 1.0
 

@@ -16,7 +16,8 @@ from typing import Any
 
 _FLOAT = 4
 _OF_TRAINING = 4  # weights, gradients, two moments
-_COPIES = {"sft": _OF_TRAINING, "reward": _OF_TRAINING, "ppo": 11, "evaluation": 1}
+_COPIES = {"sft": _OF_TRAINING, "reward": _OF_TRAINING, "ppo": 11}
+_SAMPLING = ("best_of_n", "evaluation")  # no backward pass, one model at a time at the least
 _SHARED_TRUNKS = 2
 # Numbers a token leaves in a layer for each of its hidden dimensions, attention and MLP together.
 _KEPT = 16
@@ -65,7 +66,7 @@ def _tokens(settings: Mapping[str, Any]) -> int:
 
 def _a_token(stage: str, shape: Shape) -> int:
     # Without a backward pass one layer's numbers are there at a time.
-    layers = 1 if stage == "evaluation" else shape.layers
+    layers = 1 if stage in _SAMPLING else shape.layers
     logits = 2 * shape.vocabulary if stage == "sft" else 0
     return _FLOAT * (_KEPT * layers * shape.hidden + logits)
 

@@ -43,7 +43,8 @@ def test_the_form_offers_every_setting_with_the_paper_s_value(
     for name in ("sft.epochs", "reward.batch_size", "ppo.kl_coefficient", "evaluation.prompts"):
         assert f'name="{name}"' in page
     form = start_form("paper")
-    setting = next(s for s in form.stages[2].settings if s.name == "ptx_coefficient")
+    ppo = next(stage for stage in form.stages if stage.name == "ppo")
+    setting = next(s for s in ppo.settings if s.name == "ptx_coefficient")
     assert (setting.shown, setting.shown_paper) == ("27.8", "27.8")
     assert [title for title, _, _ in form.labels][:2] == ["Demonstrations", "Rankings"]
     assert not form.enough
