@@ -7,7 +7,7 @@ language is detected where the row does not name one.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 from labeling import privacy
@@ -44,7 +44,7 @@ class Examined:
 
     def as_dict(self) -> dict[str, Any]:
         """As it is staged."""
-        return asdict(self)
+        return {"row": vars(self.row), "marks": vars(self.marks), "spans": self.spans}
 
     @classmethod
     def from_dict(cls, staged: dict[str, Any]) -> Examined:

@@ -8,7 +8,7 @@ from py3langid.langid import MODEL_FILE, LanguageIdentifier
 
 SURE = 0.5
 """Probability from which a guess counts; two words or a formula stay below it."""
-_ENOUGH = 2000  # characters that decide it
+_ENOUGH = 250  # characters that decide it
 
 
 def language_of(text: str) -> str:

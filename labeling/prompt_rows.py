@@ -2,7 +2,8 @@
 
 Pure apart from the names of kinds and use cases. A row has `messages` (a list of {role, content}
 that ends with the user's) or `prompt` or `text`, or for few-shot prompts `instruction` and
-`examples`; and if it likes `author`, `organisation`, `use_case`, `kind`, `topic`, `language`.
+`examples`; and if it likes `author`, `organisation`, `use_case`, `kind`, `topic`, `language`. In a
+file it may have an `id` of its own as well.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from labeling.few_shot import as_text
 from labeling.models import Prompt, UseCase
 
 ROLES = ("system", "user", "assistant")
+_MOST_OF_A_NAME = 200
 _SHORT_FIELDS = {"topic": 40, "language": 8, "author": 200, "organisation": 200}
 
 
@@ -24,7 +26,7 @@ class RowError(ValueError):
     """Why a row cannot become a prompt, and which field says so."""
 
     def __init__(self, name: str, reason: str) -> None:
-        super().__init__(f"{name} {reason}")
+        super().__init__(f"{name} {reason}".lstrip())
         self.name = name
         self.reason = reason
 
@@ -42,6 +44,18 @@ class NewPrompt:
     language: str = ""
     author: str = ""
     organisation: str = ""
+
+
+def name_of(row: Any) -> str:
+    """What the row calls itself: its `id`, or nothing. Raises RowError."""
+    name = row.get("id") if isinstance(row, Mapping) else None
+    if name is None or name == "":
+        return ""
+    if not isinstance(name, str | int) or not texts.keepable(name):
+        raise RowError("id", "must be a text or a number")
+    if len(str(name)) > _MOST_OF_A_NAME:
+        raise RowError("id", f"is longer than {_MOST_OF_A_NAME} characters")
+    return str(name)
 
 
 def parse(row: Any) -> NewPrompt:

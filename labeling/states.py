@@ -12,7 +12,7 @@ from typing import Any
 
 from django.db.models import QuerySet
 
-from labeling.models import Assignment, LabelingTask, Slot
+from labeling.models import Assignment, Import, LabelingTask, Prompt, Slot
 
 
 @dataclass(frozen=True)
@@ -62,7 +62,37 @@ class Assignments:
     recall = Move(("active", "lapsed"), "submitted", "the sending back is undone")
 
 
-MACHINES = (Tasks, Slots, Assignments)
+class Prompts:
+    """A prompt; what is not active is neither asked nor trained on."""
+
+    starts = (Prompt.State.ACTIVE, Prompt.State.QUARANTINED, Prompt.State.DUPLICATE)
+    quarantine = Move(("active",), "quarantined", "personal data is found in it later")
+    link = Move(("quarantined",), "duplicate", "it goes on, and is nearly one that is kept")
+    release = Move(("quarantined",), "active", "it is redacted, or released as it is")
+    drop = Move(("quarantined",), "withdrawn", "it is dropped")
+    withdraw = Move(("active",), "withdrawn", "it is withdrawn, or amended by its author")
+    restore = Move(("withdrawn",), "active", "it is made active again")
+
+
+class Imports:
+    """A file of prompts on its way in."""
+
+    starts = (Import.State.RECEIVING, Import.State.QUEUED)
+    receive = Move(("receiving",), "queued", "its last piece is here")
+    check = Move(("queued", "checking"), "checking", "a worker takes it up")
+    checked = Move(("checking",), "checked", "every row is checked")
+    accept = Move(("checked",), "accepted", "somebody says so")
+    store = Move(("accepted", "storing"), "storing", "a worker takes it up")
+    finish = Move(("storing",), "finished", "its good rows are prompts")
+    fail = Move(("checking",), "failed", "it cannot be read")
+    cancel = Move(
+        ("receiving", "queued", "checking", "checked", "accepted", "storing"),
+        "cancelled",
+        "somebody says so, or nobody went on with it",
+    )
+
+
+MACHINES = (Tasks, Slots, Assignments, Prompts, Imports)
 
 
 def diagram() -> str:

@@ -45,8 +45,6 @@ class Import(models.Model):
     by = models.ForeignKey(
         settings.AUTH_USER_MODEL, null=True, on_delete=models.PROTECT, related_name="+"
     )
-    # Which worker has it: a moment of its own, renewed by a heartbeat.
-    attempt = models.DateTimeField(null=True)
     heartbeat_at = models.DateTimeField(auto_now_add=True)
     created_at = models.DateTimeField(auto_now_add=True)
     ended_at = models.DateTimeField(null=True)

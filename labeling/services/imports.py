@@ -1,0 +1,265 @@
+"""Imports: a file's rows are checked and staged, then stored all at once or not at all.
+
+Checking commits as it goes, with the place in the file, so that whoever takes the import up again
+goes on from there. Storing is one transaction. One process at a time has an import in hand: it
+holds a lock of the database that ends with it.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import closing, contextmanager
+from typing import Any, NoReturn
+
+from django.conf import settings
+from django.core.cache import cache
+from django.db import connection, transaction
+from django.db.models import F, Min, Window
+from django.db.models.functions import Now
+
+from accounts.audit import Act, record
+from accounts.problems import Problem
+from labeling.cleaning import Examined
+from labeling.models import Import, Prompt, RejectedRow, StagedPrompt
+from labeling.readers import Cursor, FileRefused, Row
+from labeling.readers.sniffing import FORMATS, sniff
+from labeling.services.examining import Looked, looked_at
+from labeling.services.prompts import BATCH, Added, take
+from labeling.states import Imports
+
+Advance = Callable[[int], None]
+
+_LOCK = 0x1B4  # the first half of the key of an import's lock
+_KEPT_NAMES = 40  # languages of a tally
+
+
+class Withdrawn(Exception):
+    """The import was cancelled while it was worked on."""
+
+
+class _Rehearsed(Exception):
+    """Leaves the transaction without keeping what it did."""
+
+
+def check(
+    import_id: int,
+    *,
+    rehearse: bool = True,
+    seconds: float | None = None,
+    advance: Advance = lambda size: None,
+) -> bool:
+    """Check and stage the rows of a file, for so many seconds; whether there is more to do.
+
+    Args:
+        rehearse: Find out what would become of the rows as well.
+        advance: Told how far reading came since, in the units of the file's total.
+    """
+    with _in_hand(import_id) as mine:
+        if mine is None or not _move(mine, Imports.check):
+            return False
+        try:
+            if _stage_all(mine, seconds, advance):
+                return True
+            _name_repeated(mine)
+            if rehearse:
+                _rehearse(mine)
+        except FileRefused as refused:
+            _move(mine, Imports.fail, failure=str(refused), ended_at=Now())
+            _forget_staged(mine)
+        except Withdrawn:
+            _forget_staged(mine)
+        else:
+            _move(mine, Imports.checked)
+    return False
+
+
+def store(import_id: int, *, advance: Advance = lambda rows: None) -> bool:
+    """Store the good rows of an import that was accepted, all or none; whether this call did."""
+    with _in_hand(import_id) as mine:
+        if mine is None or not _move(mine, Imports.store):
+            return False
+        try:
+            with transaction.atomic():
+                result = _take_all(mine, advance)
+                StagedPrompt.objects.filter(of=mine).delete()
+                if not _move(mine, Imports.finish, result=vars(result), ended_at=Now()):
+                    raise Withdrawn
+                _note(mine, result)
+        except Withdrawn:
+            _forget_staged(mine)
+            return False
+    if not mine.path:
+        mine.file.unlink(missing_ok=True)
+    return True
+
+
+def accept(*, imported: Import, skip_invalid: bool = False) -> None:
+    """Let the rows of a checked file be stored; the caller sends it to a worker.
+
+    Raises Problem where lines are bad and are not to be skipped, or none is good.
+    """
+    if imported.tally.get("bad") and not skip_invalid:
+        bad = imported.tally["bad"]
+        _refuse(f"Bad lines: {bad:,}. Correct them, or say that they are to be skipped.")
+    if not imported.staged.exists():
+        _refuse("There is nothing to import.")
+    if not _move(imported, Imports.accept):
+        _refuse("The import is not checked, or it was accepted already.")
+
+
+def stored_so_far(imported: Import) -> int:
+    """Rows taken by the transaction that is under way."""
+    return int(cache.get(_progress_key(imported), 0))
+
+
+def _stage_all(mine: Import, seconds: float | None, advance: Advance) -> bool:
+    """Whether the time was over before the file was."""
+    end = time.monotonic() + seconds if seconds is not None else float("inf")
+    mine.format = mine.format or sniff(mine.file, mine.name)
+    form, cursor = FORMATS[mine.format], Cursor(*mine.cursor.get("at", (0, 0)))
+    mine.cursor = {"of": form.total(mine.file), "at": [cursor.offset, cursor.line]}
+    looked = looked_at(
+        _batches(form.rows(mine.file, cursor)),
+        region=settings.PHONE_REGION,
+        pipeline=settings.NAMES_PIPELINE,
+        size=mine.size,
+    )
+    with closing(looked):
+        for batch in looked:
+            _stage(mine, batch)
+            advance(mine.cursor["at"][0] - cursor.offset)
+            cursor = Cursor(*mine.cursor["at"])
+            if time.monotonic() > end:
+                return True
+    return False
+
+
+def _batches(rows: Iterable[Row]) -> Iterator[list[Row]]:
+    """Batches that end between two records."""
+    batch: list[Row] = []
+    for row in rows:
+        batch.append(row)
+        if len(batch) >= BATCH and row.after is not None:
+            yield batch
+            batch = []
+    if batch:
+        yield batch
+
+
+@transaction.atomic
+def _stage(mine: Import, batch: list[Looked]) -> None:
+    """Keep what a batch of rows says, together with the place after it."""
+    staged = [
+        StagedPrompt(of=mine, line=one.row.line, name=one.name, examined=one.examined)
+        for one in batch
+        if not one.error
+    ]
+    rejected = [
+        RejectedRow(of=mine, line=one.row.line, reason=one.error, text=one.row.text)
+        for one in batch
+        if one.error
+    ]
+    StagedPrompt.objects.bulk_create(staged)
+    RejectedRow.objects.bulk_create(rejected)
+    if after := batch[-1].row.after:
+        mine.cursor["at"] = [after.offset, after.line]
+    _count(mine.tally, staged, rejected)
+    _keep(mine, format=mine.format, cursor=mine.cursor, tally=mine.tally)
+
+
+def _count(tally: dict[str, Any], staged: list[StagedPrompt], rejected: list[RejectedRow]) -> None:
+    tally["rows"] = tally.get("rows", 0) + len(staged) + len(rejected)
+    tally["bad"] = tally.get("bad", 0) + len(rejected)
+    kinds: Counter[str] = Counter(tally.get("personal", {}))
+    languages: Counter[str] = Counter(tally.get("languages", {}))
+    use_cases: Counter[str] = Counter(tally.get("use_cases", {}))
+    for one in staged:
+        kinds.update({span["kind"] for span in one.examined["spans"]})
+        languages[one.examined["row"]["language"]] += 1
+        use_cases[one.examined["row"]["use_case"]] += 1
+    tally |= {"personal": kinds, "languages": dict(languages.most_common(_KEPT_NAMES))}
+    tally["use_cases"] = use_cases
+
+
+def _name_repeated(mine: Import) -> None:
+    """Rows whose id an earlier row has are bad."""
+    first = Window(Min("line"), partition_by=[F("name")])
+    rows = mine.staged.exclude(name="").annotate(first=first).filter(line__gt=F("first"))
+    for pk, line, name, first_line in list(rows.values_list("pk", "line", "name", "first")):
+        reason = f"id {name[:60]!r} stands on line {first_line} already"
+        with transaction.atomic():
+            RejectedRow.objects.create(of=mine, line=line, reason=reason)
+            StagedPrompt.objects.filter(pk=pk).delete()
+            mine.tally["bad"] += 1
+            _keep(mine, tally=mine.tally)
+
+
+def _rehearse(mine: Import) -> None:
+    """Store everything and keep nothing of it but the counts."""
+    try:
+        with transaction.atomic():
+            result = _take_all(mine, lambda rows: None)
+            raise _Rehearsed
+    except _Rehearsed:
+        _keep(mine, result=vars(result))
+
+
+def _take_all(mine: Import, advance: Advance) -> Added:
+    result, last = Added(), 0
+    while rows := list(mine.staged.filter(line__gt=last).order_by("line")[:BATCH]):
+        batch = [Examined.from_dict(row.examined) for row in rows]
+        take(batch, result, source=Prompt.Source.IMPORT)
+        last = rows[-1].line
+        advance(len(rows))
+        cache.set(_progress_key(mine), result.taken, timeout=300)
+        _require_wanted(mine)
+    return result
+
+
+def _note(mine: Import, result: Added) -> None:
+    detail = {"rows": mine.tally["rows"], "bad": mine.tally["bad"], **vars(result)}
+    record(act=Act.PROMPTS_IMPORTED, by=mine.by, target=mine, detail=detail)
+
+
+@contextmanager
+def _in_hand(import_id: int) -> Iterator[Import | None]:
+    """The import, where no other process has it in hand."""
+    key = [_LOCK, import_id]
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_try_advisory_lock(%s, %s)", key)
+        [held] = cursor.fetchone()
+        try:
+            yield Import.objects.filter(pk=import_id).first() if held else None
+        finally:
+            if held:
+                cursor.execute("SELECT pg_advisory_unlock(%s, %s)", key)
+
+
+def _move(mine: Import, move: Any, **values: Any) -> bool:
+    return bool(move.apply(Import.objects.filter(pk=mine.pk), heartbeat_at=Now(), **values))
+
+
+def _keep(mine: Import, **values: Any) -> None:
+    """Write down how far it is. Raises Withdrawn."""
+    rows = Import.objects.filter(pk=mine.pk, state=Import.State.CHECKING)
+    if not rows.update(heartbeat_at=Now(), **values):
+        raise Withdrawn
+
+
+def _require_wanted(mine: Import) -> None:
+    if Import.objects.filter(pk=mine.pk, state=Import.State.CANCELLED).exists():
+        raise Withdrawn
+
+
+def _forget_staged(mine: Import) -> None:
+    StagedPrompt.objects.filter(of=mine).delete()
+
+
+def _progress_key(imported: Import) -> str:
+    return f"import-{imported.pk}"
+
+
+def _refuse(sentence: str) -> NoReturn:
+    raise Problem(409, sentence)

@@ -1,0 +1,128 @@
+"""Files on their way to an import: received piece by piece, cancelled, cleaned up."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from pathlib import Path
+from typing import NoReturn
+
+from django.db import transaction
+from django.db.models import QuerySet
+from django.db.models.functions import Now
+from django.utils import timezone
+
+from accounts.models import User
+from accounts.problems import Problem
+from labeling.models import Import, StagedPrompt
+from labeling.states import Imports
+
+MAX_BYTES = 16 * 2**30
+CHUNK = 4 * 2**20
+
+_SILENT = timedelta(minutes=2)
+_UNFINISHED_DAYS = 7
+_REMEMBERED_DAYS = 90
+_WORK = {
+    "check": (Import.State.QUEUED, Import.State.CHECKING),
+    "store": (Import.State.ACCEPTED, Import.State.STORING),
+}
+
+
+def begin(*, name: str, size: int, modified: int, by: User) -> Import:
+    """An upload of this file; the one that was begun, where it is not complete.
+
+    Raises Problem naming the field.
+    """
+    if not 0 < size <= MAX_BYTES:
+        _refuse("size", f"The file must hold 1 to {MAX_BYTES:,} bytes; this one has {size:,}.")
+    begun = Import.objects.filter(
+        name=name, size=size, modified=modified, by=by, state=Import.State.RECEIVING
+    )
+    return begun.first() or Import.objects.create(name=name, size=size, modified=modified, by=by)
+
+
+@transaction.atomic
+def append(*, import_id: int, offset: int, chunk: bytes) -> Import:
+    """Add a piece at the place up to which the file is here.
+
+    Raises Problem 409 with `received` for a piece of another place.
+    """
+    found = Import.objects.select_for_update().filter(pk=import_id).first()
+    if found is None or found.state != Import.State.RECEIVING:
+        raise Problem(409, "This upload is over: it is complete, or it was cancelled.")
+    if offset != found.received:
+        sentence = f"The file is here up to byte {found.received:,}; go on from there."
+        raise Problem(409, sentence, extra={"received": found.received})
+    if offset + len(chunk) > found.size:
+        _refuse("size", f"The file was said to hold {found.size:,} bytes; this is more.")
+    _write(found.file, offset, chunk)
+    found.received += len(chunk)
+    if found.received == found.size:
+        found.state = Import.State.QUEUED
+    values = {"received": found.received, "state": found.state, "heartbeat_at": Now()}
+    Import.objects.filter(pk=found.pk).update(**values)
+    return found
+
+
+def named(path: Path, *, by: User | None = None) -> Import:
+    """The import of a file that lies here, to be checked; one that was not ended goes on."""
+    about = path.stat()
+    same = {"path": str(path.resolve()), "size": about.st_size, "modified": about.st_mtime_ns}
+    unfinished = [Import.State.QUEUED, Import.State.CHECKING, Import.State.CHECKED]
+    begun = Import.objects.filter(**same, state__in=[*unfinished, *_WORK["store"]]).first()
+    return begun or Import.objects.create(
+        **same, name=path.name[-200:], received=about.st_size, state=Import.State.QUEUED, by=by
+    )
+
+
+def cancel(*, imported: Import) -> None:
+    """End an import that is not finished; nothing of it stays. Raises Problem 409."""
+    if not Imports.cancel.apply(Import.objects.filter(pk=imported.pk), ended_at=Now()):
+        raise Problem(409, "This import has ended already.")
+    _clear(imported)
+
+
+def abandoned() -> dict[str, list[int]]:
+    """Imports whose message was lost or whose worker died, by what there is to do: check, store.
+
+    Those of files that a command named are the command's.
+    """
+    silent = Import.objects.filter(heartbeat_at__lt=timezone.now() - _SILENT, path="")
+    return {work: _ids(silent.filter(state__in=states)) for work, states in _WORK.items()}
+
+
+def clean_old() -> int:
+    """End what nobody went on with for a week, forget what is long over; how many ended."""
+    now = timezone.now()
+    waiting = Import.objects.filter(
+        heartbeat_at__lt=now - timedelta(days=_UNFINISHED_DAYS),
+        state__in=[Import.State.RECEIVING, Import.State.CHECKED],
+    )
+    old = list(waiting)
+    for imported in old:
+        cancel(imported=imported)
+    Import.objects.filter(ended_at__lt=now - timedelta(days=_REMEMBERED_DAYS)).delete()
+    return len(old)
+
+
+def _write(path: Path, offset: int, chunk: bytes) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("r+b" if path.exists() else "wb") as file:
+        # What was written and not committed is written over.
+        file.truncate(offset)
+        file.seek(offset)
+        file.write(chunk)
+
+
+def _clear(imported: Import) -> None:
+    StagedPrompt.objects.filter(of=imported).delete()
+    if not imported.path:
+        imported.file.unlink(missing_ok=True)
+
+
+def _ids(rows: QuerySet[Import]) -> list[int]:
+    return list(rows.values_list("pk", flat=True))
+
+
+def _refuse(field: str, sentence: str) -> NoReturn:
+    raise Problem(400, sentence, errors={field: [sentence]})
