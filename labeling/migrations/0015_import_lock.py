@@ -6,7 +6,7 @@ from django.db import migrations
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('labeling', '0012_intake'),
+        ('labeling', '0014_search_indexes'),
     ]
 
     operations = [
