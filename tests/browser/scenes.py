@@ -18,11 +18,14 @@ COMPLETIONS = (
 GUIDELINE = "# Ranking\n\nPut **helpfulness** first, then truthfulness, then harmlessness."
 
 
-def ranking_task(texts: tuple[str, ...] = COMPLETIONS) -> LabelingTask:
+def ranking_task(
+    texts: tuple[str, ...] = COMPLETIONS,
+    question: str = "Why are there tides? Explain it to a curious ten-year-old.",
+) -> LabelingTask:
     """An open ranking task with one free slot."""
     current_form()
     publish_guideline(kind="ranking", purpose="training", text=GUIDELINE)
-    prompt = _prompt("Why are there tides? Explain it to a curious ten-year-old.")
+    prompt = _prompt(question)
     task = _task(TaskKind.RANKING, prompt, completions_wanted=len(texts))
     version = ModelVersion.objects.create(
         name=f"hidden-model-{task.pk}", kind=Kind.POLICY, checkpoint="none"

@@ -16,6 +16,7 @@ pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 
 RATINGS = (6, 2, 6, 1)  # in display order: A and C open tied
 MOST_KEYSTROKES = 20
+FOLLOWED_MS = 120  # the board looks under the pointer every 50 ms
 
 
 class Keys:
@@ -168,6 +169,7 @@ def _drag(page: Page, letter: str, target: object) -> None:
     page.mouse.move(start["x"] + 26, start["y"] + 20, steps=4)
     goal = target.bounding_box()
     page.mouse.move(goal["x"] + goal["width"] / 3, goal["y"] + goal["height"] / 2, steps=12)
+    page.wait_for_timeout(FOLLOWED_MS)
     page.mouse.up()
 
 

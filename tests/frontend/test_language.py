@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import gettext
 import re
 from collections.abc import Callable, Iterator
@@ -10,11 +11,17 @@ from pathlib import Path
 import pytest
 from django.test import Client
 from django.utils import translation
+from django.utils.translation.template import templatize
 
 from accounts.models import User
 from tests.browser.scenes import demonstration_task
 
 ROOT = Path(__file__).resolve().parent.parent.parent
+PAGES = ROOT / "frontend"
+# The desk and the console speak English.
+ENGLISH = {"console", "admin"}
+LITERAL = r"""u?(?:"(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*')"""
+CALL = re.compile(rf"\b(?:n?gettext(?:_lazy)?|_)\(\s*({LITERAL})(?:,\s*({LITERAL}))?")
 CATALOGUES = sorted((ROOT / "frontend" / "locale" / "de" / "LC_MESSAGES").glob("*.po"))
 
 
@@ -30,6 +37,22 @@ def test_no_sentence_is_left_out(path: Path) -> None:
     entries = path.read_text().split("\n\n")[1:]
     assert entries
     assert [entry for entry in entries if re.search(r'msgstr(\[\d\])? ""$', entry, re.M)] == []
+
+
+@pytest.mark.parametrize("path", CATALOGUES, ids=lambda path: path.stem)
+def test_no_translation_is_a_guess(path: Path) -> None:
+    assert "#, fuzzy" not in path.read_text()
+
+
+def test_every_sentence_of_the_pages_is_in_the_catalogue() -> None:
+    templates = [templatize(path.read_text()) for path in _sources("templates/**/*.html")]
+    views = [path.read_text() for path in _sources("views/*.py", "*.py")]
+    assert _spoken(templates + views) - _msgids("django") == set()
+
+
+def test_every_sentence_of_the_scripts_is_in_the_catalogue() -> None:
+    scripts = [path.read_text() for path in _sources("static/js/**/*.js")]
+    assert _spoken(scripts) - _msgids("djangojs") == set()
 
 
 @pytest.mark.parametrize("path", CATALOGUES, ids=lambda path: path.stem)
@@ -61,6 +84,24 @@ def test_a_visitor_chooses_the_language_of_the_login_page(client: Client) -> Non
 def test_the_scripts_speak_german(client: Client) -> None:
     words = client.get("/words.js", headers={"Accept-Language": "de"}).content.decode()
     assert "Wird gespeichert" in words
+
+
+def _sources(*patterns: str) -> list[Path]:
+    found = [path for pattern in patterns for path in PAGES.glob(pattern)]
+    assert found
+    return [path for path in found if not ENGLISH & {*path.parts, path.stem}]
+
+
+def _spoken(sources: list[str]) -> set[str]:
+    calls = [call for source in sources for call in CALL.findall(source)]
+    assert calls
+    return {ast.literal_eval(text.removeprefix("u")) for call in calls for text in call if text}
+
+
+def _msgids(domain: str) -> set[str]:
+    po = (CATALOGUES[0].parent / f"{domain}.po").read_text()
+    found = re.findall(r'^msgid(?:_plural)? ((?:"(?:[^"\\]|\\.)*"\s*)+)', po, re.M)
+    return {ast.literal_eval(f"({text})") for text in found}
 
 
 def _plain(text: str) -> str:

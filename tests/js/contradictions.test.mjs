@@ -9,7 +9,7 @@ const rated = (/** @type {Record<string, number>} */ overall, /** @type {Record<
 
 test("a 2/7 above a 6/7 is a contradiction, a 5/7 above a 6/7 is not", () => {
   assert.deepEqual(contradictions([["a"], ["b"]], rated({ a: 2, b: 6 }), true), [
-    { kind: "inverted", ids: ["a", "b"], step: "rank" },
+    { kind: "inverted", ids: ["a", "b"], step: "rank", ask: true },
   ]);
   assert.deepEqual(contradictions([["a"], ["b"]], rated({ a: 5, b: 6 }), true), []);
 });
@@ -26,7 +26,7 @@ test("a tie never contradicts", () => {
 test("fails the task, yet first", () => {
   const ratings = rated({ a: 5, b: 5 }, { a: ["fails_task"] });
   assert.deepEqual(contradictions([["a"], ["b"]], ratings, true), [
-    { kind: "failing_first", ids: ["a"], step: "rate" },
+    { kind: "failing_first", ids: ["a"], step: "rate", ask: true },
   ]);
   const both = rated({ a: 5, b: 5 }, { a: ["fails_task"], b: ["fails_task"] });
   assert.deepEqual(contradictions([["a"], ["b"]], both, true), []);
@@ -34,6 +34,12 @@ test("fails the task, yet first", () => {
 
 test("everything tied and nothing moved", () => {
   const ratings = rated({ a: 4, b: 4 });
-  assert.equal(contradictions([["a", "b"]], ratings, false)[0].kind, "untouched");
+  const [found] = contradictions([["a", "b"]], ratings, false);
+  assert.deepEqual([found.kind, found.ask], ["all_tied", true]);
   assert.deepEqual(contradictions([["a", "b"]], ratings, true), []);
+});
+
+test("the order of the ratings, confirmed on the board, is told and not asked about again", () => {
+  const [found] = contradictions([["a"], ["b"]], rated({ a: 5, b: 4 }), false);
+  assert.deepEqual([found.kind, found.ask], ["untouched", false]);
 });

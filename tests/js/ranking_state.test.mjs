@@ -63,3 +63,13 @@ test("a draft that does not fit the task is not trusted", () => {
   assert.equal(odd.step, "rate");
   assert.deepEqual(odd.ratings["12"], { overall: 4, flags: [] });
 });
+
+test("what is taken off the board has to be ranked before the review", () => {
+  const off = ranking.arrange(rated(4, 3, 2, 1), [["12"], ["31"]]);
+  assert.deepEqual(ranking.pool(off), ["7", "9"]);
+  const held = ranking.go(off, "review");
+  assert.deepEqual([held.step, held.current], ["rank", "7"]);
+  const back = begin(JSON.parse(JSON.stringify(ranking.toDraft(off))));
+  assert.deepEqual([back.step, ranking.pool(back)], ["rank", ["7", "9"]]);
+  assert.equal(ranking.go(ranking.arrange(back, [["12"], ["31"], ["7", "9"]]), "review").step, "review");
+});

@@ -67,6 +67,14 @@ test("a board is complete with every completion once", () => {
   assert.ok(!tiers.isComplete([["a", "b"], []], ["a", "b"]));
 });
 
+test("a card leaves the board and comes back at its lowest place", () => {
+  const off = tiers.takeOff([["a"], ["b", "c"]], "b");
+  assert.deepEqual([off, tiers.unranked(off, ["a", "b", "c"])], [[["a"], ["c"]], ["b"]]);
+  assert.deepEqual(tiers.moveUp(off, "b"), [["a"], ["c"], ["b"]]);
+  assert.deepEqual(tiers.moveDown(off, "b"), off);
+  assert.deepEqual(tiers.placeInBand(off, "b", 0), [["a", "b"], ["c"]]);
+});
+
 test("ten thousand random moves lose no card, empty no band, and change no input", () => {
   const ids = ["a", "b", "c", "d", "e", "f"];
   const moves = [tiers.moveUp, tiers.moveDown, tiers.tieWithAbove, tiers.tieWithBelow];

@@ -1,15 +1,17 @@
 /**
- * Builds the board: bands from best to worst, and between them gaps where a new band can open.
+ * Builds the board: bands from best to worst, between them gaps where a new band can open, and
+ * below them the pool of what is not ranked.
  *
  * @typedef {import("./tiers.js").Tiers} Tiers
  * @module
  */
 import { _, say } from "./i18n.js";
 
-/** @param {Tiers} tiers @param {(id: string) => HTMLElement} card @returns {HTMLElement[]} */
-export function board(tiers, card) {
+/** @param {Tiers} tiers @param {string[]} left those on no band
+ * @param {(id: string) => HTMLElement} card @returns {HTMLElement[]} */
+export function board(tiers, left, card) {
   const bands = tiers.flatMap((ids, at) => [gap(at), band(ids.map(card), at)]);
-  return [...bands, gap(tiers.length)];
+  return [...bands, gap(tiers.length), worst(), pool(left.map(card))];
 }
 
 /** @param {HTMLElement[]} cards @param {number} at @returns {HTMLElement} */
@@ -20,6 +22,29 @@ export function band(cards, at) {
   element.setAttribute("role", "group");
   element.setAttribute("aria-label", bandName(cards.length, at));
   element.append(rankSign(at), row(cards, at));
+  return element;
+}
+
+/** The lower end, in words. */
+function worst() {
+  const element = document.createElement("p");
+  element.className = "board-end small quiet";
+  element.setAttribute("aria-hidden", "true");
+  element.textContent = _("worst");
+  return element;
+}
+
+/** @param {HTMLElement[]} cards @returns {HTMLElement} */
+function pool(cards) {
+  const element = document.createElement("div");
+  element.className = "pool";
+  element.setAttribute("role", "group");
+  element.setAttribute("aria-label", _("Not ranked yet"));
+  const place = document.createElement("div");
+  place.className = "band-cards";
+  place.dataset.pool = "";
+  place.append(...cards);
+  element.append(place);
   return element;
 }
 

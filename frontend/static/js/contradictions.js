@@ -2,8 +2,12 @@
  * What a labeler may want to look at again before submitting. Pure.
  *
  * @typedef {{overall?: number, flags: string[]}} Rating
- * @typedef {{kind: "inverted" | "failing_first" | "untouched", ids: string[], step: "rate" | "rank"}}
- *   Contradiction
+ * @typedef {object} Contradiction
+ * @property {"inverted" | "failing_first" | "all_tied" | "untouched"} kind
+ * @property {string[]} ids
+ * @property {"rate" | "rank"} step where to look again
+ * @property {boolean} ask whether to submit takes a confirmation; the order of the ratings was
+ *   confirmed on the board already
  * @module
  */
 import { bandOf } from "./tiers.js";
@@ -25,7 +29,7 @@ function inverted(tiers, ratings) {
   return ids
     .map((upper) => [upper, ...under(upper)])
     .filter((group) => group.length > 1)
-    .map((group) => ({ kind: "inverted", ids: group, step: "rank" }));
+    .map((group) => ({ kind: "inverted", ids: group, step: "rank", ask: true }));
 }
 
 /** @param {string[][]} tiers @param {Record<string, Rating>} ratings
@@ -40,14 +44,15 @@ function isInverted(tiers, ratings, upper, lower) {
 function failingFirst(tiers, ratings) {
   const fails = (/** @type {string} */ id) => ratings[id].flags.includes("fails_task");
   if (tiers.flat().every(fails)) return [];
-  return tiers[0].filter(fails).map((id) => ({ kind: "failing_first", ids: [id], step: "rate" }));
+  return tiers[0].filter(fails).map((id) => ({ kind: "failing_first", ids: [id], step: "rate", ask: true }));
 }
 
-/** Everything tied as the equal ratings left it, without one move: no preference was given.
+/** The order as the ratings left it, without one move; when all are tied, no preference was given.
  * @param {string[][]} tiers @param {boolean} touched @returns {Contradiction[]} */
 function untouched(tiers, touched) {
-  if (touched || tiers.length > 1) return [];
-  return [{ kind: "untouched", ids: tiers.flat(), step: "rank" }];
+  if (touched) return [];
+  const allTied = tiers.length === 1;
+  return [{ kind: allTied ? "all_tied" : "untouched", ids: tiers.flat(), step: "rank", ask: allTied }];
 }
 
 /** @param {Record<string, Rating>} ratings @param {string} id */

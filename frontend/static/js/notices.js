@@ -32,7 +32,11 @@ function buttons(place, choices) {
     button.type = "button";
     button.className = "button";
     button.textContent = words;
-    button.addEventListener("click", () => { clearNotices(place); run(); });
+    button.addEventListener("click", () => {
+      document.getElementById("main")?.focus({ preventScroll: true }); // the button goes, the focus stays
+      clearNotices(place);
+      run();
+    });
     return button;
   }));
   return row;

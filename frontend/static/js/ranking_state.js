@@ -13,14 +13,13 @@
  * @module
  */
 import * as history from "./history.js";
-import { fromRatings, isComplete, sameOrder } from "./tiers.js";
+import { fits, fromRatings, isComplete, sameOrder, unranked } from "./tiers.js";
 
 /** The state a draft stands for; what no longer fits the task is left out.
  * @param {string[]} ids @param {any} draft @returns {State} */
 export function fromDraft(ids, draft) {
   const ratings = Object.fromEntries(ids.map((id) => [id, rating(draft.ratings?.[id])]));
-  const tiers = draft.ranking ?? [];
-  const board = isComplete(tiers, ids) ? history.begin(tiers) : null;
+  const board = draft.ranking && fits(draft.ranking, ids) ? history.begin(draft.ranking) : null;
   const current = ids.includes(draft.current) ? draft.current : ids[0];
   // A draft made of what was submitted has an order of the labeler's own and begins with all of it.
   const touched = Boolean(draft.touched ?? board);
@@ -46,6 +45,16 @@ export function isRated(state, id) {
 /** @param {State} state */
 export function allRated(state) {
   return state.ids.every((id) => isRated(state, id));
+}
+
+/** Those still to be ranked once there is a board. @param {State} state @returns {string[]} */
+export function pool({ ids, board }) {
+  return board ? unranked(board.present, ids) : [];
+}
+
+/** Whether the board can be reviewed. @param {State} state */
+export function isRanked(state) {
+  return allRated(state) && state.board !== null && isComplete(state.board.present, state.ids);
 }
 
 /** Rate the current completion and move on: to the next unrated one, else to the board.
@@ -77,14 +86,21 @@ export function focusNext(state, step) {
   return focusOn(state, state.ids[Math.max(0, Math.min(state.ids.length - 1, at))]);
 }
 
-/** Go to a step; the board cannot be reached before every completion is rated.
+/** Go to a step; the board cannot be reached before every completion is rated, nor left for the
+ * review before every one is ranked.
  * @param {State} state @param {State["step"]} step @returns {State} */
 export function go(state, step) {
   if (step === "rate") return { ...state, step };
   if (!allRated(state)) return { ...state, step: "rate", current: nextUnrated(state) ?? state.current };
-  if (state.board) return { ...state, step };
+  if (state.board) return step === "rank" || isRanked(state) ? { ...state, step } : goToPool(state);
   const board = history.begin(sorted(state));
   return { ...state, step, board, current: board.present[0][0] };
+}
+
+/** @param {State} state @returns {State} */
+function goToPool(state) {
+  const left = pool(state);
+  return { ...state, step: "rank", current: left.includes(state.current) ? state.current : left[0] };
 }
 
 /** Put the board as `tiers`; a move that changes nothing is none. @param {State} state

@@ -18,14 +18,17 @@ export function bandOf(tiers, id) {
   return tiers.findIndex((band) => band.includes(id));
 }
 
-/** One step towards best: out of a tie into a band of its own, else into the band above.
- * @param {Tiers} tiers @param {string} id @returns {Tiers} */
+/** One step towards best: out of a tie into a band of its own, else into the band above; from
+ * beside the board to its lowest place. @param {Tiers} tiers @param {string} id @returns {Tiers} */
 export function moveUp(tiers, id) {
+  if (bandOf(tiers, id) < 0) return insertBand(tiers, id, tiers.length);
   return isTied(tiers, id) ? split(tiers, id, "above") : tieWithAbove(tiers, id);
 }
 
-/** One step towards worst; the mirror of moveUp. @param {Tiers} tiers @param {string} id @returns {Tiers} */
+/** One step towards worst; the mirror of moveUp, which never leaves the board.
+ * @param {Tiers} tiers @param {string} id @returns {Tiers} */
 export function moveDown(tiers, id) {
+  if (bandOf(tiers, id) < 0) return tiers;
   return isTied(tiers, id) ? split(tiers, id, "below") : tieWithBelow(tiers, id);
 }
 
@@ -60,6 +63,17 @@ export function insertBand(tiers, id, gap) {
   return without(opened, id, (band, at) => (at === gap ? [id] : band));
 }
 
+/** Take `id` off the board. @param {Tiers} tiers @param {string} id @returns {Tiers} */
+export function takeOff(tiers, id) {
+  return without(tiers, id, (band) => band);
+}
+
+/** Those of `ids` that stand on no band, in their given order.
+ * @param {Tiers} tiers @param {string[]} ids @returns {string[]} */
+export function unranked(tiers, ids) {
+  return ids.filter((id) => bandOf(tiers, id) < 0);
+}
+
 /** Whether both order the same ids the same way; order inside a band means nothing.
  * @param {Tiers} a @param {Tiers} b */
 export function sameOrder(a, b) {
@@ -70,10 +84,16 @@ export function sameOrder(a, b) {
 /** Whether `tiers` holds each of `ids` exactly once and no empty band.
  * @param {Tiers} tiers @param {string[]} ids */
 export function isComplete(tiers, ids) {
+  return fits(tiers, ids) && unranked(tiers, ids).length === 0;
+}
+
+/** Whether `tiers` holds nothing but `ids`, none of them twice, and no empty band.
+ * @param {Tiers} tiers @param {string[]} ids */
+export function fits(tiers, ids) {
   const held = tiers.flat();
   return tiers.every((band) => band.length > 0)
-    && held.length === ids.length
-    && ids.every((id) => held.includes(id));
+    && new Set(held).size === held.length
+    && held.every((id) => ids.includes(id));
 }
 
 /** @param {Tiers} tiers @param {string} id */

@@ -12,34 +12,48 @@ import Sortable from "sortablejs";
 
 import { announce } from "../announce.js";
 import { board } from "../bands.js";
-import { _, listed, say } from "../i18n.js";
+import { textOf } from "../completions.js";
+import { _, listed, ngettext, say } from "../i18n.js";
 import * as ranking from "../ranking_state.js";
 import * as tiers from "../tiers.js";
 
 const MOTION_MS = 120;
+const PLACES = "[data-band], [data-gap], [data-pool]";
+const WHOLE = "board:whole"; // kept on this computer: whole texts on every card
 
 export default class extends Controller {
-  static targets = ["list", "card", "undo", "redo", "hold"];
+  static targets = ["list", "card", "undo", "redo", "hold", "open", "openAll", "left", "clear", "confirm"];
 
   initialize() {
     this.cards = new Map();
     this.sortables = [];
     this.held = null;
+    this.whole = new Set();
   }
 
   cardTargetConnected(card) {
     this.cards.set(card.dataset.id, card);
+    if (localStorage.getItem(WHOLE)) this.whole.add(card.dataset.id);
   }
 
   up() { this.move(tiers.moveUp); }
   down() { this.move(tiers.moveDown); }
   top() { this.move((now, id) => tiers.insertBand(now, id, 0)); }
   bottom() { this.move((now, id) => tiers.insertBand(now, id, now.length)); }
+  takeOff() { this.move(tiers.takeOff); }
   undo() { this.change(ranking.undo, _("Undone. ")); }
   redo() { this.change(ranking.redo, _("Done again. ")); }
   previous() { this.step(-1); }
   next() { this.step(1); }
-  onward() { this.change((state) => ranking.go(state, "review")); }
+  clear() { this.change((state) => ranking.arrange(state, []), _("All off the board. ")); }
+
+  /** To the review, or to the first card that is not ranked yet. */
+  onward() {
+    this.change((state) => ranking.go(state, "review"));
+    if (this.state.step !== "rank") return;
+    this.focus();
+    announce(this.leftTarget.textContent);
+  }
 
   /** Click on a card, or its letter pressed. */
   pick({ currentTarget }) {
@@ -50,6 +64,26 @@ export default class extends Controller {
   follow({ currentTarget }) {
     const { id } = currentTarget.dataset;
     if (id !== this.state.current) this.change((state) => ranking.focusOn(state, id), null);
+  }
+
+  /** The whole text on the chosen card, or only its beginning. */
+  open() {
+    const id = this.state.current;
+    if (!this.whole.delete(id)) this.whole.add(id);
+    this.draw(this.state);
+  }
+
+  /** The whole texts on all cards, and so on every board to come, or only their beginnings. */
+  openAll() {
+    const open = !this.areAllOpen();
+    this.whole = new Set(open ? this.cards.keys() : []);
+    if (open) localStorage.setItem(WHOLE, "1");
+    else localStorage.removeItem(WHOLE);
+    this.draw(this.state);
+  }
+
+  areAllOpen() {
+    return this.whole.size === this.cards.size;
   }
 
   /** Space: pick the card up, or put it down where it is. */
@@ -80,7 +114,7 @@ export default class extends Controller {
 
   step(by) {
     if (this.held) return;
-    const order = this.state.board.present.flat();
+    const order = [...this.state.board.present.flat(), ...ranking.pool(this.state)];
     const at = order.indexOf(this.state.current) + by;
     if (order[at]) this.select(order[at]);
   }
@@ -96,21 +130,31 @@ export default class extends Controller {
     const onCard = document.activeElement?.getAttribute("role") === "option";
     this.dispatch("update", { prefix: "ranking", detail: { change } });
     if (this.state.step !== "rank") return;
-    if (onCard || !inside) this.focus();
+    // A button that has just become useless would take the focus with it.
+    if (onCard || !inside || document.activeElement?.matches(":disabled")) this.focus();
     if (words !== null) announce(words + this.place(this.state.current));
   }
 
-  drop({ item, to }) {
+  drop({ item, to, originalEvent }) {
     const { id } = item.dataset;
-    const { gap, band } = to.dataset;
+    const { gap, band, pool } = (this.placeUnder(originalEvent) ?? to).dataset;
     this.dragging(false);
     // Sortable is still at work on these elements; the board is drawn when it has finished.
     setTimeout(() => {
-      this.lay(this.state.board.present);
+      this.lay(this.state);
       this.change((state) => ranking.focusOn(state, id));
-      this.move((now) => gap ? tiers.insertBand(now, id, Number(gap)) : tiers.placeInBand(now, id, Number(band)));
+      this.move((now) => {
+        if (pool !== undefined) return tiers.takeOff(now, id);
+        return gap ? tiers.insertBand(now, id, Number(gap)) : tiers.placeInBand(now, id, Number(band));
+      });
       this.focus();
     });
+  }
+
+  /** A fast hand lets go before Sortable has followed it. */
+  placeUnder({ clientX, clientY }) {
+    const under = clientX === undefined ? [] : document.elementsFromPoint(clientX, clientY);
+    return under.filter((one) => this.listTarget.contains(one)).find((one) => one.matches(PLACES));
   }
 
   dragging(on) {
@@ -126,17 +170,34 @@ export default class extends Controller {
   draw(state) {
     for (const [id, card] of this.cards) this.dress(card, state, id);
     // A press on a card only gives it the focus; taking the board apart then would end the drag.
-    if (this.drawn !== state.board.present) this.lay(state.board.present);
+    if (this.drawn !== state.board.present) this.lay(state);
     this.undoTarget.disabled = state.board.past.length === 0;
     this.redoTarget.disabled = state.board.future.length === 0;
+    this.openTarget.setAttribute("aria-pressed", String(this.whole.has(state.current)));
+    this.openAllTarget.setAttribute("aria-pressed", String(this.areAllOpen()));
+    this.tellLeft(state);
     this.markHeld();
   }
 
-  lay(now) {
-    this.drawn = now;
+  /** What is still to be ranked, and what confirming would confirm. */
+  tellLeft(state) {
+    const left = ranking.pool(state);
+    const words = say(_("Not ranked yet: %(names)s. Raise one to put it on the board."), { names: listed(left.map((id) => this.letter(id))) });
+    this.leftTarget.textContent = left.length > 0 ? words : "";
+    this.clearTarget.disabled = state.board.present.length === 0;
+    this.confirmTarget.textContent = this.confirmWords(state, left.length);
+  }
+
+  confirmWords(state, left) {
+    if (left > 0) return ngettext("%(count)s is still to be ranked", "%(count)s are still to be ranked", left);
+    return state.touched ? _("This is my order") : _("The order of my ratings is right");
+  }
+
+  lay(state) {
+    this.drawn = state.board.present;
     this.sortables.forEach((sortable) => sortable.destroy());
-    this.listTarget.replaceChildren(...board(now, (id) => this.cards.get(id)));
-    const places = [...this.listTarget.querySelectorAll("[data-band], [data-gap]")];
+    this.listTarget.replaceChildren(...board(this.drawn, ranking.pool(state), (id) => this.cards.get(id)));
+    const places = [...this.listTarget.querySelectorAll(PLACES)];
     this.sortables = places.map((place) => this.sortable(place));
   }
 
@@ -146,6 +207,15 @@ export default class extends Controller {
     card.setAttribute("aria-selected", String(current));
     card.querySelector("[data-mark]").textContent = `${state.ratings[id].overall}/7`;
     card.querySelector("[data-flags]").hidden = state.ratings[id].flags.length === 0;
+    this.unfold(card, this.whole.has(id));
+  }
+
+  unfold(card, whole) {
+    card.classList.toggle("is-whole", whole);
+    if (!whole || card.querySelector(".reading")) return;
+    const text = textOf(card.dataset.id);
+    text.inert = true; // the card is one thing to choose and to drag; what is in it is not
+    card.append(text);
   }
 
   sortable(place) {
@@ -184,6 +254,7 @@ export default class extends Controller {
   place(id) {
     const now = this.state.board.present;
     const at = tiers.bandOf(now, id);
+    if (at < 0) return say(_("%(name)s: not ranked yet"), { name: this.name(id) });
     const others = now[at].filter((other) => other !== id).map((other) => this.letter(other));
     const words = others.length > 0
       ? _("%(name)s: rank %(rank)s of %(ranks)s, tied with %(others)s")

@@ -31,6 +31,7 @@ export default class extends Controller {
     }
     for (const element of [...this.bannerTargets, ...this.acknowledgementTargets]) element.hidden = true;
     if (this.hasBoxTarget) this.close();
+    document.getElementById("main")?.focus({ preventScroll: true }); // what was pressed is gone
     announce(_("Noted as read."));
   }
 }

@@ -57,7 +57,12 @@ export default class extends Controller {
     const { step } = tab.dataset;
     if (step === this.state.step) tab.setAttribute("aria-current", "step");
     else tab.removeAttribute("aria-current");
-    tab.disabled = step !== "rate" && !ranking.allRated(this.state);
+    tab.disabled = !this.isOpen(step);
+  }
+
+  isOpen(step) {
+    if (step === "rate") return true;
+    return step === "rank" ? ranking.allRated(this.state) : ranking.isRanked(this.state);
   }
 
   /** A step has come into sight: its heading is read out, the board takes the focus. */

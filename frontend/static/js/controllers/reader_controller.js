@@ -4,16 +4,17 @@
  *
  *   <div data-controller="reader">
  *     <article data-reader-target="pinned" hidden></article> <article data-reader-target="current">
- *   </div> <template data-reader-target="source" data-id="12">…</template>
+ *   </div>
  */
 import { Controller } from "@hotwired/stimulus";
 
 import { announce } from "../announce.js";
+import { copyOf, nameOf } from "../completions.js";
 import { _ } from "../i18n.js";
 import { markDifferences } from "../marks.js";
 
 export default class extends Controller {
-  static targets = ["current", "pinned", "source", "pin", "differences"];
+  static targets = ["current", "pinned", "pin", "differences"];
 
   initialize() {
     this.pinnedId = null;
@@ -57,9 +58,8 @@ export default class extends Controller {
   }
 
   fill(pane, id) {
-    const source = this.sourceTargets.find(({ dataset }) => dataset.id === id);
-    pane.replaceChildren(...[...source.children].map((child) => child.cloneNode(true)));
-    pane.setAttribute("aria-label", source.getAttribute("aria-label"));
+    pane.replaceChildren(...copyOf(id));
+    pane.setAttribute("aria-label", nameOf(id));
     pane.scrollTop = 0;
   }
 }

@@ -1,5 +1,6 @@
 /**
  * Step three: the order in one glance, and in amber what contradicts itself, with a key to go back.
+ * What contradicts itself is submitted at the second try, which confirms it.
  *
  *   <section data-controller="review" data-review-flags-value='{"hallucination": "Hallucination"}'>
  *     <div data-review-target="contradictions"></div> <div data-review-target="order"></div>
@@ -7,13 +8,14 @@
  */
 import { Controller } from "@hotwired/stimulus";
 
+import { announce } from "../announce.js";
 import { band } from "../bands.js";
 import { contradictions } from "../contradictions.js";
-import { _, listed, say } from "../i18n.js";
+import { _, listed, ngettext, say } from "../i18n.js";
 import * as ranking from "../ranking_state.js";
 
 export default class extends Controller {
-  static targets = ["contradictions", "order", "card"];
+  static targets = ["contradictions", "order", "card", "question"];
   static values = { flags: Object };
 
   initialize() {
@@ -31,6 +33,24 @@ export default class extends Controller {
     this.orderTarget.replaceChildren(...tiers.map((ids, at) => band(ids.map((id) => this.cards.get(id)), at)));
     const found = contradictions(tiers, state.ratings, state.touched);
     this.contradictionsTarget.replaceChildren(...found.map((one, at) => this.notice(one, at + 1, state)));
+    this.ask("");
+    this.unconfirmed = found.filter(({ ask }) => ask).length;
+  }
+
+  submit() {
+    if (this.unconfirmed > 0) {
+      this.ask(ngettext("One thing above contradicts itself. Submit once more if you mean it so.", "%(count)s things above contradict themselves. Submit once more if you mean it so.", this.unconfirmed));
+      this.unconfirmed = 0;
+      return;
+    }
+    this.ask("");
+    this.dispatch("submit", { prefix: "ranking" });
+  }
+
+  ask(words) {
+    this.questionTarget.textContent = words;
+    this.questionTarget.hidden = !words;
+    if (words) announce(words);
   }
 
   dress(card, { overall, flags }) {
@@ -40,7 +60,7 @@ export default class extends Controller {
 
   notice(contradiction, number, state) {
     const element = document.createElement("div");
-    element.className = "notice notice-warn row-apart";
+    element.className = contradiction.ask ? "notice notice-warn row-apart" : "notice row-apart";
     const words = document.createElement("p");
     words.textContent = this.words(contradiction, state);
     element.append(words, this.back(contradiction, number));
@@ -67,6 +87,7 @@ export default class extends Controller {
     const [a, ...others] = ids.map((id) => `${this.cards.get(id).dataset.letter} (${ratings[id].overall}/7)`);
     if (kind === "inverted") return say(_("%(a)s stands above %(others)s."), { a, others: listed(others) });
     if (kind === "failing_first") return say(_("%(a)s stands first, yet is flagged as failing the task."), { a });
-    return _("All stand tied, as your equal ratings put them, and nothing was moved.");
+    if (kind === "all_tied") return _("All stand tied, as your equal ratings put them, and nothing was moved.");
+    return _("You moved nothing: this is the order of your ratings.");
   }
 }
