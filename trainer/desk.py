@@ -30,6 +30,7 @@ SIDEBAR: dict[str, list[Entry]] = {
         ("Queues", "stacks", "labeling.Queue"),
         ("Tasks", "checklist", "labeling.LabelingTask"),
         ("Prompts", "chat_bubble", "labeling.Prompt"),
+        ("Completions", "smart_toy", "labeling.Completion"),
         ("Rankings", "format_list_numbered", "labeling.Ranking"),
         ("Demonstrations", "edit_note", "labeling.Demonstration"),
         ("Guidelines", "menu_book", "labeling.Guideline"),

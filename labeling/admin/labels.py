@@ -27,6 +27,7 @@ from labeling.admin.lists import (
 from labeling.admin.parts import number, short
 from labeling.models import Demonstration, LabelingTask, Prompt, Ranking
 from labeling.selectors import reviews, search
+from labeling.services.erasure import REASON as ERASED
 
 _ACTS: dict[str, dict[str, str]] = {
     "comment": {
@@ -142,7 +143,9 @@ class RankingAdmin(LabelAdmin):
 
 
 def _acts(label: Demonstration | Ranking) -> list[dict[str, str]]:
-    if label.excluded_at:
+    if label.excluded_reason == ERASED:
+        names = {}
+    elif label.excluded_at:
         names = {"restore": _RESTORE}
     elif label.assignment_id is None:
         names = {"exclude": _ACTS["exclude"]}

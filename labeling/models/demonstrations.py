@@ -64,5 +64,15 @@ class Demonstration(Label):
     prompt = models.ForeignKey(Prompt, on_delete=models.PROTECT, related_name="demonstrations")
     text = models.TextField()
 
+    class Meta(Label.Meta):
+        constraints = [
+            *Label.Meta.constraints,
+            # One whose text was erased cannot count again.
+            models.CheckConstraint(
+                condition=~models.Q(text="") | models.Q(excluded_at__isnull=False),
+                name="demonstration_says_something",
+            ),
+        ]
+
     def __str__(self) -> str:
         return f"Demonstration {self.pk}"

@@ -152,6 +152,12 @@ class Prompt(models.Model):
             models.CheckConstraint(
                 condition=models.Q(use_case__in=UseCase.values), name="prompt_use_case_known"
             ),
+            # An erased prompt is asked no more.
+            models.CheckConstraint(
+                condition=~models.Q(fingerprint__startswith="erased-")
+                | models.Q(state="withdrawn"),
+                name="prompt_erased_stays_out",
+            ),
         ]
 
     def __str__(self) -> str:

@@ -32,7 +32,7 @@ from labeling.models import (
 from labeling.states import Assignments, Slots, Tasks
 
 ERASED = "[erased]"
-_REASON = "Erased on request."
+REASON = "Erased on request."
 
 
 @dataclass(frozen=True)
@@ -81,7 +81,7 @@ def destroy(*, held: Held, account: User | None) -> None:
     LabelingTask.objects.filter(pk__in=held.tasks).update(failure="")
     excluded: dict[str, Any] = {
         "excluded_at": Coalesce("excluded_at", Now()),
-        "excluded_reason": _REASON,
+        "excluded_reason": REASON,
     }
     Demonstration.objects.filter(pk__in=held.demonstrations).update(text="", **excluded)
     Ranking.objects.filter(pk__in=held.rankings).update(**excluded)

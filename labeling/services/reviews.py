@@ -28,6 +28,7 @@ from labeling.models import (
 )
 from labeling.preferences import ranks_of
 from labeling.services.disagreement import measure_afresh
+from labeling.services.erasure import REASON as ERASED
 from labeling.states import Assignments, Slots
 
 Label = Demonstration | Ranking
@@ -80,12 +81,15 @@ def exclude(*, label: Label, reason: str, by: User) -> None:
 def restore(*, label: Label, by: User) -> None:
     """Let an excluded label count again; one that was sent back is taken back from its labeler.
 
-    Raises Problem when it counts already, or another one has taken its place.
+    Raises Problem when it counts already, when it was erased on request, or when another one has
+    taken its place.
     """
     rows = type(label).objects.select_for_update(of=("self",))
     locked: Label = rows.get(pk=label.pk)
     if locked.excluded_at is None:
         raise Problem(409, "This label counts already.")
+    if locked.excluded_reason == ERASED:
+        raise Problem(409, "What it said was erased on request, so there is nothing to restore.")
     if type(label).objects.filter(supersedes=label.pk).exists():
         raise Problem(409, "Its labeler put another one in its place, so it cannot be restored.")
     _take_back(locked)

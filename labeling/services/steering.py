@@ -88,7 +88,8 @@ def change_prompts(*, prompts: QuerySet[Prompt], field: str, value: Any, by: Use
     elif field == "state":
         if value not in _WITHDRAWABLE:
             _refuse("state", "Prompts can be made active or withdrawn.")
-        prompts = prompts.filter(state__in=_WITHDRAWABLE)
+        # Erased ones stay out.
+        prompts = prompts.filter(state__in=_WITHDRAWABLE).exclude(fingerprint__startswith="erased-")
     elif field not in ("priority", "use_case"):
         _refuse("field", "Choose priority, use_case or state.")
     change = _change(BulkChange.Table.PROMPT, prompts, field, value, by)

@@ -15,10 +15,13 @@ from django.contrib.admin.models import CHANGE, LogEntry
 from django.contrib.contenttypes.models import ContentType
 from django.core.cache import cache
 from django.core.management import CommandError, call_command
-from django.db import connection
+from django.db import IntegrityError, connection
+from django.db.transaction import atomic
 from django.test import Client
+from django.urls import reverse
 
 from accounts.models import AuditEntry, User
+from accounts.problems import Problem
 from accounts.services import create_token
 from labeling.exports.orders import order
 from labeling.models import (
@@ -34,6 +37,7 @@ from labeling.models import (
     Slot,
 )
 from labeling.services.prompts import split_of
+from labeling.services.reviews import restore
 from labeling.services.steering import change_prompts, undo
 from models_service.models import ModelVersion
 from models_service.playground import Plan, keep
@@ -224,6 +228,25 @@ def test_undoing_a_bulk_change_brings_nothing_erased_back(
     assert undo(change=change, by=olga) == 1
     states = dict(Prompt.objects.values_list("pk", "state"))
     assert states == {prompt.pk: "withdrawn", other.pk: "active"}
+
+
+def test_nothing_erased_can_be_made_to_count_again(
+    zoe: User, olga: User, client_of: Any, base: ModelVersion, labels: Labels
+) -> None:
+    labeled = [labels.demonstration(text=MARK, labeler=zoe), labels.ranking(labeler=zoe)]
+    prompt = written_by(MARK)
+    erase(MARK, "--yes")
+    for label in labeled:
+        with pytest.raises(Problem, match="erased on request"):
+            restore(label=label, by=olga)
+        page = reverse(f"admin:labeling_{label._meta.model_name}_change", args=[label.pk])
+        assert "Restore" not in client_of(olga).get(page).content.decode()
+    change = change_prompts(prompts=Prompt.objects.all(), field="state", value="active", by=olga)
+    assert change.count == 0
+    with pytest.raises(IntegrityError, match="prompt_erased_stays_out"), atomic():
+        Prompt.objects.filter(pk=prompt.pk).update(state="active")
+    with pytest.raises(IntegrityError, match="demonstration_says_something"), atomic():
+        Demonstration.objects.update(excluded_at=None)
 
 
 def test_it_refuses_who_is_unknown_who_runs_the_desk_and_what_is_being_trained_on(
