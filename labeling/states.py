@@ -53,11 +53,13 @@ class Slots:
 class Assignments:
     """One labeler's work on one task; the draft outlives every move."""
 
-    starts = (Assignment.State.ACTIVE,)
-    lapse = Move(("active",), "lapsed", "the lease ran out")
+    starts = (Assignment.State.ACTIVE, Assignment.State.RESERVED)
+    begin = Move(("reserved",), "active", "the one before is done")
+    lapse = Move(("active", "reserved"), "lapsed", "the lease ran out")
     resume = Move(("lapsed",), "active", "the labeler comes back and a slot is free")
-    release = Move(("active", "lapsed"), "released", "the labeler skips the task")
-    submit = Move(("active", "lapsed"), "submitted", "the label is stored")
+    reserve = Move(("lapsed",), "reserved", "it comes next and a slot is free")
+    release = Move(("active", "lapsed", "reserved"), "released", "the labeler skips the task")
+    submit = Move(("active", "lapsed", "reserved"), "submitted", "the label is stored")
     reopen = Move(("submitted",), "active", "the label is sent back")
     recall = Move(("active", "lapsed"), "submitted", "the sending back is undone")
 

@@ -9,6 +9,8 @@ from django.conf import settings
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBadRequest, JsonResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
 from django.utils.text import Truncator
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
@@ -139,10 +141,15 @@ def _shared(request: HttpRequest, mine: Assignment, kind: TaskKind) -> dict[str,
         "submit_url": f"{API}{mine.pk}/submit/",
         "may_amend": settings.LABELING["amend_hours"] > 0,
         "guideline": mine.guideline,
-        "today": done(_labeler(request), kind=kind.value).today,
+        "today": _counted(done(_labeler(request), kind=kind.value).today),
         "kind": kind,
         "skip_reasons": SKIP_REASONS,
     }
+
+
+def _counted(today: int) -> SafeString:
+    # A page that was fetched ahead is one short when it is shown; the script counts on.
+    return format_html('<span data-assignment-target="today">{}</span>', today)
 
 
 def _before_work(request: HttpRequest, mine: Assignment) -> dict[str, Any]:

@@ -29,6 +29,13 @@ class LabelerView(APIView):
         """Who asks."""
         return cast(User, self.request.user)
 
+    def proceeded(self, next: int | None = None) -> dict[str, Any]:
+        """Begin the reserved task: `next` is its id again, or null when it has been lost."""
+        if next is None:
+            return {}
+        begun = assignments.proceed(assignment_id=next, labeler=self.labeler)
+        return {"next": next if begun else None}
+
 
 class ClaimView(LabelerView):
     @extend_schema(
@@ -65,14 +72,30 @@ class HeartbeatView(LabelerView):
         return Response({"lease_expires_at": assignment.lease_expires_at})
 
 
+class NextView(LabelerView):
+    @extend_schema(request=None, responses={200: serializers.AssignmentShape, 204: None})
+    def post(self, request: Request, pk: int) -> Response:
+        """Reserve the task that comes after this one for three minutes; again, for three more.
+
+        204 when none can be spared. It begins when this one is submitted or released with
+        `?next=` and its id, or with a heartbeat of its own; else it goes back to the queue.
+        """
+        assignment = assignments.reserve(assignment_id=pk, labeler=self.labeler)
+        return Response(status=204) if assignment is None else Response(described(assignment))
+
+
 class SubmitView(LabelerView):
-    @extend_schema(request=serializers.SubmitBody, responses=serializers.Ended)
+    @extend_schema(
+        request=serializers.SubmitBody,
+        parameters=[serializers.NextQuery],
+        responses=serializers.Ended,
+    )
     def post(self, request: Request, pk: int) -> Response:
         """Store the label; the same body again gives the same answer."""
+        asked = _asked(request)
         body = json_object(request)
-        return Response(
-            _ended(submissions.submit(assignment_id=pk, labeler=self.labeler, body=body))
-        )
+        submitted = submissions.submit(assignment_id=pk, labeler=self.labeler, body=body)
+        return Response(_ended(submitted) | self.proceeded(**asked))
 
 
 class AmendView(LabelerView):
@@ -84,11 +107,17 @@ class AmendView(LabelerView):
 
 
 class ReleaseView(LabelerView):
-    @extend_schema(request=serializers.ReleaseBody, responses=serializers.Ended)
+    @extend_schema(
+        request=serializers.ReleaseBody,
+        parameters=[serializers.NextQuery],
+        responses=serializers.Ended,
+    )
     def post(self, request: Request, pk: int) -> Response:
         """Give the task back; it does not come again."""
+        asked = _asked(request)
         sent = _checked(serializers.ReleaseBody, request)
-        return Response(_ended(assignments.release(assignment_id=pk, labeler=self.labeler, **sent)))
+        released = assignments.release(assignment_id=pk, labeler=self.labeler, **sent)
+        return Response(_ended(released) | self.proceeded(**asked))
 
 
 class ReportView(LabelerView):
@@ -131,6 +160,12 @@ def _ended(assignment: Assignment) -> dict[str, Any]:
         "state": assignment.state,
         "submitted_at": assignment.ended_at if submitted else None,
     }
+
+
+def _asked(request: Request) -> dict[str, Any]:
+    query = serializers.NextQuery(data=request.query_params)
+    query.is_valid(raise_exception=True)
+    return dict(query.validated_data)
 
 
 def _checked(shape: type[serializers.Body], request: Request) -> dict[str, Any]:

@@ -143,6 +143,17 @@ class Ended(Body):
     id = serializers.IntegerField()
     state = serializers.CharField()
     submitted_at = serializers.DateTimeField(allow_null=True)
+    next = serializers.IntegerField(
+        allow_null=True,
+        required=False,
+        help_text="If asked for: the assignment that has begun, or null when it has been lost.",
+    )
+
+
+class NextQuery(Body):
+    next = serializers.IntegerField(
+        required=False, help_text="The reserved assignment to go on with."
+    )
 
 
 class GuidelineShape(Body):

@@ -25,6 +25,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path(_ONE, assignments.AssignmentView.as_view(), name="api-assignment"),
     path(f"{_ONE}draft/", assignments.DraftView.as_view(), name="api-draft"),
     path(f"{_ONE}heartbeat/", assignments.HeartbeatView.as_view(), name="api-heartbeat"),
+    path(f"{_ONE}next/", assignments.NextView.as_view(), name="api-next"),
     path(f"{_ONE}submit/", assignments.SubmitView.as_view(), name="api-submit"),
     path(f"{_ONE}amend/", assignments.AmendView.as_view(), name="api-amend"),
     path(f"{_ONE}report/", assignments.ReportView.as_view(), name="api-report"),

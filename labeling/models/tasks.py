@@ -229,9 +229,14 @@ class Slot(models.Model):
 
 
 class Assignment(models.Model):
-    """One labeler's work on one task: the draft, and how it ended. Kept when the lease is lost."""
+    """One labeler's work on one task: the draft, and how it ended. Kept when the lease is lost.
+
+    A reserved one comes next: it is held for some minutes while the one before is finished, and
+    has not been shown yet.
+    """
 
     class State(models.TextChoices):
+        RESERVED = "reserved", "Reserved"
         ACTIVE = "active", "Active"
         LAPSED = "lapsed", "Lapsed"
         RELEASED = "released", "Released"
@@ -266,7 +271,7 @@ class Assignment(models.Model):
             models.Index(
                 fields=["lease_expires_at"],
                 name="assignment_lease",
-                condition=models.Q(state="active"),
+                condition=models.Q(state__in=["active", "reserved"]),
             ),
         ]
         constraints = [

@@ -23,15 +23,23 @@ def profile_of(labeler: User) -> LabelerProfile:
 def open_slots(profile: LabelerProfile) -> QuerySet[Slot]:
     """Free slots the labeler may take; `lapsed` is the id of their old assignment, if any.
 
-    Not among them: what lies in a paused queue, tasks the labeler submitted, released or holds,
-    declined topics, slots that an evaluation wants filled by the other group, and for held-out
-    labelers what could become training data: the training purpose on the training split.
+    Not among them: tasks the labeler submitted, released or holds, and what they may not have.
     """
     mine = Assignment.objects.filter(labeler=profile.user, task=OuterRef("task"))
     lapsed = mine.filter(state=Assignment.State.LAPSED)
     slots = Slot.objects.filter(
         ~Exists(mine.exclude(state=Assignment.State.LAPSED)), state=Slot.State.FREE
     ).annotate(lapsed=Subquery(lapsed.values("pk")))
+    return permitted(slots, profile)
+
+
+def permitted(slots: QuerySet[Slot], profile: LabelerProfile) -> QuerySet[Slot]:
+    """Those of the slots that may come to the labeler.
+
+    Not what lies in a paused queue, declined topics, slots that an evaluation wants filled by the
+    other group, and for held-out labelers what could become training data: the training purpose
+    on the training split.
+    """
     slots = slots.filter(group__in=["", profile.group]).alias(queue=_QUEUE)
     slots = slots.exclude(queue__in=_paused())
     if profile.declined_topics:

@@ -1,4 +1,4 @@
-"""Claiming a task, keeping its draft, and giving it back.
+"""Claiming a task, and the one after it; keeping its draft, and giving it back.
 
 A claim locks the labeler's own row, so two tabs get the same task, and takes a free slot with
 `FOR UPDATE SKIP LOCKED`, so two labelers never get the same slot and never wait for each other.
@@ -30,7 +30,7 @@ from labeling.models import (
 from labeling.models.guidelines import Purpose
 from labeling.selectors.open_slots import open_slots, profile_of
 from labeling.services.guidelines import current_form
-from labeling.services.leases import extend, free_held_slot, hold, lease_end
+from labeling.services.leases import extend, free_held_slot, go_on, hold, lease_end
 from labeling.services.ownership import lock, own_open, own_writable
 from labeling.states import Assignments, Slots
 
@@ -57,46 +57,74 @@ def claim(
     released, declined topics, and to held-out labelers what could become training data. A task
     whose lease the labeler lost comes back with its draft.
     """
-    profile = profile_of(lock(labeler))
-    held = _held(labeler, kinds)
-    if held is not None and extend(held):
-        return held
-    slot = _next_slot(profile, kinds, purposes or PURPOSES)
+    labeler = lock(labeler)
+    for held in _held(labeler, kinds, Assignments.lapse.sources):
+        if go_on(held):
+            return held
+    slot = _next_slot(profile_of(labeler), kinds, purposes or PURPOSES)
     return None if slot is None else _assign(slot, labeler)
 
 
-def _held(labeler: User, kinds: Iterable[str]) -> Assignment | None:
-    mine = Assignment.objects.filter(
-        labeler=labeler, state=Assignment.State.ACTIVE, task__kind__in=kinds
-    )
-    # Seldom there, so what hangs on it is left to be read when it is.
-    return mine.select_for_update(of=("self",)).order_by("pk").first()
+@transaction.atomic
+def reserve(*, assignment_id: int, labeler: User) -> Assignment | None:
+    """The task that comes after this one, of its kind, held for some minutes; asked again, longer.
+
+    There is one at most, and none when no other slot would stay free for somebody who has nothing
+    to do. Raises Problem 404 for another's assignment and 409 for one that is over.
+    """
+    before = own_open(assignment_id=assignment_id, labeler=labeler)
+    labeler, kinds = before.labeler, [before.task.kind]
+    for reserved in _held(labeler, kinds, Assignments.begin.sources):
+        if extend(reserved, ahead=True):
+            return reserved
+    slot = _next_slot(profile_of(labeler), kinds, PURPOSES, spare=1)
+    return None if slot is None else _assign(slot, labeler, ahead=True)
+
+
+@transaction.atomic
+def proceed(*, assignment_id: int, labeler: User) -> bool:
+    """Begin the reserved task; False when it is no longer the labeler's."""
+    held = _held(lock(labeler), TaskKind.values, Assignments.lapse.sources)
+    return any(go_on(one) for one in held if one.pk == assignment_id)
+
+
+def _held(labeler: User, kinds: Iterable[str], states: Iterable[str]) -> list[Assignment]:
+    """What the locked labeler holds, what they have begun first."""
+    mine = Assignment.objects.filter(labeler=labeler, state__in=states, task__kind__in=kinds)
+    # Seldom there, so what hangs on it is left to be read when it is. As words, "active" stands
+    # before "reserved".
+    held = list(mine.select_for_update(of=("self",)).order_by("state", "pk"))
+    for assignment in held:
+        assignment.labeler = labeler
+    return held
 
 
 def _next_slot(
-    profile: LabelerProfile, kinds: Sequence[str], purposes: Sequence[str]
+    profile: LabelerProfile, kinds: Sequence[str], purposes: Sequence[str], *, spare: int = 0
 ) -> Slot | None:
+    """The first free slot, if so many more of its queue stay free."""
     free = open_slots(profile).select_for_update(skip_locked=True, of=("self",))
     free = free.select_related("task__prompt").only(*_NEEDED).order_by("-priority", "id")
     for kind in kinds:
         for purpose in purposes:
-            slot = free.filter(kind=kind, purpose=purpose).first()
-            if slot is not None:
-                return slot
+            slots = free.filter(kind=kind, purpose=purpose)[: spare + 1]
+            if len(slots) > spare:
+                return slots[0]
     return None
 
 
-def _assign(slot: Slot, labeler: User) -> Assignment | None:
+def _assign(slot: Slot, labeler: User, *, ahead: bool = False) -> Assignment | None:
     if slot.lapsed:  # type: ignore[attr-defined]  # annotated above
         assignment = Assignment.objects.select_related("task__prompt", "guideline").get(
             pk=slot.lapsed  # type: ignore[attr-defined]
         )
-        return assignment if hold(slot, assignment) else None
-    end = lease_end()
+        return assignment if hold(slot, assignment, ahead=ahead) else None
+    end = lease_end(ahead=ahead)
     Slots.hold.apply(Slot.objects.filter(pk=slot.pk), labeler=labeler, lease_expires_at=end)
     return Assignment.objects.create(
         task=slot.task,
         labeler=labeler,
+        state=Assignment.State.RESERVED if ahead else Assignment.State.ACTIVE,
         guideline=_guideline(slot),
         form=_form(slot),
         display_order=_shuffled(slot.task),

@@ -12,6 +12,7 @@ from accounts.models import User
 from accounts.problems import Problem
 from labeling.models import Assignment, FormVersion, Guideline, GuidelineRead
 from labeling.rating_form import FIRST_FORM, fault
+from labeling.states import Assignments
 
 
 def current_form() -> FormVersion:
@@ -58,7 +59,7 @@ def acknowledge(*, guideline_id: int, labeler: User) -> Guideline:
     GuidelineRead.objects.get_or_create(guideline=guideline, labeler=labeler)
     held = Assignment.objects.filter(
         labeler=labeler,
-        state__in=[Assignment.State.ACTIVE, Assignment.State.LAPSED],
+        state__in=Assignments.submit.sources,
         task__kind=guideline.kind,
         task__purpose=guideline.purpose,
         guideline__version__lt=guideline.version,

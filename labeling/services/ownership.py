@@ -25,12 +25,13 @@ def lock(labeler: User) -> User:
 
 def own(*, assignment_id: int, labeler: User) -> Assignment:
     """The labeler's assignment, locked. Raises Problem 404 for another's and for none."""
-    lock(labeler)
+    locked = lock(labeler)
     rows = Assignment.objects.select_for_update(of=("self",)).select_related("task", "form")
-    try:
-        return rows.get(pk=assignment_id, labeler=labeler)
-    except Assignment.DoesNotExist:
-        raise Problem(404, "You have no such task.") from None
+    assignment = rows.filter(pk=assignment_id, labeler=labeler).first()
+    if assignment is None:
+        raise Problem(404, "You have no such task.")
+    assignment.labeler = locked  # with the profile
+    return assignment
 
 
 def own_open(*, assignment_id: int, labeler: User) -> Assignment:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 import pytest
 from django.db import connection
 from django.test import Client
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, Request, expect, sync_playwright
 from pytest_django.live_server_helper import LiveServer
 
 from accounts.models import User
@@ -42,12 +42,16 @@ def browse(chromium: Browser, live_server: LiveServer) -> Iterator[Open]:
     """`browse(user)`: a page of a fresh browser session, logged in; errors in it fail the test."""
     contexts = []
     complaints: list[str] = []
+    pending: set[Request] = set()
 
     def opened(user: User) -> Page:
         context = chromium.new_context(base_url=live_server.url)
         contexts.append(context)
         context.set_default_timeout(PATIENCE_MS)
         context.add_cookies([_session_cookie(user, live_server.url)])
+        context.on("request", lambda request: pending.add(request))
+        for over in ("requestfinished", "requestfailed"):
+            context.on(over, lambda request: pending.discard(request))
         page = context.new_page()
         page.on("pageerror", lambda error: complaints.append(str(error)))
         page.on("console", lambda line: _listen(line.type, line.text, complaints))
@@ -55,9 +59,17 @@ def browse(chromium: Browser, live_server: LiveServer) -> Iterator[Open]:
 
     yield opened
     for context in contexts:
+        _let_pages_rest(context, pending)
         context.close()
     _let_requests_end()
     assert complaints == []
+
+
+def _let_pages_rest(context: BrowserContext, pending: set[Request]) -> None:
+    """Wait for what the pages have asked for, since the server goes on with it when they close."""
+    deadline = time.monotonic() + PATIENCE_MS / 5000
+    while pending and context.pages and time.monotonic() < deadline:
+        context.pages[0].wait_for_timeout(50)
 
 
 def _let_requests_end() -> None:

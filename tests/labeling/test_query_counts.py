@@ -22,6 +22,10 @@ CLAIM = 10
 # User, lock, assignment, slot, ranking, ranked completions, the task's ranks for how far its
 # labelers disagree, assignment closed.
 SUBMIT = 8
+# As a claim, with the task that comes before.
+RESERVE = 11
+# With the submit: the lock again, what is held, its slot, and it begins.
+PROCEED = 4
 
 
 @pytest.mark.parametrize("tasks", [2, 20])
@@ -37,6 +41,24 @@ def test_a_claim_and_a_submit_send_few_statements_whatever_waits(
     _cycle(api, ada, ranking_of)  # the first one creates the form
     claimed, submitted = _cycle(api, ada, ranking_of)
     assert (claimed, submitted) == (CLAIM, SUBMIT)
+
+
+def test_a_next_task_costs_few_statements_too(
+    api: Callable[..., Any],
+    ada: User,
+    make_task: Callable[..., LabelingTask],
+    ranking_of: Callable[..., dict[str, Any]],
+) -> None:
+    for _ in range(6):
+        make_task(k=9)
+    _cycle(api, ada, ranking_of)
+    held = api(ada, "assignments/claim/", {"kinds": ["ranking"]}).json()
+    with _counted() as reserve:
+        following = api(ada, f"assignments/{held['id']}/next/").json()
+    path = f"assignments/{held['id']}/submit/?next={following['id']}"
+    with _counted() as submit:
+        api(ada, path, ranking_of(held))
+    assert (_sent(reserve), _sent(submit)) == (RESERVE, SUBMIT + PROCEED)
 
 
 def _cycle(

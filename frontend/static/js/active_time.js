@@ -32,19 +32,19 @@ export function seconds(active) {
 }
 
 /** Count on a real page from now on. @param {Document} page @param {number} already seconds
- * @returns {() => number} the seconds so far */
-export function watch(page, already) {
+ * @param {AbortSignal} [until] given up then @returns {() => number} the seconds so far */
+export function watch(page, already, until) {
   let active = start(Date.now(), already);
   let visible = !page.hidden;
   const done = () => { if (visible) active = touch(active, Date.now()); };
   for (const kind of ["keydown", "pointerdown", "pointermove", "wheel"]) {
-    page.addEventListener(kind, done, { passive: true });
+    page.addEventListener(kind, done, { passive: true, signal: until });
   }
   page.addEventListener("visibilitychange", () => {
     active = count(active, Date.now(), visible);
     visible = !page.hidden;
     done();
-  });
+  }, { signal: until });
   return () => {
     active = count(active, Date.now(), visible);
     return seconds(active);

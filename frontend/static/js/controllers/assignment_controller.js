@@ -1,7 +1,7 @@
 /**
  * One assignment from its draft to the next task: saving, heartbeat, submit, skip.
- * The form inside says "work:ready" to get its draft, "work:change" with a new draft, and
- * "work:submit" with the label; it knows nothing of the network.
+ * The form inside says "work:ready" to get its draft, "work:change" with a new draft, "work:near"
+ * when the end is in sight, and "work:submit" with the label; it knows nothing of the network.
  *
  *   <body data-controller="assignment" data-assignment-url-value="/api/v1/assignments/7/" …>
  *     <span data-assignment-target="state"></span>
@@ -15,13 +15,15 @@ import { call, problem } from "../api.js";
 import { DraftKeeper, sameDraft } from "../draft.js";
 import { _, clock, say } from "../i18n.js";
 import { clearNotices, notify } from "../notices.js";
+import { PageAhead } from "../page_ahead.js";
 import { saveWords } from "../save_words.js";
 import { Submission } from "../submission.js";
+import { fetchPage, turnTo } from "../turn.js";
 
 const HEARTBEAT_MS = 60_000;
 
 export default class extends Controller {
-  static targets = ["state", "notices", "skip", "reason"];
+  static targets = ["state", "notices", "skip", "reason", "today"];
   static values = {
     url: String, kind: String, version: Number, owner: String,
     claim: String, page: String, queue: String, submit: String, amend: String, done: String,
@@ -31,13 +33,16 @@ export default class extends Controller {
     this.draft = JSON.parse(document.getElementById("draft").textContent);
     this.keeper = new DraftKeeper(this.versionValue, this.outside());
     this.submission = new Submission({ ...this.timers(), ...this.desk() });
-    this.activeSeconds = watch(document, this.draft.active_seconds ?? 0);
+    this.ahead = new PageAhead(this.whatComesNext());
+    this.gone = new AbortController();
+    this.activeSeconds = watch(document, this.draft.active_seconds ?? 0, this.gone.signal);
     this.heart = setInterval(() => this.heartbeat(), HEARTBEAT_MS);
     this.takeLeftover();
   }
 
   disconnect() {
     clearInterval(this.heart);
+    this.gone.abort();
     this.submission.drop();
   }
 
@@ -54,8 +59,15 @@ export default class extends Controller {
 
   desk() {
     return {
-      send: (label) => call("POST", this.submitValue, label),
+      send: (label) => call("POST", this.withNext(this.submitValue), label),
       tell: (answer, edited) => this.submitted(answer, edited),
+    };
+  }
+
+  whatComesNext() {
+    return {
+      reserve: () => call("POST", `${this.urlValue}next/`, {}),
+      fetch: (id) => fetchPage(this.pageOf(id)),
     };
   }
 
@@ -73,6 +85,18 @@ export default class extends Controller {
     if (this.submission.drop()) this.sayChanged();
     this.draft = draft;
     this.keeper.change({ ...draft, active_seconds: this.activeSeconds() });
+  }
+
+  /** The end is in sight: have the next task's page here by then. What is amended has none. */
+  near() {
+    if (this.nearing || this.doneValue) return;
+    this.nearing = true;
+    this.ahead.prepare();
+  }
+
+  /** What was fetched ahead shows a guideline as unread that has been read meanwhile. */
+  renewAhead() {
+    this.ahead.renew();
   }
 
   send(draft, version, last) {
@@ -150,6 +174,14 @@ export default class extends Controller {
     const answer = await call("POST", `${this.urlValue}heartbeat/`, {}).catch(() => null);
     if (answer?.status === 401) this.askToLogIn();
     else if (answer && answer.status >= 400 && answer.status < 500) this.say("warn", this.lapsed(answer));
+    else if (answer) this.keepAhead();
+  }
+
+  /** Only for somebody at work; else the next task goes to somebody else after a while. */
+  keepAhead() {
+    const seconds = this.activeSeconds();
+    if (this.nearing && seconds !== this.countedSeconds) this.ahead.prepare();
+    this.countedSeconds = seconds;
   }
 
   lapsed(answer) {
@@ -164,7 +196,7 @@ export default class extends Controller {
     if (!answer) this.sayUnsent();
     else if (answer.status === 401) this.askToLogIn();
     else if (answer.status < 300 && edited) await this.offerAmendment();
-    else if (answer.status < 300) await this.finish();
+    else if (answer.status < 300) await this.finish(answer.body.next, 1);
     else this.say("bad", problem(answer, _("The server did not take it. Your work is kept; try once more.")));
   }
 
@@ -205,18 +237,37 @@ export default class extends Controller {
     event.preventDefault();
     const reason = this.reasonTargets.find((choice) => choice.checked)?.value;
     if (!reason) return;
-    const answer = await call("POST", `${this.urlValue}release/`, { reason }).catch(() => null);
+    const url = this.withNext(`${this.urlValue}release/`);
+    const answer = await call("POST", url, { reason }).catch(() => null);
     this.skipTarget.close();
-    if (answer && answer.status < 300) await this.finish();
+    if (answer && answer.status < 300) await this.finish(answer.body.next);
     else this.say("bad", answer ? problem(answer, _("The task could not be given back.")) : _("The server cannot be reached."));
   }
 
-  /** The task is done with: claim the next and go there. */
-  async finish() {
+  /** The task is done with: on to the next, at once if its page is here.
+   * @param {number | null} [next] the assignment that has begun @param {0 | 1} [labels] submitted */
+  async finish(next, labels = 0) {
     this.keeper.close();
     if (this.doneValue) return location.assign(this.doneValue);
+    const page = this.ahead.take(next);
+    if (page) return this.turn(page, next, labels);
     const answer = await call("POST", this.claimValue, { kinds: [this.kindValue] }).catch(() => null);
-    return location.assign(answer?.status === 200 ? this.pageValue.replace("/0/", `/${answer.body.id}/`) : this.queueValue);
+    return location.assign(answer?.status === 200 ? this.pageOf(answer.body.id) : this.queueValue);
+  }
+
+  turn(page, next, labels) {
+    // It was made before this label was counted.
+    const today = page.querySelector("[data-assignment-target=today]");
+    if (today) today.textContent = String(Number(this.todayTarget.textContent) + labels);
+    turnTo(page, this.pageOf(next));
+  }
+
+  withNext(url) {
+    return this.ahead.id === null ? url : `${url}?next=${this.ahead.id}`;
+  }
+
+  pageOf(id) {
+    return this.pageValue.replace("/0/", `/${id}/`);
   }
 
   say(tone, words, choices) {

@@ -31,6 +31,10 @@ export default class extends Controller {
     this.whole = new Set();
   }
 
+  disconnect() {
+    this.sortables.forEach((sortable) => sortable.destroy());
+  }
+
   cardTargetConnected(card) {
     this.cards.set(card.dataset.id, card);
     if (localStorage.getItem(WHOLE)) this.whole.add(card.dataset.id);

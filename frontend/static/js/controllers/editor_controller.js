@@ -31,6 +31,7 @@ export default class extends Controller {
   }
 
   change() {
+    this.dispatch("near", { prefix: "work" });
     this.dispatch("change", { prefix: "work", detail: { draft: { text: this.textTarget.value } } });
     this.showError("");
     this.refresh();

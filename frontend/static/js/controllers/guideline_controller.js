@@ -33,5 +33,6 @@ export default class extends Controller {
     if (this.hasBoxTarget) this.close();
     document.getElementById("main")?.focus({ preventScroll: true }); // what was pressed is gone
     announce(_("Noted as read."));
+    this.dispatch("read");
   }
 }

@@ -41,6 +41,7 @@ export default class extends Controller {
     this.refresh();
     clearTimeout(this.timer);
     this.timer = setTimeout(() => this.compare(), ALIKE_MS);
+    this.dispatch("near", { prefix: "work" });
     this.dispatch("change", { prefix: "work", detail: { draft: this.draft() } });
   }
 

@@ -45,6 +45,7 @@ export default class extends Controller {
   }
 
   show() {
+    if (ranking.allRated(this.state)) this.dispatch("near", { prefix: "work" });
     for (const step of this.stepTargets) step.hidden = step.dataset.step !== this.state.step;
     this.tabTargets.forEach((tab) => this.showTab(tab));
     this.element.dataset.step = this.state.step;

@@ -1,0 +1,62 @@
+/**
+ * The page of the task that comes next, fetched while the one before is finished, so that it can be
+ * shown at once. The server holds the task for some minutes and says at the end whether it still
+ * does. Knows no page; the network is given.
+ *
+ * @typedef {{status: number, body: any}} Answer
+ * @typedef {object} Outside both reject when the server cannot be reached
+ * @property {() => Promise<Answer>} reserve the next task, or the same one for longer
+ * @property {(id: number) => Promise<Document | null>} fetch its page, null if there is none
+ * @module
+ */
+
+export class PageAhead {
+  /** @param {Outside} outside */
+  constructor(outside) {
+    this.outside = outside;
+    /** @type {number | null} */
+    this.id = null;
+    /** @type {Document | null} */
+    this.page = null;
+    this.busy = false;
+  }
+
+  /** Reserve the next task and fetch its page; again, keep it. @returns {Promise<void>} */
+  async prepare() {
+    if (this.busy) return;
+    this.busy = true;
+    await this.#prepare().catch(() => {}); // without a server, what is here may still be held
+    this.busy = false;
+  }
+
+  /** What was fetched no longer shows how things are: fetch it anew. @returns {Promise<void>} */
+  async renew() {
+    if (this.id === null) return;
+    this.#drop();
+    await this.prepare();
+  }
+
+  /** The page of the task with which the server says to go on, if it is this one.
+   * @param {number | null | undefined} id @returns {Document | null} */
+  take(id) {
+    return id === this.id ? this.page : null;
+  }
+
+  async #prepare() {
+    const { status, body } = await this.outside.reserve();
+    if (status !== 200) this.#drop();
+    else if (body.id !== this.id) await this.#fetch(body.id);
+  }
+
+  /** @param {number} id */
+  async #fetch(id) {
+    this.#drop();
+    this.page = await this.outside.fetch(id);
+    this.id = this.page && id;
+  }
+
+  #drop() {
+    this.id = null;
+    this.page = null;
+  }
+}
