@@ -7,9 +7,12 @@ construction: a hundred thousand prompts with four completions each take some se
 from __future__ import annotations
 
 import json
+from datetime import timedelta
+from time import time_ns
 from typing import Any
 
 WORDS = "the moon pulls on the water and the coast sees two high tides a day because " * 6
+LONG = " ".join((WORDS * 12).split()[:1_000])
 THREEFOLD = 10  # every tenth task wants three labels instead of one
 
 _NUMBERS = """
@@ -94,6 +97,38 @@ def _templates() -> list[Any]:
         task=task, number=1, defaults={"kind": "ranking", "purpose": "training", "state": "closed"}
     )
     return [prompt, task, completion, slot]
+
+
+def long_task(*, labeler: str) -> None:
+    """Put a fresh task of nine completions of 1,000 words into this labeler's hands."""
+    from django.utils import timezone
+
+    from accounts.models import User
+    from labeling.models import Assignment, Completion, LabelingTask, Prompt, Slot
+
+    template = LabelingTask.objects.get(prompt__fingerprint="bench")
+    prompt = Prompt.objects.create(
+        messages=template.asked.messages, source="import", fingerprint=f"long-{time_ns()}"
+    )
+    task = LabelingTask.objects.create(
+        prompt=prompt, kind="ranking", state="open", policy=template.policy
+    )
+    first = template.completions.get()
+    made = Completion.objects.bulk_create(
+        Completion(
+            task=task, position=place, version=first.version, text=f"{place} {LONG}", sampling={},
+            seed=place, finish_reason="stop", prompt_tokens=8, completion_tokens=1_000,
+        )
+        for place in range(9)
+    )  # fmt: skip
+    user = User.objects.get(username=labeler)
+    end = timezone.now() + timedelta(hours=1)
+    Slot.objects.create(
+        task=task, number=1, kind="ranking", purpose="training",
+        state="held", labeler=user, lease_expires_at=end,
+    )  # fmt: skip
+    order = [completion.pk for completion in made]
+    Assignment.objects.create(task=task, labeler=user, display_order=order, lease_expires_at=end)
 
 
 def annotators(count: int) -> list[str]:

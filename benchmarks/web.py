@@ -114,8 +114,8 @@ def _figures(crowd: list[Annotator], seconds: float, spent: float) -> dict[str, 
     errors = [error for one in crowd for error in one.errors]
     figures = {
         "cycles_per_second": round(len(claims) / seconds, 1),
-        "claim_ms": _percentiles(claims),
-        "submit_ms": _percentiles(sorted(took for one in crowd for took in one.submits)),
+        "claim_ms": percentiles(claims),
+        "submit_ms": percentiles(sorted(took for one in crowd for took in one.submits)),
         "errors": len(errors),
         "crowd_cores": round(spent / seconds, 3),
     }
@@ -123,7 +123,8 @@ def _figures(crowd: list[Annotator], seconds: float, spent: float) -> dict[str, 
     return figures
 
 
-def _percentiles(ordered: list[float]) -> dict[str, float]:
+def percentiles(ordered: list[float]) -> dict[str, float]:
+    """p50, p95 and p99 in milliseconds, of seconds in order."""
     if not ordered:
         return {}
     last = len(ordered) - 1
