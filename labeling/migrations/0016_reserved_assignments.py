@@ -7,6 +7,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
+        ('labeling', '0015_erased_stays_out'),
         ('labeling', '0015_import_lock'),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
