@@ -41,6 +41,12 @@ def excerpt(text: str, length: int) -> str:
 
 
 @register.filter
+def spoken(name: str) -> str:
+    """A name as people write it: "mental_health" is "mental health"."""
+    return name.replace("_", " ")
+
+
+@register.filter
 def minutes(seconds: int) -> str:
     """A time of work in words: "48 s", "12 min", "3 h 05 min"."""
     if seconds < _MINUTE:

@@ -22,15 +22,22 @@ function wordsOf(root) {
   return words;
 }
 
-/** Backwards, so that what comes before in a text node keeps its place.
+/** Neighbours are marked as one; backwards, so that what comes before in a text node keeps its place.
  * @param {Word[]} words @param {boolean[]} marks */
 function mark(words, marks) {
-  for (let at = words.length - 1; at >= 0; at -= 1) {
-    if (!marks[at]) continue;
-    const { node, start, text } = words[at];
-    const range = document.createRange();
-    range.setStart(node, start);
-    range.setEnd(node, start + text.length);
-    range.surroundContents(document.createElement("mark"));
+  for (let last = words.length - 1; last >= 0; last -= 1) {
+    if (!marks[last]) continue;
+    let first = last;
+    while (first > 0 && marks[first - 1] && words[first - 1].node === words[last].node) first -= 1;
+    wrap(words[first], words[last]);
+    last = first;
   }
+}
+
+/** @param {Word} first @param {Word} last of the same text node */
+function wrap(first, last) {
+  const range = document.createRange();
+  range.setStart(first.node, first.start);
+  range.setEnd(last.node, last.start + last.text.length);
+  range.surroundContents(document.createElement("mark"));
 }

@@ -15,7 +15,9 @@ const NATIVE = "button, a[href], summary, input[type=checkbox], input[type=radio
 
 /** The key as aria-keyshortcuts writes it, single letters in lower case. @param {KeyboardEvent} event */
 export function keyOf(event) {
-  const key = NAMES[/** @type {keyof NAMES} */ (event.key)] ?? event.key;
+  // Alt makes other letters on a Mac; the key that was pressed is the one that is meant.
+  const letter = event.altKey ? /^Key([A-Z])$/.exec(event.code)?.[1] : undefined;
+  const key = letter ?? NAMES[/** @type {keyof NAMES} */ (event.key)] ?? event.key;
   const control = event.ctrlKey || event.metaKey;
   const held = [control && "control", event.altKey && "alt", control && event.shiftKey && "shift"];
   return [...held.filter(Boolean), key].join("+").toLowerCase();

@@ -8,6 +8,7 @@
 import { Controller } from "@hotwired/stimulus";
 
 import { call } from "../api.js";
+import { beginAt } from "../begin.js";
 import { _, ngettext } from "../i18n.js";
 import { wordCount } from "../words.js";
 
@@ -19,6 +20,7 @@ export default class extends Controller {
 
   connect() {
     this.dispatch("ready", { prefix: "work", detail: { load: (draft) => this.load(draft) } });
+    beginAt(this.textTarget);
   }
 
   disconnect() {

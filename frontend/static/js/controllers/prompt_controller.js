@@ -9,6 +9,7 @@
 import { Controller } from "@hotwired/stimulus";
 
 import { call } from "../api.js";
+import { beginAt } from "../begin.js";
 import { _, say } from "../i18n.js";
 
 const FEWEST_PAIRS = 2;
@@ -21,6 +22,7 @@ export default class extends Controller {
 
   connect() {
     this.dispatch("ready", { prefix: "work", detail: { load: (draft) => this.load(draft) } });
+    beginAt(this.instructionTarget);
   }
 
   load(draft) {

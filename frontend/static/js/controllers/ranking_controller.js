@@ -9,6 +9,7 @@
 import { Controller } from "@hotwired/stimulus";
 
 import { announce } from "../announce.js";
+import { beginAt } from "../begin.js";
 import * as ranking from "../ranking_state.js";
 
 export default class extends Controller {
@@ -17,6 +18,7 @@ export default class extends Controller {
 
   connect() {
     this.dispatch("ready", { prefix: "work", detail: { load: (draft) => this.load(draft) } });
+    if (this.state.step !== "rank") beginAt(this.shown());
   }
 
   load(draft) {
@@ -68,15 +70,24 @@ export default class extends Controller {
 
   /** A step has come into sight: its heading is read out, the board takes the focus. */
   enter() {
-    const step = this.stepTargets.find(({ hidden }) => !hidden);
+    const step = this.shown();
     announce(step.getAttribute("aria-label"));
     if (this.state.step === "rank") this.boardOutlet.focus();
     else step.focus({ preventScroll: true });
     window.scrollTo({ top: 0 });
   }
 
+  shown() {
+    return this.stepTargets.find(({ hidden }) => !hidden);
+  }
+
   rateOutletConnected(outlet) { this.catchUp(outlet); }
-  boardOutletConnected(outlet) { this.catchUp(outlet); }
+
+  boardOutletConnected(outlet) {
+    this.catchUp(outlet);
+    if (this.state?.step === "rank") outlet.focus();
+  }
+
   readerOutletConnected(outlet) { this.catchUp(outlet); }
   reviewOutletConnected(outlet) { this.catchUp(outlet); }
 
