@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from math import ceil, sqrt
+from statistics import NormalDist
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,6 +28,7 @@ FEWEST_LABELERS = 3
 CORRELATION = 0.45
 """Of two labels of one pair: the paper's labelers agree on 72.6 %, and 2 · 0.726 - 1 is 0.45."""
 _STEPS, _LONGEST_STEP = 60, 2.0
+_NORMAL = NormalDist()
 
 
 @dataclass(frozen=True)
@@ -171,17 +173,38 @@ def half_width(prompts: int, labels_each: int, correlation: float = CORRELATION)
 
     Labels of one prompt correlate, so the second one adds less than a second prompt would.
     """
-    variance = 0.25 * (1 + (labels_each - 1) * correlation) / (prompts * labels_each)
+    variance = 0.25 * _design(labels_each, correlation) / prompts
     return (t95(prompts - 1) if prompts > 1 else np.inf) * sqrt(variance)
 
 
 def prompts_needed(width: float, labels_each: int, correlation: float = CORRELATION) -> int:
     """The fewest prompts whose half-width is not above `width`."""
-    design = (1 + (labels_each - 1) * correlation) / labels_each
-    fewest = max(2, ceil(0.25 * design * (Z95 / width) ** 2))
+    fewest = max(2, ceil(0.25 * _design(labels_each, correlation) * (Z95 / width) ** 2))
     while half_width(fewest, labels_each, correlation) > width:
         fewest += 1
     return fewest
+
+
+def power(prompts: int, labels_each: int, rate: float, correlation: float = CORRELATION) -> float:
+    """The chance, 0 to 1, that the interval of a version whose true win rate is `rate` excludes ½.
+
+    From the normal approximation; ties, which lower the variance, are not counted on.
+    """
+    spread = sqrt(rate * (1 - rate) * _design(labels_each, correlation) / prompts)
+    return _NORMAL.cdf(abs(rate - 0.5) / spread - Z95)
+
+
+def prompts_for_power(
+    rate: float, labels_each: int, wanted: float = 0.8, correlation: float = CORRELATION
+) -> int:
+    """The fewest prompts at which `power` is what is wanted; `rate` must not be ½."""
+    reach = (Z95 + _NORMAL.inv_cdf(wanted)) / abs(rate - 0.5)
+    return max(2, ceil(reach**2 * rate * (1 - rate) * _design(labels_each, correlation)))
+
+
+def _design(labels_each: int, correlation: float) -> float:
+    """The variance of a prompt's mean label, in units of a single label's."""
+    return (1 + (labels_each - 1) * correlation) / labels_each
 
 
 def _linear_variance(residuals: Floats, clusters: Clusters) -> float:
