@@ -10,7 +10,8 @@ class BulkChange(models.Model):
     """One field of many prompts or tasks was set to one value; `before` knows what it was.
 
     `before` is `{old value as JSON: [ids]}`; `expired` lists the tasks that expired with withdrawn
-    prompts.
+    prompts. Where prompts were asked again, `opened` lists the new tasks, and `raised` those that
+    waited already, by the priority they had.
     """
 
     class Table(models.TextChoices):
@@ -22,6 +23,8 @@ class BulkChange(models.Model):
     value = models.JSONField()
     before = models.JSONField()
     expired = models.JSONField(default=list)
+    opened = models.JSONField(default=list)
+    raised = models.JSONField(default=dict)
     count = models.PositiveIntegerField()
     by = models.ForeignKey(
         settings.AUTH_USER_MODEL, null=True, on_delete=models.PROTECT, related_name="+"

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import json
 import random
+from collections import defaultdict
 from collections.abc import Sequence
 from itertools import combinations
 
 from django.db import transaction
-from django.db.models import Exists, OuterRef, Q, QuerySet
-from django.db.models.functions import Now
+from django.db.models import Exists, F, OuterRef, Q, QuerySet
+from django.db.models.functions import Greatest, Now
 
+from accounts.audit import Act, record
 from accounts.models import User
 from accounts.problems import Problem
 from labeling.models import (
+    BulkChange,
     Guideline,
     HeadToHead,
     LabelerProfile,
@@ -97,23 +101,51 @@ def close_head_to_head(contest: HeadToHead) -> bool:
 
 
 @transaction.atomic
-def ask_again(prompts: Sequence[Prompt]) -> int:
-    """Put prompts at the head of the queue with a new ranking task each; returns how many.
+def ask_again(*, prompts: Sequence[int], by: User | None = None) -> BulkChange:
+    """Put prompts (by id) at the head of the queue with a new ranking task each.
 
     What waits for them already is raised instead. Prompts of the test split, which are never
-    trained on, and prompts that are not active stay as they are.
+    trained on, and prompts that are not active stay as they are. The change can be undone.
     """
-    usable = Prompt.objects.filter(pk__in=[prompt.pk for prompt in prompts])
-    usable = usable.filter(state=Prompt.State.ACTIVE).exclude(split=Split.TEST)
-    usable.filter(priority__lt=URGENT).update(priority=URGENT)
-    ids = list(usable.values_list("pk", flat=True))
-    waiting = _waiting(ids)
-    waiting.update(priority=URGENT)
-    Slot.objects.filter(task__in=waiting, state=Slot.State.FREE).update(priority=URGENT)
-    fresh = set(ids) - set(waiting.values_list("prompt", flat=True))
+    usable = Prompt.objects.filter(pk__in=prompts, state=Prompt.State.ACTIVE)
+    usable = usable.exclude(split=Split.TEST)
+    before: dict[str, list[int]] = defaultdict(list)
+    for pk, old in usable.order_by("pk").select_for_update().values_list("pk", "priority"):
+        before[json.dumps(old)].append(pk)
+    ids = sorted(pk for some in before.values() for pk in some)
+    Prompt.objects.filter(pk__in=ids).update(priority=Greatest(F("priority"), URGENT))
+    raised, asked = _raise(ids)
     queue, _ = Queue.objects.get_or_create(kind=TaskKind.RANKING, purpose=Purpose.TRAINING)
-    LabelingTask.objects.bulk_create(_training_task(pk, queue) for pk in sorted(fresh))
-    return len(ids)
+    opened = LabelingTask.objects.bulk_create(
+        _training_task(pk, queue) for pk in ids if pk not in asked
+    )
+    change = BulkChange.objects.create(
+        table=BulkChange.Table.PROMPT,
+        field="priority",
+        value=URGENT,
+        before=before,
+        opened=[task.pk for task in opened],
+        raised=raised,
+        count=len(ids),
+        by=by,
+    )
+    detail = {"field": "priority", "value": URGENT, "asked_again": ids}
+    record(act=Act.PROMPTS_CHANGED, by=by, target=change, detail=detail)
+    return change
+
+
+def _raise(prompts: Sequence[int]) -> tuple[dict[str, list[int]], set[int]]:
+    """Raise what waits for these prompts: the tasks by the priority they had, and the prompts."""
+    raised: dict[str, list[int]] = defaultdict(list)
+    asked = set()
+    for pk, prompt, old in list(_waiting(prompts).values_list("pk", "prompt", "priority")):
+        asked.add(prompt)
+        if old < URGENT:
+            raised[str(old)].append(pk)
+    ids = [pk for some in raised.values() for pk in some]
+    LabelingTask.objects.filter(pk__in=ids).update(priority=URGENT)
+    Slot.objects.filter(task__in=ids, state=Slot.State.FREE).update(priority=URGENT)
+    return raised, asked
 
 
 def _askable(split: str) -> QuerySet[Prompt]:

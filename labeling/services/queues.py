@@ -16,6 +16,7 @@ from django.db.models import Exists, F, OuterRef, QuerySet
 from labeling.models import Assignment, LabelingTask, Prompt, Queue, Slot, TaskKind, UseCase
 from labeling.models.guidelines import Purpose
 from labeling.models.prompts import Split
+from labeling.selectors.evaluations import retiring_tasks
 from labeling.selectors.next_prompts import Candidate, next_prompts, shares_of
 from labeling.services.sampling import waiting_tasks
 from labeling.services.slots import slots_of
@@ -160,24 +161,10 @@ def _other_policies(policy: ModelVersion | None) -> list[ModelVersion]:
 
 @transaction.atomic
 def retire_policy_tasks(version: ModelVersion) -> int:
-    """Expire the unlabeled ranking tasks this policy answered; returns how many.
-
-    A task that somebody holds or has labeled stays open. The setting RETIRED_TASKS may say to
-    keep the others as well, or every second of them, so that labelers see both policies.
-    """
-    if settings.RETIRED_TASKS == "keep":
-        return 0
-    tasks = LabelingTask.objects.filter(
-        kind=TaskKind.RANKING, purpose=Purpose.TRAINING, policy=version
-    )
-    if settings.RETIRED_TASKS == "mix":
-        tasks = tasks.annotate(odd=F("pk") % 2).filter(odd=1)
+    """Expire the unlabeled ranking tasks this policy answered, as far as the setting RETIRED_TASKS
+    says so; returns how many."""
+    ids = list(retiring_tasks(version).values_list("pk", flat=True))
     wanted = Slot.objects.filter(task=OuterRef("pk"))
-    untouched = tasks.filter(
-        ~Exists(wanted.filter(state__in=[Slot.State.HELD, Slot.State.FILLED])),
-        state__in=Tasks.expire.sources,
-    )
-    ids = list(untouched.values_list("pk", flat=True))
     Slots.close.apply(Slot.objects.filter(task__in=ids))
     # A claim may have come in between; its task stays.
     return Tasks.expire.apply(

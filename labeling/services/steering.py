@@ -109,6 +109,7 @@ def undo(*, change: BulkChange, by: User) -> int:
         raise Problem(409, "This change was undone already.")
     count = sum(_put_back(change, json.loads(old), ids) for old, ids in change.before.items())
     _revive(change.expired)
+    _withdraw_asked(change)
     act = Act.TASKS_CHANGED if change.table == BulkChange.Table.TASK else Act.PROMPTS_CHANGED
     record(act=act, by=by, target=change, detail={"undone": change.pk, "count": count})
     return count
@@ -182,6 +183,16 @@ def _change(table: str, rows: QuerySet[Any], field: str, value: Any, by: User) -
     )
     _MODELS[table].objects.filter(pk__in=_ids(change)).update(**{field: value})
     return change
+
+
+def _withdraw_asked(change: BulkChange) -> None:
+    """Let go what asking prompts again had opened or raised, as far as nobody has begun it."""
+    for old, ids in change.raised.items():
+        LabelingTask.objects.filter(pk__in=ids).update(priority=int(old))
+        Slot.objects.filter(task__in=ids).update(priority=int(old))
+    opened = LabelingTask.objects.filter(pk__in=change.opened)
+    _expire(opened)
+    Tasks.expire.apply(opened.filter(state=LabelingTask.State.SAMPLING))
 
 
 def _put_back(change: BulkChange, old: Any, ids: Sequence[int]) -> int:

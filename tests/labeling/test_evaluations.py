@@ -24,6 +24,7 @@ from labeling.services import evaluations
 from labeling.services.drawing import Drawn, Pick
 from labeling.services.guidelines import publish_guideline
 from labeling.services.sampling import store_completions
+from labeling.services.steering import undo
 from models_service.engines import Answer
 from models_service.models import ModelVersion
 
@@ -155,15 +156,23 @@ def test_closing_keeps_what_was_said(
     assert Completion.objects.count() == 16
 
 
-def test_doubtful_prompts_come_first_again(make_prompt: Call, make_task: Call) -> None:
+def test_doubtful_prompts_come_first_again(make_prompt: Call, make_task: Call, rosa: User) -> None:
     Queue.objects.create(kind="ranking", purpose="training", completions=5)
     waiting = make_task("ranking").prompt
     fresh, unseen = make_prompt("Once more?"), make_prompt("Never?", split="test")
-    assert evaluations.ask_again([waiting, fresh, unseen]) == 2
-    assert evaluations.ask_again([waiting, fresh, unseen]) == 2
+    ids = [waiting.pk, fresh.pk, unseen.pk]
+    change = evaluations.ask_again(prompts=ids, by=rosa)
+    assert (change.count, evaluations.ask_again(prompts=ids, by=rosa).count) == (2, 2)
     assert set(Slot.objects.values_list("priority", flat=True)) == {evaluations.URGENT}
     new = LabelingTask.objects.get(prompt=fresh)
     assert (new.purpose, new.state, new.completions_wanted) == ("training", "sampling", 5)
     assert not LabelingTask.objects.filter(prompt=unseen).exists()
     assert waiting.tasks.count() == 1
     assert set(Prompt.objects.values_list("priority", flat=True)) == {0, evaluations.URGENT}
+
+    assert undo(change=change, by=rosa) == 2
+    assert set(Prompt.objects.values_list("priority", flat=True)) == {0}
+    assert set(Slot.objects.values_list("priority", flat=True)) == {0}
+    new.refresh_from_db()
+    assert new.state == "expired"
+    assert waiting.tasks.get().state == "open"
