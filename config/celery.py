@@ -25,6 +25,7 @@ app.conf.task_queues = [Queue(name) for name in QUEUES]
 app.conf.task_routes = {
     "labeling.tasks.sample_*": {"queue": "sampling"},
     "models_service.tasks.*": {"queue": "sampling"},
+    "trainer.tasks.measure": {"queue": "sampling"},
     "trainer.tasks.execute_run": {"queue": "training"},
     "trainer.tasks.measure_uncertainty": {"queue": "training"},
 }
@@ -35,6 +36,7 @@ app.conf.beat_schedule = {
     "revive-runs": {"task": "trainer.tasks.revive_runs", "schedule": 15.0},
     "start-scheduled": {"task": "trainer.tasks.start_scheduled", "schedule": 30.0},
     "tend-exports": {"task": "trainer.tasks.tend_exports", "schedule": 60.0},
+    "tend-evaluations": {"task": "trainer.tasks.tend_evaluations", "schedule": 30.0},
     "clear-disk": {"task": "trainer.tasks.clear_disk", "schedule": 3600.0},
 }
 app.autodiscover_tasks()

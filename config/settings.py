@@ -233,6 +233,9 @@ DISTRESSING_TOPICS = env.words(
     "DISTRESSING_TOPICS", "violence,self-harm,suicide,abuse,sexual,sexual violence,hate,terrorism"
 )
 
+# A policy is promoted without a reason only while its KL, in nats a response, stays below this.
+PROMOTION_KL_LIMIT = env.number("PROMOTION_KL_LIMIT", 20, low=1)
+
 # What becomes of a retired policy's waiting tasks.
 RETIRED_TASKS = env.choice("RETIRED_TASKS", ("expire", "keep", "mix"))
 

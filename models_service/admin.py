@@ -11,7 +11,7 @@ from django.utils.html import format_html_join
 from unfold.decorators import action, display
 
 from accounts.desk import RecordAdmin
-from models_service.models import ModelVersion, Promotion
+from models_service.models import Kind, ModelVersion, Promotion
 from models_service.selectors import ancestors, roles
 
 
@@ -20,7 +20,7 @@ class ModelVersionAdmin(RecordAdmin):
     list_display = ("name", "kind_label", "plays", "parent", "created_at")
     list_filter = ("kind", "engine")
     search_fields = ("name", "sha256")
-    actions_detail = ("promote",)
+    actions_detail = ("promote", "lineage_page", "card", "diagnosis", "divergence")
     fields = ("name", "kind", "plays", "lineage", "engine", "checkpoint", "prefix", "best_of",
               "judge", "sha256", "figures", "created_at", "weights_removed_at",
               "learned_from_erased_at")  # fmt: skip
@@ -52,8 +52,32 @@ class ModelVersionAdmin(RecordAdmin):
 
     @action(description="Promote", icon="trending_up")
     def promote(self, request: HttpRequest, object_id: int) -> HttpResponse:
-        """On to the page that says what will happen and asks."""
-        return redirect("admin:trainer_promote", version=object_id)
+        """On to the page with the evidence, which says what will happen and asks."""
+        return redirect("admin:trainer_promote", pk=object_id)
+
+    @action(description="Lineage", icon="account_tree")
+    def lineage_page(self, request: HttpRequest, object_id: int) -> HttpResponse:
+        return redirect("admin:trainer_lineage", pk=object_id)
+
+    @action(description="Model card", icon="description")
+    def card(self, request: HttpRequest, object_id: int) -> HttpResponse:
+        return redirect("admin:trainer_card", pk=object_id)
+
+    @action(description="Diagnosis", icon="troubleshoot", permissions=["diagnosis"])
+    def diagnosis(self, request: HttpRequest, object_id: int) -> HttpResponse:
+        return redirect("admin:trainer_diagnosis", pk=object_id)
+
+    @action(description="Reward and divergence", icon="show_chart", permissions=["divergence"])
+    def divergence(self, request: HttpRequest, object_id: int) -> HttpResponse:
+        return redirect("admin:trainer_divergence", pk=object_id)
+
+    def has_diagnosis_permission(self, request: HttpRequest, object_id: int) -> bool:
+        """Reward models alone are diagnosed."""
+        return ModelVersion.objects.filter(pk=object_id, kind=Kind.REWARD).exists()
+
+    def has_divergence_permission(self, request: HttpRequest, object_id: int) -> bool:
+        """Others are what policies move away from."""
+        return not self.has_diagnosis_permission(request, object_id)
 
 
 @admin.register(Promotion)

@@ -105,6 +105,9 @@ class Promotion(models.Model):
         settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.SET_NULL
     )
     reason = models.CharField(max_length=400, blank=True)
+    evidence = models.JSONField(
+        default=list, blank=True, help_text="The gates as they stood then, met or not."
+    )
     at = models.DateTimeField(auto_now_add=True)
 
     class Meta:

@@ -13,6 +13,14 @@ def promoted(role: str) -> ModelVersion | None:
     return newest.version if newest else None
 
 
+def former(role: str) -> ModelVersion | None:
+    """The version that played the role before the one that plays it now, if its weights remain."""
+    now = promoted(role)
+    others = Promotion.objects.filter(role=role, version__weights_removed_at=None)
+    newest = others.exclude(version=now).select_related("version").order_by("-id").first()
+    return newest.version if newest else None
+
+
 def roles(version: ModelVersion) -> list[str]:
     """The roles this version plays now."""
     current = {role: promoted(role) for role in Promotion.Role.values}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -233,10 +233,17 @@ def _refuse(field: str, sentence: str) -> NoReturn:
 
 @transaction.atomic
 def promote(
-    *, role: str, version: ModelVersion, by: User | None = None, reason: str = ""
+    *,
+    role: str,
+    version: ModelVersion,
+    by: User | None = None,
+    reason: str = "",
+    evidence: Sequence[Mapping[str, Any]] = (),
 ) -> Promotion:
-    """From now on `version` plays `role`. Raises Problem when that kind of model cannot, or when
-    its weights are gone."""
+    """From now on `version` plays `role`; `evidence` are the gates that stood before it.
+
+    Raises Problem when that kind of model cannot, or when its weights are gone.
+    """
     require_weights(version)
     if version.kind not in PLAYERS[role]:
         raise Problem(
@@ -244,8 +251,12 @@ def promote(
             f"{version} is a {version.get_kind_display().lower()} and cannot serve as {role}.",
             errors={"role": [f"not for a {version.get_kind_display().lower()}"]},
         )
-    record(act=Act.VERSION_PROMOTED, by=by, target=version, detail={"role": role, "reason": reason})
-    return Promotion.objects.create(role=role, version=version, by=by, reason=reason)
+    overridden = [gate["name"] for gate in evidence if not gate["met"]]
+    detail = {"role": role, "reason": reason, "overridden": overridden}
+    record(act=Act.VERSION_PROMOTED, by=by, target=version, detail=detail)
+    return Promotion.objects.create(
+        role=role, version=version, by=by, reason=reason, evidence=list(evidence)
+    )
 
 
 def require_weights(version: ModelVersion) -> None:

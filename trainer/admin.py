@@ -1,4 +1,4 @@
-"""The researcher's pages in the admin: rounds, the form that starts one, snapshots, promotion."""
+"""The researcher's pages in the admin: rounds, the form that starts one, snapshots."""
 
 from __future__ import annotations
 
@@ -9,19 +9,23 @@ from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404
 from django.template.response import TemplateResponse
-from django.urls import URLPattern, path, reverse
 from unfold.decorators import display
 
 from accounts.desk import RecordAdmin
-from models_service.models import ModelVersion, Promotion
-from models_service.selectors import promoted
-from models_service.services import PLAYERS
 from trainer import selectors
 from trainer.data_desk import ErasureAdmin, ExportAdmin
+from trainer.evidence_desk import EvaluationAdmin, HeadToHeadAdmin
 from trainer.forms import start_form
 from trainer.models import DatasetSnapshot, TrainingRound
 
-__all__ = ["DatasetSnapshotAdmin", "ErasureAdmin", "ExportAdmin", "TrainingRoundAdmin"]
+__all__ = [
+    "DatasetSnapshotAdmin",
+    "ErasureAdmin",
+    "EvaluationAdmin",
+    "ExportAdmin",
+    "HeadToHeadAdmin",
+    "TrainingRoundAdmin",
+]
 
 STATE_COLOURS = {
     "Queued": "info",
@@ -83,11 +87,6 @@ class TrainingRoundAdmin(RecordAdmin):
     def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return self.has_view_permission(request)
 
-    def get_urls(self) -> list[URLPattern]:
-        promote = self.admin_site.admin_view(self.promote_view)
-        own = [path("promote/<int:version>/", promote, name="trainer_promote")]
-        return own + super().get_urls()
-
     def get_queryset(self, request: HttpRequest) -> QuerySet[TrainingRound]:
         return super().get_queryset(request).prefetch_related("runs")
 
@@ -132,17 +131,6 @@ class TrainingRoundAdmin(RecordAdmin):
             "stages": selectors.stage_titles(round),
             "on_policy": selectors.on_policy_share(round),
             "settings": selectors.settings_by_stage(round),
-        })  # fmt: skip
-
-    def promote_view(self, request: HttpRequest, version: int) -> HttpResponse:
-        """The page that says what a promotion does, and asks."""
-        chosen = get_object_or_404(ModelVersion, pk=version)
-        roles = [role for role in Promotion.Role if chosen.kind in PLAYERS[role]]
-        return self._page(request, "trainer/promote.html", {
-            "title": f"Promote {chosen}",
-            "version": chosen,
-            "roles": [(role, role.label, promoted(role)) for role in roles],
-            "back": reverse("admin:models_service_modelversion_change", args=[chosen.pk]),
         })  # fmt: skip
 
     def _page(self, request: HttpRequest, template: str, context: dict[str, Any]) -> HttpResponse:

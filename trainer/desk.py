@@ -22,6 +22,8 @@ Entry = tuple[str, str, str]
 SIDEBAR: dict[str, list[Entry]] = {
     "Learning": [
         ("Rounds", "autorenew", "trainer.TrainingRound"),
+        ("Evaluations", "social_leaderboard", "labeling.HeadToHead"),
+        ("Verdicts", "scoreboard", "trainer.Evaluation"),
         ("Models", "deployed_code", "models_service.ModelVersion"),
         ("Promotions", "trending_up", "models_service.Promotion"),
         ("Snapshots", "inventory_2", "trainer.DatasetSnapshot"),

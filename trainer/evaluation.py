@@ -117,7 +117,8 @@ def win_rates(
 
 
 def compare(new: Answers, old: Answers, divergence: Sequence[float], each: int) -> dict[str, Any]:
-    """The figures from both sides' scores, `each` consecutive rows belonging to one prompt."""
+    """The figures from both sides' scores, `each` consecutive rows belonging to one prompt, and
+    the scores themselves."""
     lengths = [[float(len(r)) for r in side.episodes.responses] for side in (new, old)]
     ends = [[float(f) for f in side.episodes.finished] for side in (new, old)]
     measured = {
@@ -129,7 +130,8 @@ def compare(new: Answers, old: Answers, divergence: Sequence[float], each: int) 
     figures = {name: _mean(values, each) for name, values in measured.items()}
     # Of one answer a prompt no best can be chosen.
     best = {"best_of_n": yardstick(_clusters(old.scores, each))} if each > 1 else {}
-    return {"win_rate": win_rate(new.scores, old.scores, each)} | figures | best
+    scores = {"policy": _rounded(new.scores), "baseline": _rounded(old.scores)}
+    return {"win_rate": win_rate(new.scores, old.scores, each), **figures, **best, "scores": scores}
 
 
 def win_rate(new: Sequence[float], old: Sequence[float], each: int) -> dict[str, Any]:
@@ -200,6 +202,10 @@ def _rows(sides: Sequence[Answers], tokenizer: PreTrainedTokenizerBase) -> list[
         rows = sample_rows(tokenizer, side.episodes, torch.tensor(side.scores), SAMPLES_SHOWN)
         named.append([{**row, "response": f"{who}: {row['response']}"} for row in rows])
     return [row for pair in zip(*named, strict=True) for row in pair]
+
+
+def _rounded(scores: Sequence[float]) -> list[float]:
+    return [round(score, 4) for score in scores]
 
 
 def _clusters(values: Sequence[float], each: int) -> list[Sequence[float]]:

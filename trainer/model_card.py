@@ -18,6 +18,8 @@ from trainer.models import Evaluation, TrainingRun
 from trainer.recipes import CONFIGS
 
 FEW_LABELERS, FEW_PROMPTS = 10, 200
+_UNTOLD = frozenset({"scores"})
+"""Of an evaluation: every single score, which is data and no figure."""
 
 
 def model_card(version: ModelVersion) -> str:
@@ -34,6 +36,11 @@ def model_card(version: ModelVersion) -> str:
         _limits(origin, evaluations),
     )
     return "\n\n".join(section for section in sections if section) + "\n"
+
+
+def body(card: str) -> str:
+    """A card without its front matter, to be shown."""
+    return card.split("\n---\n", 1)[1].lstrip()
 
 
 def _front_matter(version: ModelVersion) -> str:
@@ -120,13 +127,18 @@ def _figures(version: ModelVersion, evaluations: Iterable[Evaluation]) -> str:
         rows = ((name, _number(value)) for name, value in sorted(version.figures.items()))
         parts.append("At the end of its training:\n\n" + _table(("figure", "value"), rows))
     for evaluation in evaluations:
-        rows = ((name, _number(value)) for name, value in evaluation.figures.items())
+        told = {k: v for k, v in evaluation.figures.items() if k not in _UNTOLD}
+        rows = ((name, _number(value)) for name, value in told.items())
         parts.append(
-            f"Against {evaluation.baseline or 'nothing'}, judged by "
+            f"{_against(evaluation)}, judged by "
             f"{evaluation.get_judge_display().lower()} on the {evaluation.split} split, "
             f"{evaluation.created_at:%Y-%m-%d}:\n\n" + _table(("figure", "value"), rows)
         )
     return "## Figures\n\n" + "\n\n".join(parts) if parts else ""
+
+
+def _against(evaluation: Evaluation) -> str:
+    return f"Against {evaluation.baseline}" if evaluation.baseline else "By itself"
 
 
 def _limits(origin: Mapping[str, Any], evaluations: Iterable[Evaluation]) -> str:

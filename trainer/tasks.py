@@ -9,7 +9,16 @@ from django.db import transaction
 from django.utils import timezone
 
 from models_service.models import ModelVersion
-from trainer import exporting, retention, rounds, runner, selectors, services, uncertainty
+from trainer import (
+    exporting,
+    measuring,
+    retention,
+    rounds,
+    runner,
+    selectors,
+    services,
+    uncertainty,
+)
 from trainer.models import TrainingRound
 
 logger = logging.getLogger(__name__)
@@ -80,6 +89,19 @@ def tend_exports() -> None:
     exporting.clean_old()
     for export_id in exporting.abandoned():
         write_export.delay(export_id)
+
+
+@shared_task
+def measure(measurement_id: int) -> None:
+    """Work out what was asked for; on the sampling queue. Delivered twice, it is done once."""
+    measuring.perform(measurement_id)
+
+
+@shared_task
+def tend_evaluations() -> None:
+    """Close evaluations whose labels are all there, and send lost measurements again."""
+    for measurement_id in measuring.tend():
+        measure.delay(measurement_id)
 
 
 def advance(round: TrainingRound) -> bool:

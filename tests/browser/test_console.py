@@ -82,7 +82,7 @@ def test_a_round_is_watched_to_its_end_and_its_policy_rolled_back(
     assert Metric.objects.filter(run__round=round, run__stage="ppo").count() >= 4
     assert promoted("policy") == round.policy != base
 
-    page.goto(f"/admin/trainer/traininground/promote/{base.pk}/")
+    page.goto(f"/admin/trainer/evaluation/versions/{base.pk}/promote/")
     page.get_by_role("button", name=f"Promote {base.name}").click()
     page.wait_for_url(lambda url: "/promote/" not in url)
     assert promoted("policy") == base

@@ -22,6 +22,9 @@ PAGES = [
     "/admin/trainer/datasetsnapshot/",
     "/admin/models_service/modelversion/",
     "/admin/models_service/promotion/",
+    "/admin/trainer/evaluation/",
+    "/admin/labeling/headtohead/",
+    "/admin/labeling/headtohead/add/",
 ]
 
 
@@ -77,7 +80,11 @@ def test_a_version_s_page_links_its_line(
     child = ModelVersion.objects.create(name="child", kind="sft", checkpoint="c", parent=base)
     page = client_of(rosa).get(f"/admin/models_service/modelversion/{child.pk}/change/")
     assert f"/admin/models_service/modelversion/{base.pk}/change/" in page.content.decode()
-    ask = client_of(rosa).get(f"/admin/trainer/traininground/promote/{child.pk}/").content.decode()
+    ask = (
+        client_of(rosa)
+        .get(f"/admin/trainer/evaluation/versions/{child.pk}/promote/")
+        .content.decode()
+    )
     assert "expire" in ask and "Promote child" in ask
 
 

@@ -4,13 +4,40 @@ from __future__ import annotations
 
 from django.urls import URLPattern, URLResolver, path
 
-from trainer.api import data, recipes, versions, views, watching
+from trainer.api import data, evaluations, recipes, versions, views, watching
+
+_EVALUATION = "evaluations/<int:pk>/"
+_FIGURE = "figures/<slug:name>.<slug:form>"
 
 urlpatterns: list[URLPattern | URLResolver] = [
     path("exports/", data.ExportList.as_view(), name="export-list"),
     path("exports/<int:pk>/", data.ExportDetail.as_view(), name="export"),
     path("exports/<int:pk>/file/", data.ExportFile.as_view(), name="export-file"),
     path("erasures/", data.Erasures.as_view(), name="erasures"),
+    path("evaluations/", evaluations.EvaluationList.as_view(), name="evaluation-list"),
+    path("evaluations/plan/", evaluations.EvaluationPlan.as_view(), name="evaluation-plan"),
+    path(_EVALUATION, evaluations.EvaluationDetail.as_view(), name="evaluation"),
+    path(f"{_EVALUATION}close/", evaluations.EvaluationClose.as_view(), name="evaluation-close"),
+    path(
+        f"{_EVALUATION}measure/", evaluations.EvaluationMeasure.as_view(), name="evaluation-measure"
+    ),
+    path(
+        f"{_EVALUATION}{_FIGURE}", evaluations.EvaluationFigure.as_view(), name="evaluation-figure"
+    ),
+    path("versions/<int:pk>/diagnosis/", evaluations.Diagnosis.as_view(), name="diagnosis"),
+    path(
+        f"versions/<int:pk>/diagnosis/{_FIGURE}",
+        evaluations.DiagnosisFigure.as_view(),
+        name="diagnosis-figure",
+    ),
+    path(
+        f"versions/<int:pk>/divergence/{_FIGURE}",
+        evaluations.DivergenceFigure.as_view(),
+        name="divergence-figure",
+    ),
+    path("prompts/ask-again/", evaluations.AskAgain.as_view(), name="ask-again"),
+    path("versions/<int:pk>/gates/", versions.VersionGates.as_view(), name="version-gates"),
+    path("roles/<slug:role>/roll-back/", versions.RollBack.as_view(), name="roll-back"),
     path("rounds/", views.RoundList.as_view(), name="round-list"),
     path("rounds/check/", views.RoundCheck.as_view(), name="round-check"),
     path("rounds/<int:pk>/", views.RoundDetail.as_view(), name="round"),

@@ -14,10 +14,11 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from accounts.permissions import IsResearcher
+from accounts.permissions import IsResearcher, person
 from accounts.problems import Problem
-from models_service.models import ModelVersion
-from trainer import archive, lineage
+from models_service.api.serializers import VersionSerializer
+from models_service.models import ModelVersion, Promotion
+from trainer import archive, gates, lineage, services
 from trainer.model_card import model_card
 
 
@@ -41,6 +42,35 @@ class LabelLineage(APIView):
         if kind not in lineage.LABELS:
             raise Http404
         return Response(lineage.of_label(kind, get_object_or_404(lineage.LABELS[kind], pk=pk)))
+
+
+class VersionGates(APIView):
+    """The gates before a promotion to policy, met or not, and what it would do. Researchers."""
+
+    permission_classes = [IsResearcher]
+
+    @extend_schema(responses=dict[str, Any])
+    def get(self, request: Request, pk: int) -> Response:
+        version = get_object_or_404(ModelVersion, pk=pk)
+        found = {
+            "applies": gates.applies(Promotion.Role.POLICY, version),
+            "gates": [gate.as_dict() for gate in gates.gates_of(version)],
+            "waiting": gates.waiting_tasks(version),
+        }
+        return Response(found)
+
+
+class RollBack(APIView):
+    """Let the version that played the role before play it again. Researchers."""
+
+    permission_classes = [IsResearcher]
+
+    @extend_schema(request=None, responses=VersionSerializer)
+    def post(self, request: Request, role: str) -> Response:
+        if role not in Promotion.Role.values:
+            raise Http404
+        promotion = services.roll_back(role=role, by=person(request))
+        return Response(VersionSerializer(promotion.version).data)
 
 
 class VersionCard(APIView):

@@ -1,7 +1,7 @@
 """Every write about rounds, one module a noun."""
 
 from trainer.services.control import cancel, pause, resume, retry
-from trainer.services.promotion import promote, promote_round
+from trainer.services.promotion import promote, promote_round, roll_back
 from trainer.services.recipes import remove_recipe, save_recipe
 from trainer.services.schedules import (
     add_schedule,
@@ -42,6 +42,7 @@ __all__ = [
     "resume",
     "resume_schedule",
     "retry",
+    "roll_back",
     "save_recipe",
     "start_due",
     "start_round",

@@ -1,25 +1,32 @@
 /**
- * Sends a promotion, then goes back to the version's page.
+ * Sends a promotion, then shows the page anew: the version is in office and the history has it.
  *
  *   <form data-controller="promote" data-action="promote#submit" data-promote-url-value="…">
  */
 import { Controller } from "@hotwired/stimulus";
 
 import { call, problem } from "../api.js";
+import { UNREACHABLE } from "./refused.js";
 
 export default class extends Controller {
-  static targets = ["problem"];
-  static values = { url: String, back: String };
+  static targets = ["problem", "reason"];
+  static values = { url: String, roundUrl: String };
 
   async submit(event) {
     event.preventDefault();
-    const { role, reason } = this.element.elements;
-    const answer = await call("POST", this.urlValue, { role: role.value, reason: reason.value }).catch(() => null);
+    const { role, reason, whole } = this.element.elements;
+    const url = whole?.checked && role.value === "policy" ? this.roundUrlValue : this.urlValue;
+    const answer = await call("POST", url, { role: role.value, reason: reason.value }).catch(() => null);
     if (answer?.status === 200) {
-      location.assign(this.backValue);
+      location.reload();
       return;
     }
-    this.problemTarget.textContent = answer ? problem(answer, "The promotion did not work.") : "The server cannot be reached. Try again in a moment.";
-    this.problemTarget.hidden = false;
+    const wanted = answer?.body?.errors?.reason;
+    this.reasonTarget.hidden = !wanted;
+    this.reasonTarget.textContent = wanted ? [wanted].flat().join(" ") : "";
+    reason.setAttribute("aria-invalid", String(Boolean(wanted)));
+    if (wanted) reason.focus();
+    this.problemTarget.hidden = Boolean(wanted);
+    this.problemTarget.textContent = answer ? problem(answer, "The promotion did not work.") : UNREACHABLE;
   }
 }

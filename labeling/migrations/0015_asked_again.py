@@ -6,7 +6,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('labeling', '0011_help_texts'),
+        ('labeling', '0014_search_indexes'),
     ]
 
     operations = [

@@ -1,0 +1,92 @@
+/**
+ * Sends the form that opens an evaluation, and shows how sure it would be while it is filled in.
+ *
+ *   <form data-controller="evaluation-form" data-action="evaluation-form#submit input->evaluation-form#plan">
+ *     <tr data-evaluation-form-target="row" data-labels="labels_training"><td data-slot="power">…
+ */
+import { Controller } from "@hotwired/stimulus";
+
+import { call, problem } from "../api.js";
+import { number } from "./format.js";
+import { refused, UNREACHABLE } from "./refused.js";
+
+const PAUSE_MS = 200;
+const SHOWN = {
+  half_width: (value) => `± ${(100 * value).toFixed(1)}`,
+  power: (value) => `${(100 * value).toFixed(0)} %`,
+  prompts_needed: number,
+  comparisons: number,
+};
+
+export default class extends Controller {
+  static targets = ["error", "problem", "planProblem", "button", "row"];
+  static values = { url: String, planUrl: String, page: String };
+
+  connect() {
+    this.buttonTarget.disabled = false;
+    this.#planNow();
+  }
+
+  disconnect() {
+    clearTimeout(this.timer);
+  }
+
+  /** Ask for the plan once the fields have been left alone for a moment. */
+  plan() {
+    clearTimeout(this.timer);
+    this.timer = setTimeout(() => this.#planNow(), PAUSE_MS);
+  }
+
+  async submit(event) {
+    event.preventDefault();
+    this.buttonTarget.disabled = true;
+    const answer = await call("POST", this.urlValue, this.#body()).catch(() => null);
+    this.buttonTarget.disabled = false;
+    if (answer?.status === 201) {
+      location.assign(`${this.pageValue}${answer.body.id}/change/`);
+      return;
+    }
+    for (const place of this.errorTargets) mark(place, answer?.body?.errors?.[place.dataset.for]);
+    this.problemTarget.textContent = answer ? problem(answer, "The evaluation could not be started.") : UNREACHABLE;
+    this.problemTarget.hidden = false;
+  }
+
+  #body() {
+    const form = new FormData(this.element);
+    const whole = (name) => Number(String(form.get(name)).trim() || NaN);
+    return {
+      name: form.get("name"), split: form.get("split"), pairs: form.get("pairs"),
+      ladder: form.getAll("ladder").map(Number), baseline: form.get("baseline") && Number(form.get("baseline")),
+      prompts: whole("prompts"), labels_training: whole("labels_training"), labels_held_out: whole("labels_held_out"),
+    };
+  }
+
+  async #planNow() {
+    const answers = await Promise.all(this.rowTargets.map((row) => this.#planRow(row)));
+    const wrong = answers.find((answer) => answer && answer.status >= 400);
+    this.planProblemTarget.hidden = !wrong;
+    this.planProblemTarget.textContent = wrong ? refused(wrong) : "";
+  }
+
+  async #planRow(row) {
+    const form = new FormData(this.element);
+    const labels = Number(form.get(row.dataset.labels));
+    row.hidden = labels < 1;
+    if (row.hidden) return null;
+    const share = (name) => String(Number(String(form.get(name)).replace(",", ".")) / 100);
+    const asked = new URLSearchParams({
+      versions: String(Math.max(2, form.getAll("ladder").length)), prompts: String(form.get("prompts")), labels: String(labels),
+      pairs: String(form.get("pairs")), rate: share("rate"), power: share("power"),
+    });
+    const answer = await call("GET", `${this.planUrlValue}?${asked}`).catch(() => null);
+    for (const [name, show] of Object.entries(SHOWN)) {
+      row.querySelector(`[data-slot="${name}"]`).textContent = answer?.status === 200 ? show(answer.body[name]) : "–";
+    }
+    return answer;
+  }
+}
+
+function mark(place, error) {
+  place.hidden = !error;
+  place.textContent = error ? [error].flat().join(" ") : "";
+}

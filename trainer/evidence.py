@@ -1,0 +1,197 @@
+"""Reads of what was found out about versions: by labelers, by reward models, and as figures."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from django.core.cache import cache
+from django.db.models import Count, Max, Q
+
+from labeling.models import FormVersion, HeadToHead, LabelerProfile, Ranking, UseCase
+from labeling.rating_form import FIRST_FORM
+from labeling.selectors import evaluations as told
+from models_service.models import ModelVersion
+from trainer.figures import Figure, Point, Series
+from trainer.models import Evaluation
+from trainer.verdicts import Verdict, verdicts
+
+GROUP_TITLES = {"training": "Training labelers", "held_out": "Held-out labelers"}
+REWARD_TITLE = "Reward model"
+GOOD_FLAGS = frozenset({"satisfies_constraint"})
+"""Flags that say something good; the others count against an answer when they get more frequent."""
+
+_REMEMBER_SECONDS = 3600
+
+
+def flag_titles() -> dict[str, str]:
+    """Every flag that any form had, by name, in the newest form's words and order."""
+    titles = {flag["name"]: flag["label"] for flag in FIRST_FORM["flags"]}
+    for form in FormVersion.objects.order_by("version"):
+        titles |= {flag["name"]: flag["label"] for flag in form.fields["flags"]}
+    return titles
+
+
+def verdicts_of(contest: HeadToHead) -> dict[str, Verdict]:
+    """What labelers said so far, by group; worked out once for the same labels."""
+    labels = Ranking.objects.filter(task__head_to_head=contest).aggregate(
+        n=Count("pk"), last=Max("pk"), out=Count("pk", filter=Q(excluded_at__isnull=False))
+    )
+    held_out = LabelerProfile.objects.filter(group=LabelerProfile.Group.HELD_OUT).count()
+    key = f"verdicts:{contest.pk}:{labels['n']}:{labels['last']}:{labels['out']}:{held_out}"
+    found: dict[str, Verdict] | None = cache.get(key)
+    if found is None:
+        found = verdicts(told.judged(contest), contest.ladder, contest.baseline_id, flag_titles())
+        cache.set(key, found, _REMEMBER_SECONDS)
+    return found
+
+
+def judged_by_reward(contest: HeadToHead) -> dict[int, dict[str, Any]]:
+    """The reward model's figures of each version, as far as they were measured."""
+    rows = Evaluation.objects.filter(head_to_head=contest, judge=Evaluation.Judge.REWARD)
+    return dict(rows.values_list("version", "figures"))
+
+
+def verdicts_by_name(contest: HeadToHead) -> dict[str, Any]:
+    """Each judge's figures of each version by its name; of people, how many there are."""
+    names = {version.pk: version.name for version in told.ladder_of(contest)}
+    found: dict[str, Any] = {
+        group: {
+            "labels": verdict.labels,
+            "labelers": verdict.labelers,
+            "prompts": verdict.prompts,
+            "versions": {names[pk]: figures for pk, figures in verdict.versions.items()},
+        }
+        for group, verdict in verdicts_of(contest).items()
+    }
+    if reward := judged_by_reward(contest):
+        found["reward"] = {"versions": {names[pk]: figures for pk, figures in reward.items()}}
+    return found
+
+
+def contest_figures(contest: HeadToHead) -> list[Figure]:
+    """Every figure of a head-to-head; those without a point are left out."""
+    ladder = told.ladder_of(contest)
+    found = _by_judge(contest)
+    baseline = str(contest.baseline)
+    made = [
+        _ladder_figure(
+            "win-rate", f"Win rate against {baseline}", "win_rate", ladder, found,
+            x_title=f"Win rate against {baseline}, %", percent=True, reference=0.5, bounds=(0, 1),
+            note="A tie counts half. The bars are 95 % intervals over prompts and labelers; the "
+            "dashed line is even.",
+        ),
+        _ladder_figure(
+            "length-controlled", "Win rate at equal lengths", "length_controlled_win_rate",
+            ladder, found, x_title=f"Win rate against {baseline} at equal lengths, %",
+            percent=True, reference=0.5, bounds=(0, 1),
+            note="What a logistic regression on the difference in length predicts at none.",
+        ),
+        _ladder_figure(
+            "bradley-terry", "Bradley–Terry scores", "bradley_terry", ladder, found,
+            x_title=f"Log-odds of being preferred to {baseline}", reference=0.0,
+            note="From every comparison, intervals bootstrapped by prompt and labeler.",
+        ),
+        _ladder_figure(
+            "likert", "Mean quality", "likert", ladder, found,
+            x_title="Mean rating, 1 to 7", bounds=(1, 7),
+        ),
+        _ladder_figure(
+            "length", "Response length", "response_tokens", ladder,
+            {REWARD_TITLE: found.get(REWARD_TITLE, {})} if REWARD_TITLE in found else found,
+            x_title="Mean length, tokens",
+        ),
+        _ladder_figure(
+            "score", "Reward model's score", "score", ladder, found,
+            x_title="Mean score; demonstrations score 0", reference=0.0,
+        ),
+        _ladder_figure(
+            "kl", f"Divergence from {baseline}", "kl", ladder, found,
+            x_title="KL, nats a response",
+        ),
+        _use_cases(contest, ladder, found),
+        *_flags(ladder, found),
+    ]  # fmt: skip
+    return [figure for figure in made if not figure.empty]
+
+
+def _by_judge(contest: HeadToHead) -> dict[str, Mapping[int, Mapping[str, Any]]]:
+    """Figures of each version by the title of who judged."""
+    found: dict[str, Mapping[int, Mapping[str, Any]]] = {
+        GROUP_TITLES[group]: verdict.versions for group, verdict in verdicts_of(contest).items()
+    }
+    reward = judged_by_reward(contest)
+    return found | ({REWARD_TITLE: reward} if reward else {})
+
+
+def _ladder_figure(
+    name: str,
+    title: str,
+    figure: str,
+    ladder: Iterable[ModelVersion],
+    found: Mapping[str, Mapping[int, Mapping[str, Any]]],
+    **looks: Any,
+) -> Figure:
+    """One estimate of every version, a series a judge."""
+    series = [
+        Series(judge, [
+            point(version.name, figures[version.pk][figure])
+            for version in ladder
+            if figure in figures.get(version.pk, {})
+        ])
+        for judge, figures in found.items()
+    ]  # fmt: skip
+    return Figure(name, title, looks.pop("x_title"), "Version",
+                  [one for one in series if one.points], shape="rows", **looks)  # fmt: skip
+
+
+def _use_cases(
+    contest: HeadToHead,
+    ladder: Iterable[ModelVersion],
+    found: Mapping[str, Mapping[int, Mapping[str, Any]]],
+) -> Figure:
+    """Win rate of each version in each use case, by all training labelers."""
+    figures = found.get(GROUP_TITLES["training"]) or found.get(GROUP_TITLES["held_out"]) or {}
+    series = [
+        Series(version.name, [
+            point(str(label), figures[version.pk][f"win_rate_in_{use_case}"])
+            for use_case, label in UseCase.choices
+            if f"win_rate_in_{use_case}" in figures.get(version.pk, {})
+        ])
+        for version in ladder
+    ]  # fmt: skip
+    who = "Training" if GROUP_TITLES["training"] in found else "Held-out"
+    return Figure(
+        "use-cases", "Win rate by use case", f"Win rate against {contest.baseline}, %",
+        "Use case", [one for one in series if one.points],
+        f"{who} labelers. Few prompts of a use case give a wide interval.",
+        percent=True, reference=0.5, bounds=(0, 1), shape="rows",
+    )  # fmt: skip
+
+
+def _flags(
+    ladder: Iterable[ModelVersion], found: Mapping[str, Mapping[int, Mapping[str, Any]]]
+) -> list[Figure]:
+    """How often each flag was set, a series a version, for each group of labelers."""
+    figures = []
+    for group, title in GROUP_TITLES.items():
+        by_version = found.get(title, {})
+        series = [
+            Series(version.name, [
+                point(label, by_version[version.pk][f"flag_{flag}"])
+                for flag, label in flag_titles().items()
+                if by_version.get(version.pk, {}).get(f"flag_{flag}")
+            ])
+            for version in ladder
+        ]  # fmt: skip
+        figures.append(Figure(
+            f"flags-{group.replace('_', '-')}", f"Flags by {title.lower()}",
+            "Answers with the flag, %", "Flag", [one for one in series if one.points],
+            percent=True, shape="rows",
+        ))  # fmt: skip
+    return figures
+
+
+def point(x: str | float, found: Mapping[str, Any]) -> Point:
+    """A stored figure as a point of a drawing."""
+    return Point(x, found["value"], found.get("low"), found.get("high"), found.get("n"))

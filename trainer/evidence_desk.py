@@ -1,0 +1,226 @@
+"""The evidence at the desk: evaluations, diagnoses of reward models, promotion, lineage, cards."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.contrib import admin
+from django.db.models import QuerySet
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404
+from django.template.response import TemplateResponse
+from django.urls import URLPattern, path
+from unfold.decorators import display
+
+from accounts.desk import RecordAdmin
+from labeling.models import HeadToHead, LabelerProfile, Prompt
+from labeling.models.prompts import Split
+from labeling.selectors import evaluations as told
+from labeling.services.evaluations import MOST_VERSIONS
+from models_service.models import Kind, ModelVersion, Promotion
+from models_service.selectors import former, promoted
+from models_service.services import PLAYERS
+from trainer import evidence, gates, lineage, reward_evidence
+from trainer.model_card import body, model_card
+from trainer.models import Evaluation, TrainingRound
+from trainer.over_optimisation import over_optimisation
+
+_ORDER = (Kind.BASE, Kind.SFT, Kind.POLICY)
+_MOST_OFFERED = 60
+
+
+@admin.register(HeadToHead)
+class HeadToHeadAdmin(RecordAdmin):
+    list_display = ("title", "state", "versions", "baseline", "split", "progress", "created_at")
+    list_select_related = ("baseline",)
+
+    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return self.has_view_permission(request)
+
+    @display(description="Evaluation")
+    def title(self, contest: HeadToHead) -> str:
+        return str(contest)
+
+    @display(description="State", label={"Open": "primary", "Closed": "success"})
+    def state(self, contest: HeadToHead) -> str:
+        return "Closed" if contest.closed_at else "Open"
+
+    @display(description="Versions")
+    def versions(self, contest: HeadToHead) -> str:
+        return " → ".join(version.name for version in told.ladder_of(contest))
+
+    @display(description="Labels given")
+    def progress(self, contest: HeadToHead) -> str:
+        found = told.progress(contest)
+        return f"{found.given} of {found.labels}"
+
+    def add_view(
+        self, request: HttpRequest, form_url: str = "", extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        """The form that opens an evaluation."""
+        groups = LabelerProfile.objects.filter(user__is_active=True)
+        active = Prompt.objects.filter(state=Prompt.State.ACTIVE)
+        return _page(self, request, "trainer/evidence/open.html", {
+            "title": "Start an evaluation by labelers",
+            "versions": _offered(),
+            "chosen": _suggested(),
+            "most": MOST_VERSIONS,
+            "splits": [(split, split.label, active.filter(split=split).count())
+                       for split in (Split.TEST, Split.VALIDATION)],
+            "held_out": groups.filter(group=LabelerProfile.Group.HELD_OUT).count(),
+            "pairs": HeadToHead.Pairs.choices,
+        })  # fmt: skip
+
+    def change_view(
+        self,
+        request: HttpRequest,
+        object_id: str,
+        form_url: str = "",
+        extra_context: dict[str, Any] | None = None,
+    ) -> HttpResponse:
+        """The page that follows an evaluation and shows what came out."""
+        rows = HeadToHead.objects.select_related("baseline", "created_by")
+        contest = get_object_or_404(rows, pk=object_id if object_id.isdigit() else None)
+        return _page(self, request, "trainer/evidence/evaluation.html", {
+            "title": str(contest),
+            "contest": contest,
+            "ladder": told.ladder_of(contest),
+            "progress": told.progress(contest),
+            "held_up_by": told.held_up_by(contest),
+            "measurement": contest.measurements.select_related("reward").first(),
+            "verdicts": [(evidence.GROUP_TITLES[group], verdict)
+                         for group, verdict in evidence.verdicts_of(contest).items()],
+            "figures": evidence.contest_figures(contest),
+        })  # fmt: skip
+
+
+@admin.register(Evaluation)
+class EvaluationAdmin(RecordAdmin):
+    list_display = ("version", "baseline", "judge", "split", "win_rate", "kl", "created_at")
+    list_filter = ("judge", "split")
+    list_select_related = ("version", "baseline")
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Evaluation]:
+        return super().get_queryset(request).select_related("round")
+
+    @display(description="Win rate, 95 % interval")
+    def win_rate(self, row: Evaluation) -> str:
+        found = row.figures.get("win_rate")
+        if not found:
+            return "–"
+        return f"{found['value']:.1%} ({found['low']:.1%} to {found['high']:.1%})"
+
+    @display(description="KL, nats a response")
+    def kl(self, row: Evaluation) -> str:
+        return f"{row.figures['kl']['value']:.3g}" if "kl" in row.figures else "–"
+
+    def get_urls(self) -> list[URLPattern]:
+        pages = {
+            "promote": ("versions/<int:pk>/promote/", self.promote_view),
+            "lineage": ("versions/<int:pk>/lineage/", self.lineage_view),
+            "card": ("versions/<int:pk>/card/", self.card_view),
+            "diagnosis": ("versions/<int:pk>/diagnosis/", self.diagnosis_view),
+            "divergence": ("versions/<int:pk>/divergence/", self.divergence_view),
+            "label_lineage": ("labels/<slug:kind>/<int:pk>/lineage/", self.label_lineage_view),
+        }
+        own = [
+            path(route, self.admin_site.admin_view(view), name=f"trainer_{name}")
+            for name, (route, view) in pages.items()
+        ]
+        return own + super().get_urls()
+
+    def promote_view(self, request: HttpRequest, pk: int) -> HttpResponse:
+        """The evidence about a version, its gates, what a promotion does, and the way back."""
+        version = get_object_or_404(ModelVersion.objects.select_related("parent"), pk=pk)
+        roles = [role for role in Promotion.Role if version.kind in PLAYERS[role]]
+        return _page(self, request, "trainer/evidence/promote.html", {
+            "title": f"Promote {version}",
+            "version": version,
+            "roles": [(role, role.label, promoted(role)) for role in roles],
+            "gates": gates.gates_of(version) if Promotion.Role.POLICY in roles else [],
+            "applies": gates.applies(Promotion.Role.POLICY, version),
+            "in_office": promoted(Promotion.Role.POLICY) == version,
+            "waiting": gates.waiting_tasks(version),
+            "round": TrainingRound.objects.filter(policy=version).first(),
+            "evaluations": version.evaluations.select_related("baseline", "round"),
+            "before": former(Promotion.Role.POLICY),
+            "policy": promoted(Promotion.Role.POLICY),
+            "history": Promotion.objects.select_related("version", "by")[:20],
+        })  # fmt: skip
+
+    def lineage_view(self, request: HttpRequest, pk: int) -> HttpResponse:
+        """Where a checkpoint came from."""
+        version = get_object_or_404(ModelVersion, pk=pk)
+        return _page(self, request, "trainer/evidence/lineage.html", {
+            "title": f"Where {version} comes from",
+            "version": version,
+            "tree": lineage.of_version(version),
+        })  # fmt: skip
+
+    def label_lineage_view(self, request: HttpRequest, kind: str, pk: int) -> HttpResponse:
+        """What a label led to."""
+        if kind not in lineage.LABELS:
+            raise Http404
+        label = get_object_or_404(lineage.LABELS[kind], pk=pk)
+        return _page(self, request, "trainer/evidence/label_lineage.html", {
+            "title": f"What {kind} {pk} led to",
+            "tree": lineage.of_label(kind, label),
+        })  # fmt: skip
+
+    def card_view(self, request: HttpRequest, pk: int) -> HttpResponse:
+        """The model card, to be read and downloaded."""
+        version = get_object_or_404(ModelVersion, pk=pk)
+        return _page(self, request, "trainer/evidence/card.html", {
+            "title": f"Model card of {version}",
+            "version": version,
+            "card": body(model_card(version)),
+        })  # fmt: skip
+
+    def diagnosis_view(self, request: HttpRequest, pk: int) -> HttpResponse:
+        """How good a reward model is, and where people disagree with it."""
+        reward = get_object_or_404(ModelVersion, pk=pk, kind=Kind.REWARD)
+        return _page(self, request, "trainer/evidence/diagnosis.html", {
+            "title": f"Diagnosis of {reward}",
+            "reward": reward,
+            "newest": reward_evidence.newest(reward),
+            "shown": reward_evidence.finished(reward),
+            "figures": reward_evidence.diagnosis_figures(reward),
+            "disagreements": reward_evidence.disagreements(reward),
+        })  # fmt: skip
+
+    def divergence_view(self, request: HttpRequest, pk: int) -> HttpResponse:
+        """Reward against KL, over everything that was compared with this version."""
+        version = get_object_or_404(ModelVersion, pk=pk)
+        compared = Evaluation.objects.exclude(baseline=None).values("baseline")
+        return _page(self, request, "trainer/evidence/divergence.html", {
+            "title": f"Reward and divergence from {version}",
+            "version": version,
+            "others": ModelVersion.objects.filter(pk__in=compared).exclude(pk=pk),
+            "figures": over_optimisation(version),
+        })  # fmt: skip
+
+
+def _page(
+    page: RecordAdmin, request: HttpRequest, template: str, context: dict[str, Any]
+) -> HttpResponse:
+    """One of our own pages in the desk's frame."""
+    frame = page.admin_site.each_context(request)
+    return TemplateResponse(request, template, {**frame, "opts": page.opts, **context})
+
+
+def _offered() -> list[ModelVersion]:
+    """Versions that can speak, in the order of the ladder: base, prompted, SFT, policies."""
+    rows = ModelVersion.objects.exclude(kind=Kind.REWARD).filter(weights_removed_at=None)
+    newest = rows.select_related("parent").order_by("-pk")[:_MOST_OFFERED]
+    return sorted(newest, key=lambda v: (_ORDER.index(Kind(v.kind)), bool(v.prefix), v.pk))
+
+
+def _suggested() -> dict[str, Any]:
+    """The ladder that the policy in office stands on, its SFT model as baseline."""
+    policy = promoted(Promotion.Role.POLICY)
+    if policy is None:
+        return {"ladder": [], "baseline": None}
+    line = [policy]
+    while (parent := line[-1].parent) is not None:
+        line.append(parent)
+    return {"ladder": [v.pk for v in line], "baseline": line[1 if len(line) > 1 else 0].pk}
