@@ -188,6 +188,8 @@ def _divergences(contest: HeadToHead, answers: Sequence[Completion]) -> dict[int
     if baseline is None:
         return found
     for pk, version in versions.items():
+        if version.best_of > 1:  # its weights are those of another; what it says is chosen
+            continue
         mine = [answer for answer in answers if answer.version_id == pk]
         values = divergences(
             Speaker(version.folder, version.prefix),

@@ -28,7 +28,8 @@ def over_optimisation(baseline: ModelVersion) -> list[Figure]:
         ),
         Figure(
             "score-by-kl", "Reward model's score by divergence", x_title, "Mean score",
-            list(_judged(baseline, "score")), "At the end of training, on prompts never trained on."
+            [*_judged(baseline, "score"), *_yardstick(baseline)],
+            "On prompts never trained on. The yardstick is what the best of n answers would score.",
         ),
         Figure(
             "reward-by-kl", "Reward against divergence in training", x_title, "Mean score",
@@ -49,6 +50,15 @@ def _judged(baseline: ModelVersion, name: str) -> Iterator[Series]:
             by_judge[row.get_judge_display()][row.version_id] = point(x, row.figures[name])
     for judge, points in sorted(by_judge.items()):
         yield Series(judge, sorted(points.values(), key=attrgetter("x")), "line")
+
+
+def _yardstick(baseline: ModelVersion) -> Iterator[Series]:
+    """What best of n reaches without any training, from the newest evaluation that has it."""
+    rows = Evaluation.objects.filter(baseline=baseline, figures__has_key="best_of_n")
+    newest = rows.order_by("-pk").first()
+    if newest:
+        points = [point(one["kl"], one["score"]) for one in newest.figures["best_of_n"]]
+        yield Series("Best of n", points, "line")
 
 
 def _trained(baseline: ModelVersion) -> Iterator[Series]:

@@ -9,10 +9,15 @@ from labeling.models import Completion, Prompt, UseCase
 from models_service.models import ModelVersion
 from trainer.evidence import GROUP_TITLES, point
 from trainer.figures import Figure, Point, Series, ticks
-from trainer.models import Evaluation, Measurement
+from trainer.models import Evaluation, Measurement, TrainingRun
 
 _GAPS = ("0 or less", "1", "2", "3", "4 or more")
 _SPLITS = {"validation": "Validation, never seen", "train": "Training, seen"}
+_FOLDS = {
+    "seen": "Labelers it learned from",
+    "left_out": "The fold's labelers",
+    "held_out": "Held-out labelers",
+}
 _BINS = 20
 _NOTE = "The bars are 95 % intervals over prompts and labelers; the dashed line is chance."
 
@@ -46,6 +51,7 @@ def diagnosis_figures(reward: ModelVersion) -> list[Figure]:
                   _named(accuracy["use_case"], dict(UseCase.choices))),
         _accuracy("accuracy-by-gap", "Accuracy by rating gap", "Gap in the labeler's ratings",
                   _named(accuracy["gap"], {gap: gap for gap in _GAPS})),
+        _folds(reward),
         _calibration(found["calibration"]),
         score_distributions(_heaps(reward, found["scores"])),
     ]  # fmt: skip
@@ -114,6 +120,25 @@ def _accuracy(
         name, title, "Pairs ordered as the labeler did, %", what,
         [Series("Accuracy", points)] if points else [], _NOTE,
         percent=True, reference=0.5, bounds=(0, 1), shape="rows",
+    )  # fmt: skip
+
+
+def _folds(reward: ModelVersion) -> Figure:
+    """Of models that learned without each fold of labelers, as its run reports them."""
+    run = TrainingRun.objects.filter(output=reward).first()
+    found = (run.result.get("notes", {}).get("folds") if run else None) or {}
+    folds = found.get("folds", [])
+    rows = [(f"Without fold {one['fold']}", one) for one in folds]
+    rows += [("All folds", found)] if folds else []
+    series = [
+        Series(title, [point(name, one[key]) for name, one in rows if one.get(key)])
+        for key, title in _FOLDS.items()
+    ]
+    return Figure(
+        "accuracy-by-fold", "Accuracy by fold of labelers", "Pairs ordered as the labeler did, %",
+        "Model trained", [one for one in series if one.points],
+        "Each model learned from the labelers outside its fold. Bars are 95 % intervals over "
+        "prompts.", percent=True, reference=0.5, bounds=(0, 1), shape="rows",
     )  # fmt: skip
 
 

@@ -57,7 +57,7 @@ def judged(version: ModelVersion, low: float) -> None:
 
 def test_only_what_nothing_needs_goes(old: list[ModelVersion], base: ModelVersion) -> None:
     promoted, best, awaited, started_from, plain, recent = old
-    services.promote(role="policy", version=promoted)
+    services.promote(role="policy", version=promoted, reason="A trial.")
     judged(plain, 0.4)
     judged(best, 0.5)
     Queue.objects.update_or_create(

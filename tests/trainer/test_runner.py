@@ -249,7 +249,7 @@ def test_promotion_expires_what_the_former_policy_answered(
     )
     Slot.objects.create(task=task, number=1, kind="ranking", purpose="training")
     policy = ModelVersion.objects.create(name="p", kind="policy", checkpoint="p", parent=base)
-    services.promote(role="policy", version=policy)
+    services.promote(role="policy", version=policy, reason="A trial.")
     task.refresh_from_db()
     assert task.state == "expired"
 

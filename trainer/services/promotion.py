@@ -36,6 +36,7 @@ def promote(
     A policy's gates are kept with the promotion. Raises Problem when one is not met and no reason
     says why it is promoted all the same.
     """
+    versions.require_weights(version)
     stand_before = gates.applies(role, version)
     evidence = gates.gates_of(version) if stand_before else []
     _require_reason([gate for gate in evidence if not gate.met], reason)
