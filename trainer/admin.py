@@ -67,14 +67,6 @@ ACTIONS = {
         "text": "The progress of the stage it stopped in is discarded; finished stages are kept.",
         "body": '{"afresh": true}',
     },
-    "promote": {
-        "label": "Promote the policy",
-        "title": "Promote this round's policy?",
-        "text": "It answers all prompts from now on. Waiting ranking tasks of the former policy "
-        "expire, unless somebody has begun them. The former policy can be promoted again.",
-        "body": '{"reason": ""}',
-        "style": "button-primary",
-    },
 }
 
 

@@ -7,7 +7,7 @@ from typing import Any
 from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import Http404, HttpRequest, HttpResponse
-from django.shortcuts import get_object_or_404
+from django.shortcuts import get_object_or_404, redirect
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path
 from unfold.decorators import display
@@ -117,6 +117,7 @@ class EvaluationAdmin(RecordAdmin):
     def get_urls(self) -> list[URLPattern]:
         pages = {
             "promote": ("versions/<int:pk>/promote/", self.promote_view),
+            "promote_round": ("rounds/<int:pk>/promote/", self.promote_round_view),
             "lineage": ("versions/<int:pk>/lineage/", self.lineage_view),
             "card": ("versions/<int:pk>/card/", self.card_view),
             "diagnosis": ("versions/<int:pk>/diagnosis/", self.diagnosis_view),
@@ -147,6 +148,11 @@ class EvaluationAdmin(RecordAdmin):
             "policy": promoted(Promotion.Role.POLICY),
             "history": Promotion.objects.select_related("version", "by")[:20],
         })  # fmt: skip
+
+    def promote_round_view(self, request: HttpRequest, pk: int) -> HttpResponse:
+        """On to the page about the policy the round ended with."""
+        round = get_object_or_404(TrainingRound.objects.exclude(policy=None), pk=pk)
+        return redirect("admin:trainer_promote", pk=round.policy_id)
 
     def lineage_view(self, request: HttpRequest, pk: int) -> HttpResponse:
         """Where a checkpoint came from."""

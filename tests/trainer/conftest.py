@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from itertools import count
+from pathlib import Path
 
 import pytest
+from django.conf import settings
 
 from accounts.models import Role, User
 from accounts.services import create_user
@@ -18,8 +20,10 @@ from labeling.models import (
     RankedCompletion,
     Ranking,
 )
+from models_service.lm.checkpoint import load_policy, save_reward
+from models_service.lm.heads import ScalarModel
 from models_service.models import ModelVersion
-from models_service.services import adopt_base
+from models_service.services import adopt_base, promote, register_version
 
 _numbers = count(1)
 
@@ -138,3 +142,14 @@ def now(monkeypatch: pytest.MonkeyPatch, settings: object) -> Callable[[], None]
             runner.execute(sent.pop(0))
 
     return go
+
+
+@pytest.fixture
+def reward(base: ModelVersion) -> ModelVersion:
+    """An untrained reward model on the tiny model's transformer, in office."""
+    policy, tokenizer = load_policy(base.folder)
+    folder = Path(settings.CHECKPOINT_DIR) / "judge"
+    save_reward(ScalarModel.from_policy(policy, seed=3), tokenizer, folder)
+    version = register_version(name="judge", kind="reward", folder=folder, parent=base)
+    promote(role="reward", version=version)
+    return version
