@@ -8,7 +8,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('labeling', '0014_search_indexes'),
+        ('labeling', '0016_reserved_assignments'),
         ('models_service', '0006_evidence'),
         ('trainer', '0007_best_of_n'),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),

@@ -6,7 +6,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('labeling', '0014_search_indexes'),
+        ('labeling', '0016_reserved_assignments'),
     ]
 
     operations = [
