@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from duel import add_floor_shares, duel, prepare, quick_option
+from duel import add_floor_shares, duel, parser, prepare
 from environment import TRL
 from machine import measure_machine
 
@@ -26,12 +26,12 @@ def compare_at(k: int, model: str, steps: int, trl_steps: int) -> dict[str, Any]
     pairs = k * (k - 1) // 2
     trl = {"arguments": {"per_device_train_batch_size": pairs}, "steps": trl_steps}
     tokens = work["rows"][0]["prompt"] + sum(work["rows"][0]["completions"])
-    return duel(work, ours, trl, TRL, 6 * work["trunk"] * tokens)
+    return duel(work, {"tutelage": ours | {"floor_flops": 6 * work["trunk"] * tokens}}, trl, TRL)
 
 
 def main() -> None:
     """Both K, between two measurements of the machine."""
-    model = "tiny" if quick_option(__doc__ or "") else "packaged"
+    model = "tiny" if parser(__doc__).parse_args().quick else "packaged"
     before = measure_machine()
     figures = {"k4": compare_at(4, model, 3, 3), "k9": compare_at(9, model, 3, 2)}
     machine = max(before, measure_machine(), key=lambda m: m["matrix_gflops"])

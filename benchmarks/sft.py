@@ -13,7 +13,7 @@ import random
 import sys
 from typing import Any
 
-from duel import add_floor_shares, duel, prepare, quick_option
+from duel import add_floor_shares, best, duel, parser, prepare
 from environment import TRL
 from machine import measure_machine, run_contender
 
@@ -33,8 +33,11 @@ def compare(model: str) -> dict[str, Any]:
     prompts = sum(row["prompt"] for row in work["rows"]) / (STEPS + 1)
     responses = sum(sum(row["completions"]) for row in work["rows"]) / (STEPS + 1)
     flops = 6 * (work["trunk"] * (prompts + responses) + work["unembedding"] * responses)
-    figures = duel(work, {"config": config}, trl, TRL, flops)
-    return figures | {"tokens_a_step": round(prompts + responses)}
+    ours = {"tutelage": {"config": config, "floor_flops": flops}}
+    results = duel(work, ours, trl, TRL)
+    for result in results.values():
+        result["tokens_a_second"] = round((prompts + responses) / best(result), 1)
+    return results
 
 
 def ragged_rows(count: int) -> list[dict[str, Any]]:
@@ -57,7 +60,7 @@ def measure_passes(model: str) -> dict[str, Any]:
 
 def main() -> None:
     """The comparison and the passes, between two measurements of the machine."""
-    model = "tiny" if quick_option(__doc__ or "") else "packaged"
+    model = "tiny" if parser(__doc__).parse_args().quick else "packaged"
     before = measure_machine()
     figures, passes = compare(model), measure_passes(model)
     machine = max(before, measure_machine(), key=lambda m: m["matrix_gflops"])

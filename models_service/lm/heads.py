@@ -60,6 +60,11 @@ class ScalarModel(nn.Module):
         """One score a row, float32 [B], read at the last real token, on either side of padding."""
         return self.project(at_last_token(self.hidden(input_ids, mask, positions), mask))
 
+    def right_padded_hidden(self, input_ids: Tensor) -> Tensor:
+        """What the head reads, [B, T, d], where all padding stands on the right: in the causal
+        future of every real token. Without a mask attention takes its fast causal path."""
+        return self.trunk(input_ids=input_ids, use_cache=False).last_hidden_state
+
     def hidden(self, input_ids: Tensor, mask: Tensor, positions: Tensor | None = None) -> Tensor:
         """What the head reads, one state a token, [B, T, d]."""
         places = position_ids(mask) if positions is None else positions

@@ -16,7 +16,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 from models_service.lm.chat import decode
 from models_service.lm.generation import Generated, Sampling, generate
 from models_service.lm.heads import ScalarModel, at_last_token
-from models_service.lm.padding import batches_under_budget, right_pad
+from models_service.lm.padding import lean_batches, right_pad
 
 Tokens = list[int]
 
@@ -66,9 +66,10 @@ def score_episodes(model: ScalarModel, episodes: Episodes, pad_id: int, budget: 
 
     def score(rows: list[int]) -> Tensor:
         batch = right_pad(_joined(episodes, rows), pad_id).to(_device(model))
-        return model.scores(batch.ids, batch.mask)
+        hidden = model.right_padded_hidden(batch.ids)
+        return model.project(at_last_token(hidden, batch.mask))
 
-    return _in_batches(score, episodes.lengths(), budget)
+    return _in_batches(score, episodes.lengths(), budget, _device(model))
 
 
 def response_values(
@@ -81,7 +82,7 @@ def response_values(
     """
     rows = [[*p, *r] for p, r in zip(prompts, responses, strict=True)]
     batch = right_pad(rows, pad_id).to(_device(model))
-    values = model.values(batch.ids, batch.mask)
+    values = model.project(model.right_padded_hidden(batch.ids))
     starts = torch.tensor([len(p) - 1 for p in prompts], device=values.device)
     offsets = torch.arange(max(map(len, responses)), device=values.device)
     columns = (starts[:, None] + offsets[None, :]).clamp(max=values.shape[1] - 1)
@@ -94,9 +95,9 @@ def read_episodes(
 ) -> tuple[list[float], list[Tensor]]:
     """Every episode's score, and the states [T, d] before its response tokens, from one pass."""
     read: dict[int, tuple[float, Tensor]] = {}
-    for rows in batches_under_budget(episodes.lengths(), budget):
+    for rows in lean_batches(episodes.lengths(), budget, _device(model)):
         batch = right_pad(_joined(episodes, rows), pad_id).to(_device(model))
-        hidden = model.hidden(batch.ids, batch.mask)
+        hidden = model.right_padded_hidden(batch.ids)
         scores = model.project(at_last_token(hidden, batch.mask)).tolist()
         for row, score, states in zip(rows, scores, hidden, strict=True):
             start, length = len(episodes.prompts[row]) - 1, len(episodes.responses[row])
@@ -117,10 +118,13 @@ def sample_rows(
 
 
 def _in_batches(
-    compute: Callable[[list[int]], Tensor], lengths: Sequence[int], budget: int
+    compute: Callable[[list[int]], Tensor],
+    lengths: Sequence[int],
+    budget: int,
+    device: torch.device,
 ) -> Tensor:
     """`compute` over batches of like length, the results back in the rows' order."""
-    batches = batches_under_budget(lengths, budget)
+    batches = lean_batches(lengths, budget, device)
     with torch.no_grad():
         together = torch.cat([compute(rows) for rows in batches])
     order = torch.tensor([row for rows in batches for row in rows], device=together.device)

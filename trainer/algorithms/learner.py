@@ -8,9 +8,9 @@ from collections.abc import Mapping, Sequence
 import torch
 from torch import Tensor
 
-from models_service.lm.padding import batches_under_budget
+from models_service.lm.padding import lean_batches
 from models_service.lm.scoring import response_logprobs
-from trainer.algorithms import losses
+from trainer.algorithms import accumulate, losses
 from trainer.algorithms.batches import cut
 from trainer.algorithms.crew import Crew
 from trainer.algorithms.data import Example
@@ -74,10 +74,11 @@ class Learner:
         """
         tokens = int(experience.mask[list(rows)].sum())
         sums = torch.zeros(4, device=self.crew.device)
-        for part in self._micro_batches(experience.episodes, rows):
-            sums[:3] += self._policy_backward(experience, part, tokens)
-        if self.blocks:
-            sums[3] = self._ptx_backward(position, len(rows))
+        with accumulate.in_place(self.policy):
+            for part in self._micro_batches(experience.episodes, rows):
+                sums[:3] += self._policy_backward(experience, part, tokens)
+            if self.blocks:
+                sums[3] = self._ptx_backward(position, len(rows))
         norm = update(self.optimizer, self.config.max_grad_norm, self.crew)
         self.average.update(self.policy)
         loss, clipped, approxkl, ptx = self.crew.total(sums).tolist()
@@ -126,22 +127,27 @@ class Learner:
         """One step of the value model towards the returns."""
         tokens = int(e.mask[list(rows)].sum())
         total = torch.zeros((), device=self.crew.device)
-        for part in self._micro_batches(e.episodes, rows):
-            with self.crew.autocast():
-                values = self.trunks.values(e, part)
-            width = values.shape[1]
-            old, returns, mask = (x[part, :width] for x in (e.values, e.returns, e.mask))
-            loss = losses.value_loss(values, old, returns, mask, self.config.value_clip, tokens)
-            loss.backward()
-            total += loss.detach()
+        with accumulate.in_place(self.value):
+            for part in self._micro_batches(e.episodes, rows):
+                total += self._value_backward(e, part, tokens)
         norm = update(self.value_optimizer, self.config.max_grad_norm, self.crew)
         return {"ppo/loss/value": float(self.crew.total(total)), "ppo/val/grad_norm": norm}
+
+    def _value_backward(self, e: Experience, rows: list[int], tokens: int) -> Tensor:
+        """Add the gradient of the clipped squared error; its value."""
+        with self.crew.autocast():
+            values = self.trunks.values(e, rows)
+        width = values.shape[1]
+        old, returns, mask = (x[rows, :width] for x in (e.values, e.returns, e.mask))
+        loss = losses.value_loss(values, old, returns, mask, self.config.value_clip, tokens)
+        loss.backward()
+        return loss.detach()
 
     def _micro_batches(self, episodes: Episodes, rows: Sequence[int]) -> list[list[int]]:
         """This process's share of some rows, in groups of like length."""
         mine, lengths = self.crew.share(rows), episodes.lengths()
         budget = self.config.tokens_per_micro_batch
-        groups = batches_under_budget([lengths[i] for i in mine], budget)
+        groups = lean_batches([lengths[i] for i in mine], budget, self.crew.device)
         return [[mine[i] for i in group] for group in groups]
 
     def tensors(self) -> dict[str, Tensor]:

@@ -19,9 +19,9 @@ from transformers import PreTrainedModel
 from models_service.lm.chat import pad_token_id, stop_token_id
 from models_service.lm.checkpoint import load_policy, load_reward, save_policy, write_folder
 from models_service.lm.generation import Sampling
-from models_service.lm.padding import batches_under_budget
+from models_service.lm.padding import lean_batches
 from models_service.lm.scoring import response_logprobs
-from trainer.algorithms import loop, losses
+from trainer.algorithms import accumulate, loop, losses
 from trainer.algorithms.batches import PretrainingText, cut
 from trainer.algorithms.contract import Reporter, Result, Starts
 from trainer.algorithms.crew import Crew
@@ -148,10 +148,11 @@ class FineTuning:
         torch.manual_seed(derive(self.config.seed, "dropout", step))
         self.policy.train(self.dropouts > 0)
         total = torch.zeros((), device=self.crew.device)
-        for examples in self._micro_batches(self.crew.share(batch)):
-            loss = self._loss(examples, tokens)
-            loss.backward()
-            total += loss.detach()
+        with accumulate.in_place(self.policy):
+            for examples in self._micro_batches(self.crew.share(batch)):
+                loss = self._loss(examples, tokens)
+                loss.backward()
+                total += loss.detach()
         self.policy.eval()
         norm = update(self.optimizer, self.config.max_grad_norm, self.crew)
         loss_sum = float(self.crew.total(total))
@@ -166,7 +167,8 @@ class FineTuning:
 
     def _micro_batches(self, examples: list[Example]) -> list[list[Example]]:
         lengths = [example.length for example in examples]
-        groups = batches_under_budget(lengths, self.config.tokens_per_micro_batch)
+        budget = self.config.tokens_per_micro_batch
+        groups = lean_batches(lengths, budget, self.crew.device)
         return [[examples[i] for i in group] for group in groups]
 
     def _close_epoch(self, epoch: int) -> dict[str, float]:

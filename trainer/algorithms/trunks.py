@@ -21,7 +21,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from models_service.lm.checkpoint import save_policy
 from models_service.lm.heads import ScalarModel
-from models_service.lm.padding import batches_under_budget
+from models_service.lm.padding import lean_batches
 from models_service.lm.scoring import response_logprobs
 from trainer.algorithms.episodes import (
     Episodes,
@@ -76,7 +76,7 @@ class SeparateTrunks:
 
     def judge(self, episodes: Episodes) -> list[Judged]:
         budget = self.config.tokens_per_micro_batch
-        reference = _logprobs(self.reference, episodes, self.config.temperature)
+        reference = _logprobs(self.reference, episodes, self.config)
         scores = score_episodes(self.reward, episodes, self.pad_id, budget).tolist()
         values = self._values_now(episodes, budget)
         return [Judged(*one) for one in zip(scores, reference, values, strict=True)]
@@ -84,7 +84,7 @@ class SeparateTrunks:
     @torch.no_grad()
     def _values_now(self, episodes: Episodes, budget: int) -> list[list[float]]:
         values: dict[int, list[float]] = {}
-        for rows in batches_under_budget(episodes.lengths(), budget):
+        for rows in lean_batches(episodes.lengths(), budget, self.value.head.weight.device):
             batch = response_values(self.value, *episodes.tokens(rows), self.pad_id)
             for row, value in zip(rows, batch, strict=True):
                 values[row] = value[: len(episodes.responses[row])].tolist()
@@ -134,7 +134,7 @@ class SharedTrunks:
     def judge(self, episodes: Episodes) -> list[Judged]:
         budget = self.config.tokens_per_micro_batch
         with self.adapted.disable_adapter():
-            reference = _logprobs(self.policy, episodes, self.config.temperature)
+            reference = _logprobs(self.policy, episodes, self.config)
         scores, states = read_episodes(self.reward, episodes, self.pad_id, budget)
         with torch.no_grad():
             values = [self.value.project(state).tolist() for state in states]
@@ -176,7 +176,13 @@ def _delta(layer: LoraLayer) -> Tensor:
 
 
 @torch.no_grad()
-def _logprobs(model: PreTrainedModel, episodes: Episodes, temperature: float) -> list[list[float]]:
-    scored = response_logprobs(model, episodes.prompts, episodes.responses, temperature)
+def _logprobs(model: PreTrainedModel, episodes: Episodes, config: PPOConfig) -> list[list[float]]:
+    scored = response_logprobs(
+        model,
+        episodes.prompts,
+        episodes.responses,
+        config.temperature,
+        config.tokens_per_micro_batch,
+    )
     lengths = map(len, episodes.responses)
     return [row[:length].tolist() for row, length in zip(scored.logprobs, lengths, strict=True)]

@@ -6,7 +6,7 @@ import pytest
 import torch
 from transformers import LlamaForCausalLM
 
-from models_service.lm import scoring
+from models_service.lm import logprobs
 from models_service.lm.scoring import response_logprobs
 
 PROMPTS = [[9, 10, 11, 12], [20], [9, 10, 11, 12, 13, 14]]
@@ -40,31 +40,72 @@ def test_chunks_change_neither_values_nor_gradients(
 ) -> None:
     def gradient() -> tuple[torch.Tensor, torch.Tensor]:
         model.zero_grad()
-        logprobs = response_logprobs(model, PROMPTS, RESPONSES).logprobs
-        logprobs.sum().backward()
+        scored = response_logprobs(model, PROMPTS, RESPONSES).logprobs
+        scored.sum().backward()
         grad = model.get_input_embeddings().weight.grad
         assert grad is not None
-        return logprobs.detach(), grad.clone()
+        return scored.detach(), grad.clone()
 
     whole = gradient()
-    monkeypatch.setattr(scoring, "VOCABULARY_ROWS", 2)
+    monkeypatch.setattr(logprobs, "VOCABULARY_ROWS", 2)
     for expected, chunked in zip(whole, gradient(), strict=True):
         assert (chunked - expected).norm() < 1e-5 * expected.norm()
 
 
-def test_small_batches_give_the_same_as_one(
-    model: LlamaForCausalLM, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_small_batches_give_the_same_as_one(model: LlamaForCausalLM) -> None:
     with torch.inference_mode():
         whole = response_logprobs(model, PROMPTS, RESPONSES)
-        monkeypatch.setattr(scoring, "TOKEN_BUDGET", 6)
-        torch.testing.assert_close(
-            response_logprobs(model, PROMPTS, RESPONSES).logprobs, whole.logprobs
-        )
+        small = response_logprobs(model, PROMPTS, RESPONSES, token_budget=6)
+        torch.testing.assert_close(small.logprobs, whole.logprobs)
 
 
-def test_soft_capped_logits_are_scored_as_the_model_makes_them(model: LlamaForCausalLM) -> None:
-    model.config.final_logit_softcapping = 2.0
-    hidden = torch.randn(3, 64)
-    expected = 2.0 * torch.tanh(model.lm_head(hidden) / 2.0)
-    torch.testing.assert_close(scoring.unembed(model, hidden), expected)
+@pytest.mark.parametrize("cap", [None, 2.0])
+@pytest.mark.parametrize("bias", [False, True])
+def test_values_and_gradients_are_those_of_the_formula(
+    model: LlamaForCausalLM, monkeypatch: pytest.MonkeyPatch, cap: float | None, bias: bool
+) -> None:
+    """Of scaled and capped logits with a temperature, in chunks, against autograd in float64."""
+    monkeypatch.setattr(logprobs, "VOCABULARY_ROWS", 3)
+    model.config.logit_scale, model.config.logits_scaling = 1.5, 4.0
+    model.config.final_logit_softcapping = cap
+    hidden, targets = torch.randn(7, 64), torch.tensor([3, 1, 4, 1, 5, 9, 2])
+    head = model.lm_head = torch.nn.Linear(64, model.config.vocab_size, bias=bias)
+    inputs = [hidden, *head.parameters()]
+    doubles = [x.detach().double().requires_grad_() for x in inputs]
+    logits = torch.nn.functional.linear(*doubles) * 1.5 / 4.0
+    logits = logits if cap is None else cap * torch.tanh(logits / cap)
+    expected = (logits / 0.7).log_softmax(-1)[torch.arange(7), targets]
+    pull = torch.randn(7)
+
+    scored = logprobs.token_logprobs(model, hidden.requires_grad_(), targets, 0.7)
+
+    torch.testing.assert_close(scored, expected.float())
+    ours = torch.autograd.grad(scored, inputs, pull)
+    theirs = torch.autograd.grad(expected, doubles, pull.double())
+    for one, other in zip(ours, theirs, strict=True):
+        torch.testing.assert_close(one, other.float(), atol=1e-6, rtol=1e-5)
+
+
+def test_what_is_frozen_gets_no_gradient(model: LlamaForCausalLM) -> None:
+    hidden = torch.randn(4, 64, requires_grad=True)
+    model.requires_grad_(False)
+    logprobs.token_logprobs(model, hidden, torch.tensor([1, 2, 3, 4]), 1.0).sum().backward()
+    assert hidden.grad is not None and hidden.grad.any()
+    assert model.lm_head.weight.grad is None
+
+
+def test_under_autocast_the_gradient_is_added_up_in_full_precision(
+    model: LlamaForCausalLM, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(logprobs, "VOCABULARY_ROWS", 1)
+    hidden, targets = torch.randn(200, 64), torch.full((200,), 7)
+
+    def gradient(enabled: bool) -> torch.Tensor:
+        with torch.autocast("cpu", dtype=torch.bfloat16, enabled=enabled):
+            scored = logprobs.token_logprobs(model, hidden, targets, 1.0)
+        assert scored.dtype == torch.float32
+        return torch.autograd.grad(scored.sum(), model.lm_head.weight)[0]
+
+    half, full = gradient(True), gradient(False)
+    assert half.dtype == torch.float32
+    assert 0 < (half - full).norm() < 3e-3 * full.norm()

@@ -1,0 +1,137 @@
+"""Log-probabilities of chosen tokens from hidden states, without a table of all logits.
+
+Logits are made a few hundred rows at a time, once forward and once more backward, and every chunk
+adds its part to the unembedding's gradient in place.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.autograd.function import once_differentiable
+from transformers import PreTrainedModel
+
+VOCABULARY_ROWS = 256
+
+
+def token_logprobs(
+    model: PreTrainedModel, hidden: Tensor, targets: Tensor, temperature: float
+) -> Tensor:
+    """Log-probability of `targets` [N] after `hidden` [N, d], float32 [N] in nats, with gradient;
+    logits are divided by `temperature`."""
+    head = model.get_output_embeddings()
+    assert isinstance(head, nn.Linear)
+    shape = _Shape.of(model, temperature)
+    logprobs: Tensor = _TokenLogprobs.apply(hidden, head.weight, head.bias, targets, shape)
+    return logprobs
+
+
+@dataclass(frozen=True)
+class _Shape:
+    """What becomes of the unembedding's output: scaled, then bent by tanh where there is a cap.
+
+    `slope` is what the temperature and a family's own scaling make of it together.
+    """
+
+    slope: float
+    cap: float
+
+    @classmethod
+    def of(cls, model: PreTrainedModel, temperature: float) -> _Shape:
+        config = model.config.get_text_config()
+        scale = getattr(config, "logit_scale", None) or 1.0  # Cohere
+        scale /= getattr(config, "logits_scaling", None) or 1.0  # Granite
+        cap = getattr(config, "final_logit_softcapping", None) or math.inf  # Gemma 2
+        return cls(scale / temperature, cap / temperature)
+
+    def bend(self, outputs: Tensor) -> Tensor:
+        """Logits [R, V] of the unembedding's outputs, in their place."""
+        if self.slope != 1:
+            outputs.mul_(self.slope)
+        if self.cap != math.inf:
+            outputs.div_(self.cap).tanh_().mul_(self.cap)
+        return outputs
+
+    def unbend(self, gradient: Tensor, logits: Tensor) -> Tensor:
+        """The outputs' gradient from the logits', in its place."""
+        if self.cap != math.inf:
+            gradient.mul_(1 - (logits / self.cap).square_())
+        return gradient.mul_(self.slope) if self.slope != 1 else gradient
+
+
+class _TokenLogprobs(torch.autograd.Function):
+    """∂ log p(t)/∂ logits = onehot(t) − p: the backward pass needs the probabilities alone, and
+    makes them anew. It takes the forward pass's autocast with it."""
+
+    @staticmethod
+    def forward(
+        ctx: Any,
+        hidden: Tensor,
+        weight: Tensor,
+        bias: Tensor | None,
+        targets: Tensor,
+        shape: _Shape,
+    ) -> Tensor:
+        ctx.save_for_backward(hidden, weight, bias, targets)
+        ctx.shape, ctx.autocast = shape, _autocast_now(hidden.device.type)
+        parts = []
+        for rows in _chunks(len(hidden)):
+            logprobs = _logits(hidden[rows], weight, bias, shape).log_softmax(dim=-1)
+            parts.append(logprobs.gather(1, targets[rows, None]).squeeze(1))
+        return torch.cat(parts)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
+        hidden, weight, bias, targets = ctx.saved_tensors
+        wanted = ctx.needs_input_grad
+        grads = [
+            torch.zeros_like(tensor) if wanted[i] else None
+            for i, tensor in enumerate((hidden, weight, bias))
+        ]
+        with torch.autocast(hidden.device.type, **ctx.autocast):
+            for rows in _chunks(len(hidden)):
+                logits = _logits(hidden[rows], weight, bias, ctx.shape)
+                change = _change(logits, targets[rows], gradient[rows])
+                _add_chunk(grads, ctx.shape.unbend(change, logits), hidden[rows], weight, rows)
+        return *grads, None, None
+
+
+def _autocast_now(device: str) -> dict[str, Any]:
+    enabled = torch.is_autocast_enabled(device)
+    return {"enabled": enabled, "dtype": torch.get_autocast_dtype(device) if enabled else None}
+
+
+def _chunks(count: int) -> Iterator[slice]:
+    return (slice(i, i + VOCABULARY_ROWS) for i in range(0, count, VOCABULARY_ROWS))
+
+
+def _logits(hidden: Tensor, weight: Tensor, bias: Tensor | None, shape: _Shape) -> Tensor:
+    """Float32 logits [R, V]."""
+    return shape.bend(nn.functional.linear(hidden, weight, bias).float())
+
+
+def _change(logits: Tensor, targets: Tensor, gradient: Tensor) -> Tensor:
+    """The logits' gradient [R, V] from that of the targets' log-probabilities [R]."""
+    change = logits.log_softmax(dim=-1).exp_().mul_(-gradient[:, None])
+    return change.scatter_add_(1, targets[:, None], gradient[:, None])
+
+
+def _add_chunk(
+    grads: list[Tensor | None], change: Tensor, hidden: Tensor, weight: Tensor, rows: slice
+) -> None:
+    """Add what the outputs of some rows pass on to states, weight and bias."""
+    of_hidden, of_weight, of_bias = grads
+    if of_hidden is not None:
+        of_hidden[rows] = change @ weight
+    if of_weight is not None and torch.is_autocast_enabled(hidden.device.type):
+        of_weight += change.t() @ hidden  # multiplied in half precision, added up in full
+    elif of_weight is not None:
+        of_weight.addmm_(change.t(), hidden)
+    if of_bias is not None:
+        of_bias += change.sum(0)
