@@ -7,10 +7,12 @@ from datetime import datetime, timedelta
 from functools import cached_property
 from typing import Any, ClassVar
 
+from django.core.exceptions import PermissionDenied
 from django.core.paginator import Paginator
 from django.db.models import QuerySet
 from django.forms import ModelForm
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
+from django.template.response import TemplateResponse
 from django.utils.formats import get_format as formats_of
 from django.utils.timezone import make_aware
 from unfold.admin import ModelAdmin
@@ -18,7 +20,7 @@ from unfold.contrib.filters.admin import RangeDateFilter
 
 from accounts.audit import Act, changes, record
 from accounts.models import User
-from accounts.permissions import person
+from accounts.permissions import may, person
 
 
 class BoundedPaginator(Paginator):
@@ -108,6 +110,31 @@ class RecordAdmin(DeskAdmin):
 
     def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return False
+
+
+class AdminsOnly(RecordAdmin):
+    """Records that only admins see; the page to add one is our own."""
+
+    def has_module_permission(self, request: HttpRequest) -> bool:
+        return is_admin(request)
+
+    def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return is_admin(request)
+
+    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return is_admin(request)
+
+    def page(self, request: HttpRequest, template: str, context: dict[str, Any]) -> HttpResponse:
+        """One of our own pages in the desk's frame."""
+        if not is_admin(request):
+            raise PermissionDenied
+        frame = self.admin_site.each_context(request)
+        return TemplateResponse(request, template, {**frame, "opts": self.opts, **context})
+
+
+def is_admin(request: HttpRequest) -> bool:
+    """Whether an admin asks."""
+    return isinstance(request.user, User) and may(request.user, ())
 
 
 def _at_desk(request: HttpRequest) -> bool:

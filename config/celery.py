@@ -37,6 +37,7 @@ app.conf.beat_schedule = {
     "start-scheduled": {"task": "trainer.tasks.start_scheduled", "schedule": 30.0},
     "tend-exports": {"task": "trainer.tasks.tend_exports", "schedule": 60.0},
     "tend-evaluations": {"task": "trainer.tasks.tend_evaluations", "schedule": 30.0},
+    "tend-imports": {"task": "labeling.tasks.tend_imports", "schedule": 60.0},
     "clear-disk": {"task": "trainer.tasks.clear_disk", "schedule": 3600.0},
 }
 app.autodiscover_tasks()

@@ -86,7 +86,7 @@ class Imports:
     accept = Move(("checked",), "accepted", "somebody says so")
     store = Move(("accepted", "storing"), "storing", "a worker takes it up")
     finish = Move(("storing",), "finished", "its good rows are prompts")
-    fail = Move(("checking",), "failed", "it cannot be read")
+    fail = Move(("checking", "storing"), "failed", "it cannot be read or stored")
     cancel = Move(
         ("receiving", "queued", "checking", "checked", "accepted", "storing"),
         "cancelled",

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import logging
 from math import ceil
 
 from celery import shared_task
 
-from labeling.services import leases, queues, sampling
+from labeling.services import imports, leases, queues, sampling, uploads
+
+logger = logging.getLogger(__name__)
 
 # The next refill asks again, so a message that waited longer is not needed.
 _STALE_SECONDS = 30
+# After so long a check of a file makes room for others and goes on later.
+_SLICE_SECONDS = 20
 
 
 @shared_task(name="labeling.tasks.refill_queues")
@@ -30,3 +35,35 @@ def sample_waiting() -> None:
 def expire_leases() -> None:
     """Free the slots whose lease ran out."""
     leases.expire_leases()
+
+
+@shared_task(name="labeling.tasks.check_import")
+def check_import(import_id: int) -> None:
+    """Check a file's rows for a while; the rest in a message of its own."""
+    try:
+        if imports.check(import_id, seconds=_SLICE_SECONDS):
+            check_import.delay(import_id)
+    except Exception:  # whatever it is, the page says so instead of waiting for ever
+        logger.exception("Import %d could not be checked", import_id)
+        imports.give_up(import_id)
+
+
+@shared_task(name="labeling.tasks.store_import")
+def store_import(import_id: int) -> None:
+    """Store what somebody accepted. Delivered twice, it is stored once."""
+    try:
+        imports.store(import_id)
+    except Exception:
+        logger.exception("Import %d could not be stored", import_id)
+        imports.give_up(import_id)
+
+
+@shared_task(name="labeling.tasks.tend_imports")
+def tend_imports() -> None:
+    """Send again the messages of imports that nobody works on, and end old ones."""
+    uploads.clean_old()
+    lost = uploads.abandoned()
+    for import_id in lost["check"]:
+        check_import.delay(import_id)
+    for import_id in lost["store"]:
+        store_import.delay(import_id)

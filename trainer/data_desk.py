@@ -5,15 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 from django.contrib import admin
-from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404
-from django.template.response import TemplateResponse
 from unfold.decorators import display
 
-from accounts.desk import RecordAdmin
-from accounts.models import User
-from accounts.permissions import may
+from accounts.desk import AdminsOnly
 from accounts.problems import Problem
 from labeling.exports import FILES, SHAPES, SPLITS
 from labeling.models import Guideline, UseCase
@@ -51,28 +47,8 @@ FOUND_TITLES = {
 }
 
 
-class _AdminsOnly(RecordAdmin):
-    """Records that only admins see; the page to add one is our own."""
-
-    def has_module_permission(self, request: HttpRequest) -> bool:
-        return _is_admin(request)
-
-    def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return _is_admin(request)
-
-    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return _is_admin(request)
-
-    def page(self, request: HttpRequest, template: str, context: dict[str, Any]) -> HttpResponse:
-        """One of our own pages in the desk's frame."""
-        if not _is_admin(request):
-            raise PermissionDenied
-        frame = self.admin_site.each_context(request)
-        return TemplateResponse(request, template, {**frame, "opts": self.opts, **context})
-
-
 @admin.register(Export)
-class ExportAdmin(_AdminsOnly):
+class ExportAdmin(AdminsOnly):
     list_display = ("__str__", "file", "split", "state_label", "rows", "requested_by", "created_at")
     list_filter = ("state", "what")
     list_select_related = ("requested_by",)
@@ -111,7 +87,7 @@ class ExportAdmin(_AdminsOnly):
 
 
 @admin.register(Erasure)
-class ErasureAdmin(_AdminsOnly):
+class ErasureAdmin(AdminsOnly):
     list_display = ("__str__", "prompts", "labels", "by", "at")
     list_select_related = ("by",)
     fields = ("at", "by", "found")
@@ -162,7 +138,3 @@ def _shown(traces: Traces) -> list[tuple[str, int, str]]:
             more = " …" if isinstance(values[name], list) and count > len(ids) else ""
             rows.append((title, count, ", ".join(map(str, ids)) + more))
     return rows
-
-
-def _is_admin(request: HttpRequest) -> bool:
-    return isinstance(request.user, User) and may(request.user, ())

@@ -33,6 +33,8 @@ SIDEBAR: dict[str, list[Entry]] = {
         ("Tasks", "checklist", "labeling.LabelingTask"),
         ("Prompts", "chat_bubble", "labeling.Prompt"),
         ("Completions", "smart_toy", "labeling.Completion"),
+        ("Imports", "upload_file", "labeling.Import"),
+        ("Quarantine", "privacy_tip", "labeling.QuarantinedPrompt"),
         ("Rankings", "format_list_numbered", "labeling.Ranking"),
         ("Demonstrations", "edit_note", "labeling.Demonstration"),
         ("Guidelines", "menu_book", "labeling.Guideline"),

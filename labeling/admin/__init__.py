@@ -21,7 +21,9 @@ from accounts.models import User
 from accounts.permissions import person
 from accounts.problems import Problem
 from labeling.admin import bulk as bulk
+from labeling.admin import intake as intake
 from labeling.admin import labels as labels
+from labeling.admin import quarantine as quarantine
 from labeling.admin import queues as queues
 from labeling.admin import records as records
 from labeling.admin.parts import short

@@ -26,7 +26,8 @@ from accounts.problems import Problem
 from labeling.models import BulkChange, Prompt, UseCase
 from labeling.services import steering
 
-Apply = Callable[[QuerySet, Any, User], BulkChange]
+Apply = Callable[[QuerySet, Any, User], BulkChange | int]
+"""What is done; a number of rows where it cannot be undone."""
 
 
 @dataclass(frozen=True)
@@ -38,6 +39,7 @@ class Bulk:
     text: str
     apply: Apply
     field: forms.Field | None = None
+    afterwards: str = "This can be undone."
 
     def action(self) -> Callable[..., Any]:
         """As the admin site calls it."""
@@ -80,7 +82,10 @@ def _form(bulk: Bulk, request: HttpRequest) -> forms.Form:
     return made(request.POST if "apply" in request.POST else None)
 
 
-def _say(request: HttpRequest, change: BulkChange) -> None:
+def _say(request: HttpRequest, change: BulkChange | int) -> None:
+    if isinstance(change, int):
+        messages.success(request, f"{change} changed.")
+        return
     link = reverse("admin:labeling_bulkchange_change", args=[change.pk])
     words = '{} {} changed. <a class="underline" href="{}">See it or undo it</a>.'
     messages.success(request, format_html(words, change.count, change.get_table_display(), link))

@@ -4,13 +4,22 @@ from __future__ import annotations
 
 from django.urls import URLPattern, URLResolver, path
 
-from labeling.api import assignments, desk, guidelines, prompts
+from labeling.api import assignments, desk, guidelines, imports, prompts, quarantine
 from labeling.models import Demonstration, Ranking
 
 _ONE = "assignments/<int:pk>/"
 
 urlpatterns: list[URLPattern | URLResolver] = [
     path("prompts/", prompts.PromptsView.as_view(), name="api-prompts"),
+    path("prompts/<int:pk>/redact/", quarantine.RedactView.as_view(), name="prompt-redact"),
+    path("prompts/<int:pk>/release/", quarantine.ReleaseView.as_view(), name="prompt-release"),
+    path("prompts/<int:pk>/drop/", quarantine.DropView.as_view(), name="prompt-drop"),
+    path("imports/", imports.ImportsView.as_view(), name="imports"),
+    path("imports/<int:pk>/", imports.ImportView.as_view(), name="import"),
+    path("imports/<int:pk>/content/", imports.ImportContentView.as_view(), name="import-content"),
+    path("imports/<int:pk>/accept/", imports.ImportAcceptView.as_view(), name="import-accept"),
+    path("imports/<int:pk>/cancel/", imports.ImportCancelView.as_view(), name="import-cancel"),
+    path("imports/<int:pk>/bad-lines/", imports.ImportRejectsView.as_view(), name="import-bad"),
     path("guidelines/<int:pk>/", guidelines.GuidelineView.as_view(), name="api-guideline"),
     path(
         "guidelines/<int:pk>/read/",

@@ -61,6 +61,11 @@ class Import(models.Model):
         """Where its bytes are."""
         return Path(self.path) if self.path else settings.UPLOAD_DIR / str(self.pk)
 
+    @property
+    def progress_key(self) -> str:
+        """Where the cache says how many rows are taken by a transaction that is under way."""
+        return f"import-{self.pk}"
+
 
 class StagedPrompt(models.Model):
     """A good row of an import that is not stored yet, cleaned; see labeling.cleaning.Examined."""

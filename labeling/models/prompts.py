@@ -174,3 +174,5 @@ class QuarantinedPrompt(Prompt):
 
     class Meta:
         proxy = True
+        verbose_name = "prompt in quarantine"
+        verbose_name_plural = "prompts in quarantine"

@@ -95,6 +95,14 @@ def store(import_id: int, *, advance: Advance = lambda rows: None) -> bool:
     return True
 
 
+def give_up(import_id: int) -> None:
+    """End an import that nobody can go on with; the log says why."""
+    mine = Import.objects.get(pk=import_id)
+    sentence = "Something went wrong that is not the file's fault; the server's log says what."
+    if _move(mine, Imports.fail, failure=sentence, ended_at=Now()):
+        _forget_staged(mine)
+
+
 def accept(*, imported: Import, skip_invalid: bool = False) -> None:
     """Let the rows of a checked file be stored; the caller sends it to a worker.
 
@@ -107,11 +115,6 @@ def accept(*, imported: Import, skip_invalid: bool = False) -> None:
         _refuse("There is nothing to import.")
     if not _move(imported, Imports.accept):
         _refuse("The import is not checked, or it was accepted already.")
-
-
-def stored_so_far(imported: Import) -> int:
-    """Rows taken by the transaction that is under way."""
-    return int(cache.get(_progress_key(imported), 0))
 
 
 def _stage_all(mine: Import, seconds: float | None, advance: Advance) -> bool:
@@ -213,7 +216,7 @@ def _take_all(mine: Import, advance: Advance) -> Added:
         take(batch, result, source=Prompt.Source.IMPORT)
         last = rows[-1].line
         advance(len(rows))
-        cache.set(_progress_key(mine), result.taken, timeout=300)
+        cache.set(mine.progress_key, result.taken, timeout=300)
         _require_wanted(mine)
     return result
 
@@ -255,10 +258,6 @@ def _require_wanted(mine: Import) -> None:
 
 def _forget_staged(mine: Import) -> None:
     StagedPrompt.objects.filter(of=mine).delete()
-
-
-def _progress_key(imported: Import) -> str:
-    return f"import-{imported.pk}"
 
 
 def _refuse(sentence: str) -> NoReturn:

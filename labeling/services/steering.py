@@ -54,7 +54,7 @@ def expire_waiting(*, queue: Queue, by: User) -> BulkChange:
 @transaction.atomic
 def expire_tasks(*, tasks: QuerySet[LabelingTask], by: User) -> BulkChange:
     """Expire open tasks that nobody holds or has labeled; the others stay."""
-    ids = _expire(tasks)
+    ids = expire_untouched(tasks)
     change = BulkChange.objects.create(
         table=BulkChange.Table.TASK,
         field="state",
@@ -95,7 +95,7 @@ def change_prompts(*, prompts: QuerySet[Prompt], field: str, value: Any, by: Use
     change = _change(BulkChange.Table.PROMPT, prompts, field, value, by)
     if value == Prompt.State.WITHDRAWN:
         waiting = LabelingTask.objects.filter(prompt__in=_ids(change))
-        BulkChange.objects.filter(pk=change.pk).update(expired=_expire(waiting))
+        BulkChange.objects.filter(pk=change.pk).update(expired=expire_untouched(waiting))
     return _noted(change, Act.PROMPTS_CHANGED)
 
 
@@ -191,7 +191,7 @@ def _withdraw_asked(change: BulkChange) -> None:
         LabelingTask.objects.filter(pk__in=ids).update(priority=int(old))
         Slot.objects.filter(task__in=ids).update(priority=int(old))
     opened = LabelingTask.objects.filter(pk__in=change.opened)
-    _expire(opened)
+    expire_untouched(opened)
     Tasks.expire.apply(opened.filter(state=LabelingTask.State.SAMPLING))
 
 
@@ -204,6 +204,8 @@ def _put_back(change: BulkChange, old: Any, ids: Sequence[int]) -> int:
     )
     if change.table == BulkChange.Table.TASK:
         Slot.objects.filter(task__in=same).update(priority=old)
+    if old == Prompt.State.QUARANTINED:
+        expire_untouched(LabelingTask.objects.filter(prompt__in=same))
     return rows.filter(pk__in=same).update(**{change.field: old})
 
 
@@ -217,7 +219,7 @@ def _noted(change: BulkChange, act: Act) -> BulkChange:
     return change
 
 
-def _expire(tasks: QuerySet[LabelingTask]) -> list[int]:
+def expire_untouched(tasks: QuerySet[LabelingTask]) -> list[int]:
     """Expire the open ones that nobody has touched; returns their ids."""
     touched = Slot.objects.filter(
         task=OuterRef("pk"), state__in=[Slot.State.HELD, Slot.State.FILLED]

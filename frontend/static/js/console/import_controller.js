@@ -1,0 +1,250 @@
+/**
+ * A file of prompts on its way in: taken from the computer, sent in pieces, followed while it is
+ * checked, shown before it counts, followed until it is imported.
+ *
+ *   <div data-controller="import" data-import-url-value="/api/v1/imports/"
+ *        data-import-page-value="…" data-import-chunk-value="4194304" data-import-id-value="7">
+ */
+import { Controller } from "@hotwired/stimulus";
+
+import { call, problem } from "../api.js";
+import { element } from "./elements.js";
+import { UNREACHABLE, refused } from "./refused.js";
+import { send } from "./uploading.js";
+
+const EVERY_MS = 1000;
+const MOVING = ["queued", "checking", "accepted", "storing"];
+const OVER = ["finished", "failed", "cancelled"];
+const BADGES = { finished: "badge-good", failed: "badge-bad", cancelled: "badge-warn", checked: "badge-warn" };
+const FIGURES = {
+  added: ["New", "prompts that can be asked"],
+  quarantined: ["Quarantined", "hold personal data and wait for you"],
+  near_duplicates: ["Near-duplicates", "linked to the one kept, never asked"],
+  duplicates: ["Known already", "dropped"],
+  over_limit: ["Over the author's limit", "dropped"],
+};
+
+export default class extends Controller {
+  static targets = [
+    "title", "state", "cancel", "choose", "goOn", "zone", "file", "progress", "bar", "count", "hint", "problem", "offline",
+    "outcome", "outcomeTitle", "about", "figures", "facts", "ask", "accept", "skip", "skipBox", "links",
+    "badPanel", "bad", "badLink", "firstPanel", "first",
+  ];
+  static values = { url: String, page: String, chunk: Number, id: Number };
+
+  connect() {
+    this.stopped = new AbortController();
+    const told = document.getElementById("import-status");
+    if (told) this.show(JSON.parse(told.textContent));
+  }
+
+  disconnect() {
+    this.stopped.abort();
+    clearTimeout(this.timer);
+  }
+
+  over(event) {
+    event.preventDefault();
+    this.zoneTarget.classList.add("drop-over");
+  }
+
+  out() {
+    this.zoneTarget.classList.remove("drop-over");
+  }
+
+  drop(event) {
+    event.preventDefault();
+    this.out();
+    if (event.dataTransfer.files.length) this.take(event.dataTransfer.files[0]);
+  }
+
+  chosen() {
+    if (this.fileTarget.files.length) this.take(this.fileTarget.files[0]);
+  }
+
+  async take(file) {
+    if (this.status && !this.#isTheSame(file)) {
+      return this.#complain(`This is another file: the one begun is ${this.status.name} with ${bytes(this.status.size)}.`);
+    }
+    this.problemTarget.hidden = true;
+    const about = { name: file.name.slice(-200), size: file.size, modified: file.lastModified };
+    const answer = await call("POST", this.urlValue, about).catch(() => null);
+    this.fileTarget.value = "";
+    if (answer?.status !== 201) return this.#complain(refused(answer));
+    this.idValue = answer.body.id;
+    history.replaceState(null, "", `${this.pageValue}${this.idValue}/change/`);
+    this.sending = true;
+    this.show(answer.body);
+    await this.#send(file, answer.body.received);
+  }
+
+  async accept() {
+    const answer = await call("POST", `${this.#url}accept/`, { skip_invalid: this.skipBoxTarget.checked }).catch(() => null);
+    if (answer?.status !== 200) return this.#complain(answer ? problem(answer, "That did not work.") : UNREACHABLE);
+    this.ask();
+  }
+
+  /** Bad lines have to be skipped knowingly. */
+  allow() {
+    this.acceptTarget.disabled = !this.skipTarget.hidden && !this.skipBoxTarget.checked;
+  }
+
+  async cancel() {
+    this.stopped.abort();
+    this.stopped = new AbortController();
+    this.sending = false;
+    const answer = await call("POST", `${this.#url}cancel/`).catch(() => null);
+    if (answer?.status !== 200) this.#complain(answer ? problem(answer, "That did not work.") : UNREACHABLE);
+    this.ask();
+  }
+
+  async ask() {
+    clearTimeout(this.timer);
+    const answer = await call("GET", this.#url).catch(() => null);
+    this.offlineTarget.hidden = answer?.status === 200;
+    if (answer?.status === 200) this.show(answer.body);
+    else this.#later();
+  }
+
+  show(told) {
+    this.status = told;
+    const { state } = told;
+    this.titleTarget.textContent = told.name;
+    this.stateTarget.hidden = false;
+    this.stateTarget.textContent = told.state_title;
+    this.stateTarget.className = `badge ${BADGES[state] ?? "badge-now"}`;
+    this.cancelTarget.hidden = OVER.includes(state);
+    this.chooseTarget.hidden = state !== "receiving" || this.sending;
+    this.goOnTarget.hidden = state !== "receiving";
+    this.progressTarget.hidden = !(MOVING.includes(state) || state === "receiving");
+    this.#progress(told);
+    if (told.failure) this.#complain(told.failure);
+    this.#outcome(told);
+    this.#fill(this.firstPanelTarget, this.firstTarget, told.first.map(firstRow));
+    this.#fill(this.badPanelTarget, this.badTarget, told.bad.map(badRow));
+    this.badLinkTarget.href = `${this.urlValue}${told.id}/bad-lines/`;
+    if (MOVING.includes(state)) this.#later();
+  }
+
+  async #send(file, received) {
+    const url = `${this.#url}content/`;
+    const { signal } = this.stopped;
+    const ended = await send(file, url, {
+      from: received,
+      chunk: this.chunkValue,
+      signal,
+      told: (at) => this.#progress({ ...this.status, received: at }),
+      lost: (offline) => (this.offlineTarget.hidden = !offline),
+    });
+    this.sending = false;
+    if (signal.aborted) return;
+    if (!ended.ok) this.#complain(ended.sentence);
+    this.ask();
+  }
+
+  #progress(told) {
+    const [done, total, words, hint] = progress(told);
+    this.barTarget.max = Math.max(total, 1);
+    this.barTarget.value = done;
+    this.countTarget.textContent = words;
+    this.hintTarget.textContent = hint;
+  }
+
+  #outcome(told) {
+    const { state, tally, result } = told;
+    const known = Object.keys(result).length > 0;
+    this.outcomeTarget.hidden = !known || !["checked", "finished"].includes(state);
+    if (this.outcomeTarget.hidden) return;
+    const finished = state === "finished";
+    this.outcomeTitleTarget.textContent = finished ? "What was imported" : "What would be imported";
+    this.aboutTarget.textContent = `${count(tally.rows)} rows of ${NAMES[told.format]}, ${count(tally.bad)} of them bad`;
+    this.figuresTarget.replaceChildren(...Object.entries(FIGURES).map(([name, words]) => figure(result[name] ?? 0, words)));
+    this.factsTarget.replaceChildren(...facts(tally));
+    this.askTarget.hidden = finished;
+    this.linksTarget.hidden = !finished;
+    this.skipTarget.hidden = !tally.bad;
+    this.acceptTarget.hidden = tally.rows === tally.bad;
+    this.allow();
+  }
+
+  #fill(panel, body, rows) {
+    panel.hidden = rows.length === 0;
+    body.replaceChildren(...rows);
+  }
+
+  #isTheSame(file) {
+    const { name, size, modified } = this.status;
+    return file.name.slice(-200) === name && file.size === size && (!modified || file.lastModified === modified);
+  }
+
+  #complain(sentence) {
+    this.problemTarget.textContent = sentence;
+    this.problemTarget.hidden = false;
+  }
+
+  #later() {
+    clearTimeout(this.timer);
+    this.timer = setTimeout(() => this.ask(), EVERY_MS);
+  }
+
+  get #url() {
+    return `${this.urlValue}${this.idValue}/`;
+  }
+}
+
+const NAMES = { jsonl: "JSON lines", csv: "CSV", parquet: "Parquet" };
+const LEAVE = "You may leave this page; the work goes on.";
+
+/** How far it is: done, of how much, and both in words. */
+function progress({ state, received, size, done, total, stored, tally }) {
+  if (state === "receiving") {
+    const words = `Uploaded: ${bytes(received)} of ${bytes(size)}.`;
+    return [received, size, words, "Leave this page open. If the connection breaks, the upload goes on where it stopped."];
+  }
+  const rows = tally.rows ?? 0;
+  const good = rows - (tally.bad ?? 0);
+  if (state === "storing" || state === "accepted") return [stored, good, `Imported: ${count(stored)} of ${count(good)} rows.`, LEAVE];
+  if (total && done >= total) return [stored, good, `Checked: ${count(rows)} rows. Comparing them with the prompts that are here: ${count(stored)} of ${count(good)}.`, LEAVE];
+  return [done, total, `Checked: ${count(rows)} rows, ${count(tally.bad ?? 0)} of them bad.`, LEAVE];
+}
+
+function firstRow(row) {
+  return element("tr", {}, [
+    element("td", { class: "number" }, [count(row.line)]),
+    element("td", { class: "said" }, [row.messages > 1 ? `(${row.messages} messages) ${row.text}` : row.text]),
+    element("td", {}, [row.use_case]),
+    element("td", {}, [row.language || "–"]),
+    element("td", {}, [row.author || "–"]),
+    element("td", {}, [row.personal.join(", ").replaceAll("_", " ") || "–"]),
+  ]);
+}
+
+function badRow({ line, reason, text }) {
+  return element("tr", {}, [
+    element("td", { class: "number" }, [count(line)]),
+    element("td", { class: "said" }, [reason]),
+    element("td", { class: "said" }, [text.slice(0, 200)]),
+  ]);
+}
+
+function figure(value, [title, words]) {
+  return element("div", { class: "tile" }, [
+    element("h3", {}, [title]),
+    element("p", { class: "figure" }, [element("b", {}, [count(value)]), words]),
+  ]);
+}
+
+function facts({ personal = {}, languages = {} }) {
+  const listed = (counts) => Object.entries(counts).sort((a, b) => b[1] - a[1]).slice(0, 12)
+    .map(([name, rows]) => `${name.replaceAll("_", " ") || "not told"} ${count(rows)}`).join(", ");
+  return [["Personal data", listed(personal) || "none found"], ["Languages", listed(languages) || "–"]]
+    .flatMap(([name, words]) => [element("dt", {}, [name]), element("dd", {}, [words])]);
+}
+
+const count = (value) => Number(value).toLocaleString("en");
+
+function bytes(value) {
+  if (value < 1024) return `${value} bytes`;
+  const unit = value < 1024 ** 2 ? 1 : value < 1024 ** 3 ? 2 : 3;
+  return `${(value / 1024 ** unit).toFixed(1)} ${["KiB", "MiB", "GiB"][unit - 1]}`;
+}

@@ -1,0 +1,72 @@
+"""Files of prompts at the desk: uploaded, looked at before they count, followed. Admins."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.contrib import admin
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404
+from unfold.decorators import display
+
+from accounts.desk import AdminsOnly
+from labeling.models import Import
+from labeling.selectors.imports import status
+from labeling.services.uploads import CHUNK
+
+STATE_COLOURS = {
+    "Being uploaded": "info",
+    "Waiting to be checked": "info",
+    "Being checked": "primary",
+    "Checked": "warning",
+    "Waiting to be imported": "info",
+    "Being imported": "primary",
+    "Imported": "success",
+    "Failed": "danger",
+    "Cancelled": "",
+}
+
+
+@admin.register(Import)
+class ImportAdmin(AdminsOnly):
+    list_display = ("__str__", "name", "state_label", "rows", "bad", "new", "by", "created_at")
+    list_filter = ("state",)
+    list_select_related = ("by",)
+    search_fields = ("name",)
+
+    def add_view(
+        self, request: HttpRequest, form_url: str = "", extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        """The page that takes a file."""
+        return self.page(
+            request, "labeling/import.html", {"title": "Import prompts", "chunk": CHUNK}
+        )
+
+    def change_view(
+        self,
+        request: HttpRequest,
+        object_id: str,
+        form_url: str = "",
+        extra_context: dict[str, Any] | None = None,
+    ) -> HttpResponse:
+        """The page that follows an import, and asks before it counts."""
+        found = get_object_or_404(Import, pk=object_id if object_id.isdigit() else None)
+        context = {"title": str(found), "import": found, "status": status(found), "chunk": CHUNK}
+        return self.page(request, "labeling/import.html", context)
+
+    @display(description="State", label=STATE_COLOURS, ordering="state")
+    def state_label(self, imported: Import) -> str:
+        return imported.get_state_display()
+
+    @display(description="Rows")
+    def rows(self, imported: Import) -> int:
+        return int(imported.tally.get("rows", 0))
+
+    @display(description="Bad lines")
+    def bad(self, imported: Import) -> int:
+        return int(imported.tally.get("bad", 0))
+
+    @display(description="New prompts")
+    def new(self, imported: Import) -> int | None:
+        finished = imported.state == Import.State.FINISHED
+        return imported.result.get("added") if finished else None

@@ -1,0 +1,171 @@
+"""Prompts that hold personal data: redacted, released, dropped, found later, never let through."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from accounts.models import AuditEntry, User
+from labeling.models import BulkChange, LabelingTask, Prompt, Queue
+from labeling.prompt_rows import NewPrompt, parse
+from labeling.selectors import quarantine as selectors
+from labeling.selectors.next_prompts import next_prompts
+from labeling.selectors.training import prompts as training_prompts
+from labeling.services import quarantine, steering
+from labeling.services.prompts import add_prompts
+
+pytestmark = pytest.mark.django_db
+Call = Callable[..., Any]
+MAIL = "Write to ada@lovelace.io about the engine."
+LONG = (
+    "Please tell {} that the engine will be ready on Monday, weather permitting, and say why it "
+    "took so long: the brass was late, the cards were wet, and everybody wanted to see it twice."
+)
+
+
+def _held(text: str = MAIL, **fields: Any) -> Prompt:
+    messages = [{"role": "user", "content": text}]
+    assert add_prompts([NewPrompt(messages, **fields)], source="api").quarantined == 1
+    return Prompt.objects.latest("pk")
+
+
+def test_what_is_quarantined_reaches_neither_queues_nor_training() -> None:
+    held = _held()
+    queue = Queue.objects.create(kind="demonstration", purpose="training")
+    assert next_prompts(queue, split=held.split, policy=None, wanted=5) == []
+    assert list(training_prompts()) == []
+
+
+def test_redacting_puts_placeholders_and_lets_it_go_on(olga: User, api: Call) -> None:
+    held = _held()
+    answer = api(olga, f"prompts/{held.pk}/redact/", {})
+    assert answer.json() == {"id": held.pk, "state": "active"}
+    held.refresh_from_db()
+    assert held.last_message == "Write to [EMAIL] about the engine."
+    assert (held.spans, len(held.bands)) == ([], 8)
+    entry = AuditEntry.objects.get(act="prompt_redacted")
+    assert "ada" not in str(entry.detail)
+    # The words are gone, so the same prompt is a new one.
+    assert _held().pk != held.pk
+
+
+def test_the_placeholders_can_be_written_over(olga: User, api: Call) -> None:
+    held = _held()
+    said = {"messages.0": "Write to a friend about the engine."}
+    api(olga, f"prompts/{held.pk}/redact/", {"texts": said})
+    held.refresh_from_db()
+    assert held.last_message == said["messages.0"]
+
+
+def test_personal_data_that_is_left_has_to_be_meant(olga: User, api: Call) -> None:
+    held = _held()
+    said = {"messages.0": "Write to bob@builder.io about the engine."}
+    answer = api(olga, f"prompts/{held.pk}/redact/", {"texts": said})
+    assert (answer.status_code, answer.json()["found"][0]["kind"]) == (409, "email")
+    answer = api(olga, f"prompts/{held.pk}/redact/", {"texts": said, "sure": True})
+    assert answer.json()["state"] == "active"
+
+
+@pytest.mark.parametrize("said", [{"messages.0": " "}, {"messages.7": "x"}, {"author": "x"}])
+def test_texts_that_are_none_are_refused(olga: User, api: Call, said: dict[str, str]) -> None:
+    held = _held()
+    answer = api(olga, f"prompts/{held.pk}/redact/", {"texts": said})
+    assert answer.status_code == 400
+    assert next(iter(answer.json()["errors"])) in ("texts", *said)
+    held.refresh_from_db()
+    assert (held.state, held.last_message) == ("quarantined", MAIL)
+
+
+def test_two_that_are_the_same_once_redacted_are_linked(olga: User) -> None:
+    first, second = _held(), _held(MAIL.replace("ada", "bob"))
+    assert quarantine.redact_all(prompts=Prompt.objects.all(), by=olga) == 2
+    second.refresh_from_db()
+    assert (second.state, second.duplicate_of_id) == ("duplicate", first.pk)
+
+
+def test_one_that_is_nearly_another_is_linked_when_it_is_released(olga: User) -> None:
+    kept = add_prompts([NewPrompt([{"role": "user", "content": LONG.format("her")}])], source="api")
+    assert kept.added == 1
+    held = _held(LONG.format("me@you.io"))
+    quarantine.release(prompts=Prompt.objects.filter(pk=held.pk), reason="invented", by=olga)
+    held.refresh_from_db()
+    assert held.state == "duplicate"
+
+
+def test_a_release_has_a_reason_and_can_be_undone(olga: User, api: Call, make_task: Call) -> None:
+    held = _held()
+    assert api(olga, f"prompts/{held.pk}/release/", {"reason": " "}).status_code == 400
+    answer = api(olga, f"prompts/{held.pk}/release/", {"reason": "Invented."}).json()
+    assert answer["state"] == "active"
+    assert AuditEntry.objects.get(act="prompt_released").detail == {"reason": "Invented."}
+    task = make_task("demonstration", prompt=Prompt.objects.get(pk=held.pk))
+    steering.undo(change=BulkChange.objects.get(pk=answer["change"]), by=olga)
+    held.refresh_from_db()
+    task.refresh_from_db()
+    assert (held.state, task.state) == ("quarantined", "expired")
+
+
+def test_a_drop_can_be_undone(olga: User, api: Call) -> None:
+    held = _held()
+    answer = api(olga, f"prompts/{held.pk}/drop/", {}).json()
+    assert answer["state"] == "withdrawn"
+    assert api(olga, f"prompts/{held.pk}/drop/", {}).status_code == 409
+    assert api(olga, f"changes/{answer['change']}/undo/", {}).status_code == 200
+    held.refresh_from_db()
+    assert held.state == "quarantined"
+
+
+def test_a_few_shot_prompt_is_redacted_pair_by_pair(olga: User) -> None:
+    pairs = [{"input": MAIL, "output": "Done."}, {"input": "Hi", "output": "ada@lovelace.io"}]
+    row = parse({"kind": "few_shot", "instruction": "Answer.", "examples": pairs})
+    add_prompts([row], source="api")
+    prompt = quarantine.redact(prompt=Prompt.objects.get(), by=olga)
+    assert [pair["output"] for pair in prompt.examples] == ["Done.", "[EMAIL]"]
+    assert "lovelace" not in str((prompt.messages, prompt.examples))
+
+
+def test_it_is_for_admins(rosa: User, api: Call) -> None:
+    held = _held()
+    for act in ("redact", "release", "drop"):
+        assert api(rosa, f"prompts/{held.pk}/{act}/", {}).status_code == 403
+
+
+def test_a_scan_finds_what_was_stored_before(
+    olga: User, make_prompt: Call, make_task: Call
+) -> None:
+    clean = make_prompt("Why is the sky blue on a clear day?")
+    known = _held()
+    Prompt.objects.filter(pk=known.pk).update(state="active", spans=[], bands=[], language="")
+    task = make_task("demonstration", prompt=Prompt.objects.get(pk=known.pk))
+    rows = list(Prompt.objects.order_by("pk"))
+    assert vars(quarantine.scan(prompts=rows, keep=False))["quarantined"] == 1
+    assert Prompt.objects.get(pk=known.pk).state == "active"
+    result = quarantine.scan(prompts=list(Prompt.objects.order_by("pk")))
+    assert (result.prompts, result.quarantined) == (2, 1)
+    known.refresh_from_db()
+    clean.refresh_from_db()
+    task.refresh_from_db()
+    assert (known.state, known.language, len(known.bands)) == ("quarantined", "en", 8)
+    assert (clean.state, task.state) == ("active", "expired")
+    steering.undo(change=BulkChange.objects.get(), by=olga)
+    assert LabelingTask.objects.get(pk=task.pk).state == "open"
+
+
+def test_what_was_released_is_not_found_again(olga: User) -> None:
+    held = _held()
+    quarantine.release(prompts=Prompt.objects.all(), reason="invented", by=olga)
+    assert quarantine.scan(prompts=list(Prompt.objects.all())).quarantined == 0
+    held.refresh_from_db()
+    assert held.state == "active"
+
+
+def test_what_is_found_is_counted_and_marked() -> None:
+    held = _held(f"{MAIL} Or to bob@builder.io, or call +44 20 7946 0958.")
+    _held()
+    assert selectors.counts() == [("email", 2), ("phone", 1)]
+    [part] = selectors.marked(held)
+    assert "".join(piece.text for piece in part.pieces) == held.last_message
+    assert [piece.kind for piece in part.pieces if piece.kind] == ["email", "email", "phone"]
+    assert (part.title, part.redacted.count("[EMAIL]")) == ("User", 2)
