@@ -19,6 +19,7 @@ class Problem(exceptions.APIException):
         detail: What happened and what to do, for a person.
         errors: Per field, the sentences about it.
         extra: Further members of the document, such as the current draft version.
+        wait: Seconds after which to try again, told as Retry-After.
     """
 
     def __init__(
@@ -28,11 +29,13 @@ class Problem(exceptions.APIException):
         *,
         errors: dict[str, Any] | None = None,
         extra: dict[str, Any] | None = None,
+        wait: int | None = None,
     ) -> None:
         super().__init__(detail)
         self.status_code = status
         self.errors = errors
         self.extra = extra or {}
+        self.wait = wait
 
 
 def problem_handler(error: Exception, context: dict[str, Any]) -> Response | None:

@@ -7,7 +7,7 @@ from math import ceil
 
 from celery import shared_task
 
-from labeling.services import imports, leases, queues, sampling, uploads
+from labeling.services import clients, imports, leases, queues, sampling, uploads
 
 logger = logging.getLogger(__name__)
 
@@ -60,8 +60,9 @@ def store_import(import_id: int) -> None:
 
 @shared_task(name="labeling.tasks.tend_imports")
 def tend_imports() -> None:
-    """Send again the messages of imports that nobody works on, and end old ones."""
+    """Send again the messages of imports that nobody works on; end and forget what is old."""
     uploads.clean_old()
+    clients.forget_old()
     lost = uploads.abandoned()
     for import_id in lost["check"]:
         check_import.delay(import_id)

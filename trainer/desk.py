@@ -46,6 +46,7 @@ SIDEBAR: dict[str, list[Entry]] = {
     "People": [
         ("Accounts", "group", "accounts.User"),
         ("Labelers", "badge", "labeling.LabelerProfile"),
+        ("API limits", "speed", "labeling.ClientProfile"),
         ("Erasures", "person_remove", "trainer.Erasure"),
         ("Audit log", "history", "accounts.AuditEntry"),
     ],

@@ -27,7 +27,7 @@ from labeling.admin import quarantine as quarantine
 from labeling.admin import queues as queues
 from labeling.admin import records as records
 from labeling.admin.parts import short
-from labeling.models import FormVersion, Guideline, LabelerProfile, Report
+from labeling.models import ClientProfile, FormVersion, Guideline, LabelerProfile, Report
 from labeling.services.guidelines import publish_guideline
 from labeling.services.reports import answer
 
@@ -134,3 +134,13 @@ class LabelerProfileAdmin(DeskAdmin):
     list_display = ("user", "group", "declined_topics")
     list_filter = ("group",)
     list_select_related = ("user",)
+
+
+@admin.register(ClientProfile)
+class ClientProfileAdmin(DeskAdmin):
+    """Accounts whose programs may send more or fewer prompts a day than the setting says."""
+
+    act = Act.ACCOUNT_CHANGED
+    list_display = ("user", "prompts_per_day")
+    list_select_related = ("user",)
+    autocomplete_fields = ("user",)

@@ -16,8 +16,12 @@ class ClientProfile(models.Model):
         help_text="How many prompts the account may send in a day, instead of PROMPTS_PER_DAY."
     )
 
+    class Meta:
+        verbose_name = "limit of a client"
+        verbose_name_plural = "limits of clients"
+
     def __str__(self) -> str:
-        return f"Limits of {self.user}"
+        return f"Limit of {self.user}"
 
 
 class ClientDay(models.Model):

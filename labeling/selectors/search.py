@@ -47,7 +47,7 @@ class Says(Func):
         self.terms = terms
 
     def as_sql(self, compiler: Any, connection: Any, **_: Any) -> tuple[str, list[Any]]:  # type: ignore[override]
-        [column] = self.source_expressions
+        column: Any = self.source_expressions[0]
         every = [
             "(" + " || ".join(["labeling_asked(%s, %s)"] * len(f)) + ")" for f, _ in self.terms
         ]
