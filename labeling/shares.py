@@ -8,6 +8,20 @@ from typing import TypeVar
 
 Name = TypeVar("Name", bound=str)
 
+USE_CASES: Mapping[str, float] = {
+    "generation": 45.6,
+    "open_qa": 12.4,
+    "brainstorming": 11.2,
+    "chat": 8.4,
+    "rewrite": 6.6,
+    "summarization": 4.2,
+    "classification": 3.5,
+    "other": 3.5,
+    "closed_qa": 2.6,
+    "extract": 1.9,
+}
+"""Ouyang et al. 2022, Table 1: how often each use case is among API prompts, in per cent."""
+
 
 def apportioned(
     weights: Mapping[Name, float], total: int, given: Mapping[Name, int] | None = None

@@ -18,6 +18,7 @@ from models_service.selectors import promoted
 from trainer.models import TrainingRound
 
 Entry = tuple[str, str, str]
+"""Title, icon, and a table or the name of a page."""
 
 SIDEBAR: dict[str, list[Entry]] = {
     "Learning": [
@@ -33,6 +34,7 @@ SIDEBAR: dict[str, list[Entry]] = {
         ("Tasks", "checklist", "labeling.LabelingTask"),
         ("Prompts", "chat_bubble", "labeling.Prompt"),
         ("Completions", "smart_toy", "labeling.Completion"),
+        ("Use cases", "bar_chart", "admin:labeling_prompt_use_cases"),
         ("Imports", "upload_file", "labeling.Import"),
         ("Quarantine", "privacy_tip", "labeling.QuarantinedPrompt"),
         ("Rankings", "format_list_numbered", "labeling.Ranking"),
@@ -86,6 +88,8 @@ def dashboard(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
 
 def _item(request: HttpRequest, entry: Entry) -> dict[str, str] | None:
     title, icon, label = entry
+    if label.startswith("admin:"):
+        return {"title": title, "icon": icon, "link": reverse(label)}
     model = apps.get_model(label)
     if not admin.site.is_registered(model):
         return None

@@ -6,7 +6,10 @@ from typing import Any
 
 from django.contrib import admin
 from django.db.models import Count, Q
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
+from django.template.response import TemplateResponse
+from django.urls import URLPattern, path
+from django.utils import timezone
 from unfold.decorators import display
 
 from accounts.desk import DayRange
@@ -28,6 +31,7 @@ from labeling.admin.lists import (
 from labeling.admin.parts import Lines, number, short
 from labeling.models import Assignment, Completion, LabelingTask, Prompt, Slot
 from labeling.selectors import search
+from labeling.selectors.use_cases import spread
 
 
 @admin.register(Prompt)
@@ -46,6 +50,25 @@ class PromptAdmin(ListAdmin):
     def condition(self, text: str) -> Q:
         """Words of the conversation, a whole author or organisation, or the number."""
         return search.found(text, among=Prompt.objects.all(), fields=("author", "organisation"))
+
+    def get_urls(self) -> list[URLPattern]:
+        """The list's own addresses, and the page of the use cases."""
+        page = self.admin_site.admin_view(self.use_cases)
+        return [path("use-cases/", page, name="labeling_prompt_use_cases"), *super().get_urls()]
+
+    def use_cases(self, request: HttpRequest) -> HttpResponse:
+        """How the prompts are spread over the use cases."""
+        shares = spread()
+        context = {
+            **self.admin_site.each_context(request),
+            "title": "Use cases",
+            "opts": self.opts,
+            "shares": shares,
+            "total": sum(one.count for one in shares),
+            "longest": max(max(one.had, one.wanted) for one in shares),
+            "now": timezone.now(),
+        }
+        return TemplateResponse(request, "labeling/use_cases.html", context)
 
     @display(description="Last message")
     def says(self, prompt: Prompt) -> str:

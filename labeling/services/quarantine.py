@@ -37,7 +37,6 @@ class Scanned:
 
     prompts: int = 0
     quarantined: int = 0
-    near_duplicates: int = 0
 
 
 @transaction.atomic

@@ -13,14 +13,14 @@ from django.conf import settings
 from django.db import transaction
 from django.db.models import Exists, F, OuterRef, QuerySet
 
-from labeling.models import Assignment, LabelingTask, Prompt, Queue, Slot, TaskKind, UseCase
+from labeling.models import Assignment, LabelingTask, Prompt, Queue, Slot, TaskKind
 from labeling.models.guidelines import Purpose
 from labeling.models.prompts import Split
 from labeling.selectors.evaluations import retiring_tasks
 from labeling.selectors.next_prompts import Candidate, next_prompts, shares_of
 from labeling.services.sampling import waiting_tasks
 from labeling.services.slots import slots_of
-from labeling.shares import apportioned
+from labeling.shares import USE_CASES, apportioned
 from labeling.states import Slots, Tasks
 from models_service.models import ModelVersion, Promotion
 from models_service.selectors import promoted
@@ -114,7 +114,7 @@ def _for_prompt(queue: Queue, one: Candidate) -> LabelingTask:
 def _to_write(queue: Queue, wanted: int) -> list[str]:
     """Use cases to write prompts for: by the queue's targets, else drawn from the paper's."""
     if not queue.targets:
-        return random.choices(list(_SHARES), list(_SHARES.values()), k=wanted)
+        return random.choices(list(USE_CASES), list(USE_CASES.values()), k=wanted)
     return list(apportioned(queue.targets, wanted, shares_of(queue)).elements())
 
 
@@ -125,21 +125,6 @@ def _for_writing(queue: Queue, use_case: str) -> LabelingTask:
         brief={"use_case": use_case},
         state=LabelingTask.State.OPEN,
     )
-
-
-# Ouyang et al. 2022, Table 1: the distribution of use cases among API prompts, in per cent.
-_SHARES = {
-    UseCase.GENERATION: 45.6,
-    UseCase.OPEN_QA: 12.4,
-    UseCase.BRAINSTORMING: 11.2,
-    UseCase.CHAT: 8.4,
-    UseCase.REWRITE: 6.6,
-    UseCase.SUMMARIZATION: 4.2,
-    UseCase.CLASSIFICATION: 3.5,
-    UseCase.OTHER: 3.5,
-    UseCase.CLOSED_QA: 2.6,
-    UseCase.EXTRACT: 1.9,
-}
 
 
 def _create(queue: Queue, tasks: list[LabelingTask]) -> None:
