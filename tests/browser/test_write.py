@@ -10,6 +10,7 @@ from pytest_django.live_server_helper import LiveServer
 
 from accounts.models import User
 from labeling.models import Assignment, Demonstration, Prompt
+from labeling.services.guidelines import publish_guideline
 from tests.browser.conftest import Open
 from tests.browser.scenes import demonstration_task, prompt_writing_task
 
@@ -176,6 +177,23 @@ def test_after_submitting_the_next_task_is_there(browse: Open, ada: User) -> Non
     page.keyboard.press("Control+Enter")
     page.wait_for_url(lambda url: "/work/assignments/" in url and url != first)
     expect(page.get_by_label(EDITOR)).to_have_value("")
+
+
+def test_one_can_write_at_once_and_reach_the_guideline_from_there(browse: Open, ada: User) -> None:
+    demonstration_task("What is a fugue?")
+    demonstration_task("Why is the sky blue?")
+    publish_guideline(kind="demonstration", purpose="training", text="# Demonstrations")
+    page = _begin(browse(ada), "demonstration")
+    for _ in range(2):
+        expect(page.get_by_label(EDITOR)).to_be_focused()
+        page.keyboard.type("go")
+        page.keyboard.press("Alt+g")
+        expect(page.get_by_role("dialog")).to_be_visible()
+        page.keyboard.press("Escape")
+        expect(page.get_by_label(EDITOR)).to_have_value("go")
+        first = page.url
+        page.keyboard.press("Control+Enter")
+        page.wait_for_url(lambda url, first=first: url != first)
 
 
 def test_a_few_shot_prompt_needs_two_pairs(browse: Open, ada: User) -> None:

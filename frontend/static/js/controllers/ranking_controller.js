@@ -38,7 +38,8 @@ export default class extends Controller {
 
   go({ currentTarget }) {
     const { step } = currentTarget.dataset;
-    this.update({ detail: { change: (state) => ranking.go(state, step) } });
+    if (step === this.state.step) return this.enter(); // its keys work again
+    return this.update({ detail: { change: (state) => ranking.go(state, step) } });
   }
 
   submit() {
