@@ -14,12 +14,17 @@ from django.utils import translation
 from django.utils.translation.template import templatize
 
 from accounts.models import User
+from labeling.services import ownership
 from tests.browser.scenes import demonstration_task
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 PAGES = ROOT / "frontend"
 # The desk and the console speak English.
 ENGLISH = {"console", "admin"}
+FOR_LABELERS = (
+    "submissions", "assignments", "leases", "ownership", "amendments", "reports", "rankings",
+    "written_prompts",
+)  # fmt: skip
 LITERAL = r"""u?(?:"(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*')"""
 CALL = re.compile(rf"\b(?:n?gettext(?:_lazy)?|_)\(\s*({LITERAL})(?:,\s*({LITERAL}))?")
 CATALOGUES = sorted((ROOT / "frontend" / "locale" / "de" / "LC_MESSAGES").glob("*.po"))
@@ -53,6 +58,19 @@ def test_every_sentence_of_the_pages_is_in_the_catalogue() -> None:
 def test_every_sentence_of_the_scripts_is_in_the_catalogue() -> None:
     scripts = [path.read_text() for path in _sources("static/js/**/*.js")]
     assert _spoken(scripts) - _msgids("djangojs") == set()
+
+
+def test_every_sentence_with_which_the_api_refuses_a_labeler_is_in_the_catalogue() -> None:
+    services = ROOT / "labeling" / "services"
+    calls = [
+        node
+        for name in FOR_LABELERS
+        for node in ast.walk(ast.parse((services / f"{name}.py").read_text()))
+        if isinstance(node, ast.Call) and getattr(node.func, "id", "") in {"Problem", "_refuse"}
+    ]
+    told = {call.args[1].value for call in calls if isinstance(call.args[1], ast.Constant)}
+    assert len(told) >= len(FOR_LABELERS)
+    assert (told | {*ownership._OVER.values()}) - _msgids("djangojs") == set()
 
 
 @pytest.mark.parametrize("path", CATALOGUES, ids=lambda path: path.stem)

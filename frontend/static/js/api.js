@@ -5,6 +5,8 @@
  * @module
  */
 
+import { _ } from "./i18n.js";
+
 const SESSION_URL = "/session/";
 
 /** @param {"GET" | "POST" | "PUT"} method @param {string} url @param {unknown} [body]
@@ -22,9 +24,10 @@ export async function call(method, url, body, { keepalive = false } = {}) {
   return { status, body: await parsed(response) };
 }
 
-/** The sentence of a problem document, or one of ours. @param {Answer} answer @param {string} otherwise */
+/** The sentence of a problem document in the reader's language, or one of ours. The API speaks
+ * English; the catalogue has its sentences. @param {Answer} answer @param {string} otherwise */
 export function problem(answer, otherwise) {
-  return answer.body?.detail || otherwise;
+  return answer.body?.detail ? _(answer.body.detail) : otherwise;
 }
 
 /** @returns {string} */
