@@ -49,9 +49,11 @@ DO $$ DECLARE row record; BEGIN
   FOR row IN SELECT oid::regclass AS name FROM pg_class
     WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'p')
   LOOP EXECUTE format('DROP TABLE IF EXISTS %s CASCADE', row.name); END LOOP;
-  FOR row IN SELECT p.oid::regprocedure AS name FROM pg_proc p
+  -- Named before the first one goes: some go with others. Functions of extensions stay.
+  FOR row IN SELECT p.oid::regprocedure::text AS name FROM pg_proc p
     WHERE pronamespace = 'public'::regnamespace
       AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.objid = p.oid AND d.deptype = 'e')
+    ORDER BY name
   LOOP EXECUTE format('DROP ROUTINE IF EXISTS %s CASCADE', row.name); END LOOP;
 END $$
 """

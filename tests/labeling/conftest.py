@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import nullcontext
 from typing import Any
 from unittest.mock import patch
 
@@ -31,8 +32,9 @@ def make_prompt(db: None) -> Callable[..., Prompt]:
 
     def make(text: str = "Why is the sky blue?", *, split: str = "train", **fields: Any) -> Prompt:
         messages = [{"role": "user", "content": text}]
-        # The database lets nobody move a prompt afterwards.
-        with patch.object(prompts, "split_of", lambda *_: split):
+        # The database lets nobody move a prompt afterwards, and fixes an author's side itself.
+        owned = fields.get("author") or fields.get("organisation")
+        with nullcontext() if owned else patch.object(prompts, "split_of", lambda *_: split):
             add_prompts([NewPrompt(messages=messages, **fields)], source="import")
         return Prompt.objects.get(messages=messages)
 
