@@ -15,6 +15,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
+from torch.distributed.tensor import DTensor
 
 
 @contextmanager
@@ -22,7 +23,8 @@ def in_place(model: nn.Module) -> Iterator[None]:
     """Inside, backward passes add the gradients of the model's linear layers and embeddings to
     `.grad` themselves. Same numbers; other hooks on those gradients are not called.
 
-    Only what is trained, in float32 on a CPU: under autocast on a GPU nothing is changed.
+    Only what is trained, in float32 on a CPU, and whole: under autocast on a GPU, and where weights
+    are sharded over processes, nothing is changed.
     """
     changed = [m for m in model.modules() if type(m) in _FORWARDS and _suits(m)]
     for module in changed:
@@ -38,7 +40,8 @@ def _suits(module: nn.Module) -> bool:
     weight = module.weight
     assert isinstance(weight, nn.Parameter)
     exact = weight.dtype == torch.float32 and weight.device.type == "cpu"
-    return weight.requires_grad and exact and "forward" not in vars(module)
+    free = not isinstance(weight, DTensor) and "forward" not in vars(module)
+    return weight.requires_grad and exact and free
 
 
 def _linear(module: nn.Linear) -> Callable[[Tensor], Tensor]:

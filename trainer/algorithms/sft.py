@@ -214,8 +214,9 @@ class FineTuning:
         seed = derive(config.seed, "evaluation")
         stop = stop_token_id(self.tokenizer)
         sampling = Sampling(config.max_response_tokens, 1.0, seed, stop, pad)
-        episodes = sample_episodes(self.policy, prompts, sampling)
-        scores = score_episodes(self.reward, episodes, pad, config.tokens_per_micro_batch)
+        with self.crew.autocast():
+            episodes = sample_episodes(self.policy, prompts, sampling)
+            scores = score_episodes(self.reward, episodes, pad, config.tokens_per_micro_batch)
         if self.crew.is_first:
             self.report.sample(epoch, sample_rows(self.tokenizer, episodes, scores, 8))
         return {"eval/scores": float(scores.mean())}

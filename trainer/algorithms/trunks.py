@@ -86,7 +86,7 @@ class SeparateTrunks:
         values: dict[int, list[float]] = {}
         for rows in lean_batches(episodes.lengths(), budget, self.value.head.weight.device):
             batch = response_values(self.value, *episodes.tokens(rows), self.pad_id)
-            for row, value in zip(rows, batch, strict=True):
+            for row, value in zip(rows, batch.cpu(), strict=True):
                 values[row] = value[: len(episodes.responses[row])].tolist()
         return [values[i] for i in range(len(values))]
 
@@ -184,5 +184,5 @@ def _logprobs(model: PreTrainedModel, episodes: Episodes, config: PPOConfig) -> 
         config.temperature,
         config.tokens_per_micro_batch,
     )
-    lengths = map(len, episodes.responses)
-    return [row[:length].tolist() for row, length in zip(scored.logprobs, lengths, strict=True)]
+    logprobs, lengths = scored.logprobs.cpu(), map(len, episodes.responses)
+    return [row[:length].tolist() for row, length in zip(logprobs, lengths, strict=True)]
