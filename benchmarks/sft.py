@@ -3,7 +3,8 @@
 An update is 32 examples of ragged length, the loss on responses only; TRL takes them eight at a
 time (its default) and accumulates. Float32, no gradient checkpointing. The floor is 6 operations a
 parameter and token, logits at response positions only. `passes` times our scoring of 16 rows of
-128 tokens, forward and backward, against the machine's matrix rate.
+128 tokens, forward and backward, against the machine's matrix rate; `--passes` measures these
+alone.
 """
 
 from __future__ import annotations
@@ -55,14 +56,18 @@ def ragged_rows(count: int) -> list[dict[str, Any]]:
 def measure_passes(model: str) -> dict[str, Any]:
     """Forward and forward-and-backward time of 16 rows of 128 tokens, half of them response."""
     work = prepare("sft-passes", model, [{"prompt": 64, "completions": [64]}] * 16)
-    return run_contender(sys.executable, "contenders/passes.py", work)
+    return run_contender(sys.executable, "contenders/passes.py", work | {"tokens_a_pass": TOKENS})
 
 
 def main() -> None:
     """The comparison and the passes, between two measurements of the machine."""
-    model = "tiny" if parser(__doc__).parse_args().quick else "packaged"
+    options = parser(__doc__)
+    options.add_argument("--passes", action="store_true", help="the passes alone")
+    chosen = options.parse_args()
+    model = "tiny" if chosen.quick else "packaged"
     before = measure_machine()
-    figures, passes = compare(model), measure_passes(model)
+    figures = {} if chosen.passes else compare(model)
+    passes = measure_passes(model)
     machine = max(before, measure_machine(), key=lambda m: m["matrix_gflops"])
     add_floor_shares(figures, machine)
     for name in ("forward", "forward_and_backward"):
