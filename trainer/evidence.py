@@ -108,6 +108,8 @@ def contest_figures(contest: HeadToHead) -> list[Figure]:
         _ladder_figure(
             "kl", f"Divergence from {baseline}", "kl", ladder, found,
             x_title="KL, nats a response",
+            note="Answers are kept as text and tokenised again, which blurs this a little; a "
+            "round's own evaluation measures it on the tokens themselves.",
         ),
         _use_cases(contest, ladder, found),
         *_flags(ladder, found),
@@ -172,23 +174,37 @@ def _use_cases(
 def _flags(
     ladder: Iterable[ModelVersion], found: Mapping[str, Mapping[int, Mapping[str, Any]]]
 ) -> list[Figure]:
-    """How often each flag was set, a series a version, for each group of labelers."""
+    """How often each flag was set and how much more often than by the baseline, a series a version.
+
+    Flags that nobody set are left out.
+    """
     figures = []
     for group, title in GROUP_TITLES.items():
         by_version = found.get(title, {})
-        series = [
-            Series(version.name, [
-                point(label, by_version[version.pk][f"flag_{flag}"])
-                for flag, label in flag_titles().items()
-                if by_version.get(version.pk, {}).get(f"flag_{flag}")
-            ])
-            for version in ladder
-        ]  # fmt: skip
-        figures.append(Figure(
-            f"flags-{group.replace('_', '-')}", f"Flags by {title.lower()}",
-            "Answers with the flag, %", "Flag", [one for one in series if one.points],
-            percent=True, shape="rows",
-        ))  # fmt: skip
+        seen = [
+            (flag, label)
+            for flag, label in flag_titles().items()
+            if any(one.get(f"flag_{flag}", {}).get("value") for one in by_version.values())
+        ]
+        for name, suffix, what in (
+            ("flags", "", "Answers with the flag, %"),
+            ("flag-rises", "_rise", "More than the baseline, percentage points"),
+        ):
+            series = [
+                Series(version.name, [
+                    point(label, by_version[version.pk][f"flag_{flag}{suffix}"])
+                    for flag, label in seen
+                    if f"flag_{flag}{suffix}" in by_version.get(version.pk, {})
+                ])
+                for version in ladder
+            ]  # fmt: skip
+            figures.append(Figure(
+                f"{name}-{group.replace('_', '-')}",
+                f"{'Rise of flags' if suffix else 'Flags'}, {title.lower()}",
+                what, "Flag", [one for one in series if one.points],
+                "Flags that nobody set are left out.",
+                percent=True, reference=0.0 if suffix else None, shape="rows",
+            ))  # fmt: skip
     return figures
 
 

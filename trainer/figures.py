@@ -22,7 +22,7 @@ from xml.sax.saxutils import escape
 
 TOKENS = Path(__file__).parent.parent / "frontend" / "static" / "css" / "tokens.css"
 STYLE = TOKENS.with_name("figures.css")
-WIDE, NARROW = 640, 320
+WIDE, NARROW = 540, 320
 _LINE, _TEXT, _CHARACTER = 18, 12, 6.4
 
 
@@ -63,6 +63,7 @@ class Figure:
     reference: float | None = None
     diagonal: bool = False
     bounds: tuple[float, float] | None = None
+    x_bounds: tuple[float, float] | None = None
     shape: str = field(default="plane", kw_only=True)
 
     @property
@@ -203,7 +204,8 @@ def _plane(figure: Figure, width: int) -> str:
     top, left = _legend_height(figure, width) + _LINE, 52
     bottom = top + (260 if width > NARROW else 200)
     xs = [float(p.x) for series in figure.series for p in series.points]
-    x_marks = ticks(min(xs, default=0.0), max(xs, default=1.0), 6 if width > NARROW else 4)
+    reach = figure.x_bounds or (min(xs, default=0.0), max(xs, default=1.0))
+    x_marks = ticks(*reach, 6 if width > NARROW else 4)
     y_marks = ticks(*(figure.bounds or _reach(figure)))
     across = _Scale(x_marks[0], x_marks[-1], left, width - 16)
     up = _Scale(y_marks[0], y_marks[-1], bottom, top)

@@ -16,6 +16,7 @@ from trainer.models import Evaluation
 
 Judge = Evaluation.Judge
 PEOPLE = (Judge.LABELERS, Judge.HELD_OUT)
+"""Whose verdict counts, training labelers' before that of the held-out ones."""
 
 
 @dataclass(frozen=True)
@@ -68,7 +69,7 @@ def waiting_tasks(version: ModelVersion) -> dict[str, Any]:
 
 def _win_rate(rows: list[Evaluation]) -> Gate:
     title = "Preferred: the 95 % interval of its win rate lies above 50 %"
-    row = _newest(rows, "win_rate", PEOPLE) or _newest(rows, "win_rate", (Judge.REWARD,))
+    row = _newest(rows, "win_rate", (*PEOPLE, Judge.REWARD))
     if row is None:
         return Gate("win_rate", title, False, "It was not compared with another version yet.")
     rate = row.figures["win_rate"]
@@ -86,7 +87,7 @@ def _divergence(rows: list[Evaluation]) -> Gate:
     limit = settings.PROMOTION_KL_LIMIT
     title = f"Near what it learned from: KL below {limit:g} nats a response"
     own = [row for row in rows if row.round_id]
-    row = _newest(own, "kl") or _newest(rows, "kl")
+    row = next((row for row in [*own, *rows] if "kl" in row.figures), None)
     if row is None:
         return Gate("kl", title, False, "Its divergence was not measured yet.")
     kl = row.figures["kl"]
@@ -99,8 +100,8 @@ def _divergence(rows: list[Evaluation]) -> Gate:
 
 def _flags(rows: list[Evaluation]) -> Gate:
     title = "No worse: no flag became more frequent"
-    judged = [row for row in rows if row.judge in PEOPLE]
-    row = next((r for r in judged if any(n.endswith("_rise") for n in r.figures)), None)
+    told = [f"flag_{name}_rise" for name in flag_titles()]
+    row = next(filter(None, (_newest(rows, name, PEOPLE) for name in told)), None)
     if row is None:
         return Gate("flags", title, False, "No labeler has compared its answers yet.")
     rising = {
@@ -113,18 +114,21 @@ def _flags(rows: list[Evaluation]) -> Gate:
     against = f"against {row.baseline}, judged by: {row.get_judge_display().lower()}"
     if not rising:
         return Gate("flags", title, True, f"No flag's rise is above chance, {against}.")
-    told = "; ".join(
+    worse = "; ".join(
         f"{label} +{100 * rise['value']:.1f} points ({100 * rise['low']:.1f} to "
         f"{100 * rise['high']:.1f})"
         for label, rise in rising.items()
     )
-    return Gate("flags", title, False, f"{told}, {against}.", next(iter(rising.values())))
+    return Gate("flags", title, False, f"{worse}, {against}.", next(iter(rising.values())))
 
 
-def _newest(
-    rows: list[Evaluation], figure: str, judges: tuple[str, ...] = tuple(Judge)
-) -> Evaluation | None:
-    return next((row for row in rows if row.judge in judges and figure in row.figures), None)
+def _newest(rows: list[Evaluation], figure: str, judges: tuple[str, ...]) -> Evaluation | None:
+    """The newest with this figure by the first of these judges that has any."""
+    by_judge = (
+        next((row for row in rows if row.judge == judge and figure in row.figures), None)
+        for judge in judges
+    )
+    return next(filter(None, by_judge), None)
 
 
 def _percent(share: float) -> str:

@@ -18,6 +18,7 @@ from trainer.models import Evaluation, TrainingRun
 from trainer.recipes import CONFIGS
 
 FEW_LABELERS, FEW_PROMPTS = 10, 200
+_FIRST = ("win_rate", "wins", "ties", "losses")
 _UNTOLD = frozenset({"scores"})
 """Of an evaluation: every single score, which is data and no figure."""
 
@@ -113,9 +114,11 @@ def _training(version: ModelVersion) -> str:
         return ""
     settings = run.config["settings"]
     papers = {f.name: f.metadata["paper"] for f in fields(CONFIGS[run.stage])}
+    names = [*papers, *(name for name in settings if name not in papers)]
     rows = (
-        (name, value, "–" if papers.get(name) is None else papers[name])
-        for name, value in settings.items()
+        (name, settings[name], "–" if papers.get(name) is None else papers[name])
+        for name in names
+        if name in settings
     )
     table = _table(("setting", "here", "Ouyang et al. 2022"), rows)
     return f"## How it was trained\n\n{run.get_stage_display()}, {run.step} steps.\n\n{table}"
@@ -127,14 +130,27 @@ def _figures(version: ModelVersion, evaluations: Iterable[Evaluation]) -> str:
         rows = ((name, _number(value)) for name, value in sorted(version.figures.items()))
         parts.append("At the end of its training:\n\n" + _table(("figure", "value"), rows))
     for evaluation in evaluations:
-        told = {k: v for k, v in evaluation.figures.items() if k not in _UNTOLD}
-        rows = ((name, _number(value)) for name, value in told.items())
+        rows = ((name, _number(value)) for name, value in _told(evaluation.figures))
         parts.append(
             f"{_against(evaluation)}, judged by "
             f"{evaluation.get_judge_display().lower()} on the {evaluation.split} split, "
             f"{evaluation.created_at:%Y-%m-%d}:\n\n" + _table(("figure", "value"), rows)
         )
     return "## Figures\n\n" + "\n\n".join(parts) if parts else ""
+
+
+def _told(figures: Mapping[str, Any]) -> list[tuple[str, Any]]:
+    """Win rate first, then by name; without flags that nobody set and without single scores."""
+    shown = [
+        (name, value)
+        for name, value in figures.items()
+        if name not in _UNTOLD and not (name.startswith("flag_") and not any(_bounds(value)))
+    ]
+    return sorted(shown, key=lambda row: (row[0] not in _FIRST, row[0]))
+
+
+def _bounds(figure: Mapping[str, float]) -> tuple[float, float]:
+    return figure["low"], figure["high"]
 
 
 def _against(evaluation: Evaluation) -> str:

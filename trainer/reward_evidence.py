@@ -154,5 +154,5 @@ def _calibration(bins: Iterable[Mapping[str, float]]) -> Figure:
         "calibration", "Calibration", "Predicted chance that the higher score is preferred",
         "Preferred by the labeler, %", [Series("Pairs of answers", points, "line")],
         "On the dashed line the model is as sure as it is right; below it, too sure.",
-        percent=True, diagonal=True, bounds=(0, 1),
+        percent=True, diagonal=True, bounds=(0, 1), x_bounds=(0.5, 1),
     )  # fmt: skip

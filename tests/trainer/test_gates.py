@@ -77,6 +77,9 @@ def test_people_are_heard_before_the_reward_model(policy: ModelVersion, judged: 
     assert gate.met and "flatters" in gate.text
     judged({"win_rate": interval(0.5, 0.4, 0.6)}, "held_out")
     assert not gates_of(policy)[0].met
+    judged(GOOD)
+    judged({"win_rate": interval(0.5, 0.4, 0.6)}, "held_out")
+    assert gates_of(policy)[0].met
 
 
 def test_an_unmet_gate_wants_a_reason_which_is_kept(

@@ -104,6 +104,13 @@ def test_the_card_tells_data_settings_figures_and_limits(
     assert "| kl_coefficient | 0.02 | 0.02 |" in card
     rate = round.evaluations.get().figures["win_rate"]
     assert f"| win_rate | {rate['value']:.3g} [{rate['low']:.3g}, {rate['high']:.3g}]" in card
+    people = {"win_rate": rate, "wins": 3, "flag_opinion": rate | {"low": 0.0, "high": 0.0}}
+    round.evaluations.create(
+        version=round.policy, baseline=round.start, judge="labelers", split="test", figures=people
+    )
+    told = client_of(rosa).get(f"/api/v1/versions/{round.policy.pk}/card/").content.decode()
+    assert "People compared its answers" in told and "| wins | 3 |" in told
+    assert "flag_opinion" not in told and "| scores |" not in told
     assert "No person has compared" in card and "fewer than 10 labelers" in card
 
 

@@ -1,0 +1,121 @@
+"""From an evaluation to a promotion and back: what a researcher does with the evidence."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+from django.db.models import F
+from playwright.sync_api import Page, expect
+
+from accounts.models import User
+from labeling.models import HeadToHead, LabelingTask
+from labeling.services.guidelines import publish_guideline
+from models_service.models import ModelVersion
+from models_service.selectors import promoted
+from tests.browser.conftest import Open
+from tests.trainer.conftest import Labels, base, labels, reward  # noqa: F401
+from tests.trainer.test_head_to_heads import answered
+from trainer import measuring
+from trainer.models import Measurement
+
+pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
+
+
+@pytest.fixture
+def tuned(base: ModelVersion) -> ModelVersion:  # noqa: F811
+    """A policy with weights that may follow the one in office."""
+    return ModelVersion.objects.create(
+        name="tuned", kind="policy", checkpoint=base.checkpoint, parent=base
+    )
+
+
+def ask(page: Page, button: str, answer: str) -> None:
+    page.get_by_role("button", name=button, exact=True).click()
+    page.get_by_role("dialog").get_by_role("button", name=answer, exact=True).click()
+
+
+def test_evaluated_promoted_against_a_gate_and_rolled_back(
+    browse: Open, rosa: User, ada: User, base: ModelVersion, tuned: ModelVersion,  # noqa: F811
+    labels: Labels, reward: ModelVersion, tmp_path: Path,  # noqa: F811
+) -> None:  # fmt: skip
+    publish_guideline(kind="ranking", purpose="evaluation", text="Truth first.")
+    for _ in range(6):
+        labels.prompt("test")
+    labels.ranking()
+    page = browse(rosa)
+    page.goto("/admin/labeling/headtohead/add/")
+    row = page.locator('[data-labels="labels_training"]')
+    expect(row.locator('[data-slot="prompts_needed"]')).to_have_text("189")
+    page.get_by_label("How many prompts").fill("60")
+    expect(row.locator('[data-slot="half_width"]')).to_have_text("± 12.9")
+    page.get_by_label("tuned", exact=True).check()
+    page.get_by_label("tiny is the baseline").check()
+    page.get_by_role("button", name="Start the evaluation").click()
+    expect(page.get_by_text("Choose from 1 to 6").first).to_be_visible()
+    page.get_by_label("How many prompts").fill("6")
+    page.get_by_role("button", name="Start the evaluation").click()
+    expect(page.get_by_text("0 of 6 labels are given.")).to_be_visible()
+
+    contest = HeadToHead.objects.get()
+    answered(contest, ada, [(2, 1)] * 5 + [(1, 1)])
+    expect(page.get_by_text("6 of 6 labels are given.")).to_be_visible()
+    expect(page.get_by_role("img", name=re.compile("^Win rate against tiny"))).to_be_visible()
+    with page.expect_download() as download:
+        page.get_by_role("link", name="Win rate against tiny as SVG").click()
+    assert "tuned" in Path(download.value.path()).read_text()
+
+    ask(page, "Close", "Close")
+    expect(page.locator(".head .badge")).to_have_text("Closed")
+    measuring.perform(Measurement.objects.get().pk)
+    expect(page.get_by_text("Measured")).to_be_visible()
+    expect(page.get_by_text("Divergence from tiny", exact=True)).to_be_visible()
+
+    page.goto(f"/admin/trainer/evaluation/versions/{tuned.pk}/promote/")
+    # Five wins and a tie of six: preferred, near, and no flag was set.
+    expect(page.locator(".gates .badge")).to_have_text(["Met", "Met", "Met"])
+    expect(page.get_by_text("1 ranking task waits with answers of tiny")).to_be_visible()
+
+    contest.evaluations.update(figures={})
+    page.reload()
+    expect(page.locator(".gates .badge")).to_have_text(["Not met"] * 3)
+    page.get_by_role("button", name="Promote tuned").click()
+    expect(page.get_by_text("Give the reason for promoting it")).to_be_visible()
+    assert promoted("policy") == base
+    page.get_by_label("Reason", exact=True).fill("A trial among friends.")
+    page.get_by_role("button", name="Promote tuned").click()
+    expect(page.get_by_text("Policy in office").first).to_be_visible()
+    expect(page.get_by_role("cell", name="A trial among friends.")).to_be_visible()
+    assert promoted("policy") == tuned
+    assert not LabelingTask.objects.filter(purpose="training", state="open").exists()
+
+    ask(page, "Roll back to tiny", "Roll back to tiny")
+    expect(page.get_by_role("cell", name="Rolled back from tuned.")).to_be_visible()
+    assert promoted("policy") == base
+
+
+def test_doubtful_prompts_are_chosen_and_asked_again(
+    browse: Open, rosa: User, labels: Labels, reward: ModelVersion  # noqa: F811
+) -> None:  # fmt: skip
+    for turned in (False, True, False, True):
+        ranking = labels.ranking("validation", ranks=(1, 2))
+        if turned:
+            ranking.ranked.update(rank=3 - F("rank"))
+    page = browse(rosa)
+    page.goto(f"/admin/trainer/evaluation/versions/{reward.pk}/diagnosis/")
+    ask(page, "Diagnose", "Diagnose")
+    expect(page.get_by_text("0 of 0 answers are scored")).to_be_visible()
+    measuring.perform(Measurement.objects.get().pk)
+    page.reload()
+    expect(page.get_by_role("img", name=re.compile("^Accuracy by labeler"))).to_be_visible()
+    count = page.get_by_role("checkbox").count() - 1
+    assert count == 2  # of two texts it prefers one, whichever that is
+    page.get_by_label("All of these").check()
+    page.get_by_role("button", name="Ask 2 prompts again").click()
+    page.get_by_role("dialog").get_by_role("button", name="Ask again", exact=True).click()
+    expect(page.get_by_text("2 prompts will be asked again.")).to_be_visible()
+    page.get_by_role("link", name="See or undo it").click()
+    ask(page, "Undo", "Undo")
+    expect(page.get_by_text(re.compile("^Undone"))).to_be_visible()
+    assert not LabelingTask.objects.filter(state="sampling").exists()
