@@ -81,7 +81,7 @@ def test_evaluated_promoted_against_a_gate_and_rolled_back(
     page.reload()
     expect(page.locator(".gates .badge")).to_have_text(["Not met"] * 3)
     page.get_by_role("button", name="Promote tuned").click()
-    expect(page.get_by_text("Give the reason for promoting it")).to_be_visible()
+    expect(page.locator(".field-error:visible")).to_contain_text("Give the reason")
     assert promoted("policy") == base
     page.get_by_label("Reason", exact=True).fill("A trial among friends.")
     page.get_by_role("button", name="Promote tuned").click()
@@ -117,5 +117,5 @@ def test_doubtful_prompts_are_chosen_and_asked_again(
     expect(page.get_by_text("2 prompts will be asked again.")).to_be_visible()
     page.get_by_role("link", name="See or undo it").click()
     ask(page, "Undo", "Undo")
-    expect(page.get_by_text(re.compile("^Undone"))).to_be_visible()
+    expect(page.locator(".console .notice")).to_contain_text("Undone")
     assert not LabelingTask.objects.filter(state="sampling").exists()
