@@ -6,12 +6,11 @@ from typing import Any
 
 from django.apps import apps
 from django.contrib import admin
-from django.db.models import Count
 from django.http import HttpRequest
 from django.urls import reverse
 
 from labeling.models import Demonstration, Prompt, Ranking, Slot
-from labeling.selectors import sampling
+from labeling.selectors import queues, sampling
 from models_service.models import Promotion
 from models_service.presence import present
 from models_service.selectors import promoted
@@ -68,14 +67,13 @@ def navigation(request: HttpRequest) -> list[dict[str, Any]]:
 
 def dashboard(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
     """What the desk's first page shows."""
-    slots = Slot.objects.values_list("kind").annotate(count=Count("id"))
     waiting, held_up_by = sampling.waiting_and_why()
     return context | {
         "policy": promoted(Promotion.Role.POLICY),
         "running": TrainingRound.objects.filter(state=TrainingRound.State.RUNNING).first(),
         "rounds": TrainingRound.objects.select_related("policy", "start")[:5],
-        "free": dict(slots.filter(state=Slot.State.FREE).values_list("kind", "count")),
-        "held": dict(slots.filter(state=Slot.State.HELD).values_list("kind", "count")),
+        "free": queues.slots_by_kind(Slot.State.FREE),
+        "held": queues.slots_by_kind(Slot.State.HELD),
         "sampling": waiting,
         "held_up_by": held_up_by,
         "spoken": sampling.spoken_lately(),

@@ -76,7 +76,16 @@ class QueueForm(ModelForm):
 class QueueAdmin(DeskAdmin):
     form = QueueForm
     act = Act.QUEUE_CHANGED
-    list_display = ("__str__", "mode", "waiting", "held", "ready", "overlap", "completions")
+    list_display = (
+        "__str__",
+        "mode",
+        "waiting",
+        "held",
+        "oldest",
+        "ready",
+        "overlap",
+        "completions",
+    )
     list_editable = ("ready", "overlap", "completions")
     fields = (
         "kind", "purpose", "ready", "overlap", "completions", "mixture", "targets", "rules",
@@ -102,12 +111,27 @@ class QueueAdmin(DeskAdmin):
         return _mode(queue).title()
 
     @display(description="Free slots")
-    def waiting(self, queue: Queue) -> int:
-        return queues.depth(queue).free
+    def waiting(self, queue: Any) -> str:
+        return _counted(_depth(queue).free)
 
     @display(description="Held now")
-    def held(self, queue: Queue) -> int:
-        return queues.depth(queue).held
+    def held(self, queue: Any) -> str:
+        return _counted(_depth(queue).held)
+
+    @display(description="Oldest waits since")
+    def oldest(self, queue: Any) -> Any:
+        return _depth(queue).oldest
+
+
+def _depth(queue: Any) -> queues.Depth:
+    """What waits, asked once for the columns of a row."""
+    if not hasattr(queue, "depth_now"):
+        queue.depth_now = queues.depth(queue)
+    return queue.depth_now
+
+
+def _counted(count: int) -> str:
+    return f"{count:,} or more" if count >= queues.BOUND else f"{count:,}"
 
 
 def _mode(queue: Queue) -> str:

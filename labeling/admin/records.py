@@ -18,7 +18,6 @@ from labeling.admin.lists import (
     Author,
     Choice,
     Disagreement,
-    Exactly,
     Flag,
     Labeler,
     Language,
@@ -80,7 +79,6 @@ class CompletionAdmin(ListAdmin):
     list_display = ("id", "says", "version", "task", "finish_reason", "created_at")
     list_filter = (
         of(Version, field="version"), of(Flag, path="completion"),
-        of(Exactly, title="how it ended", parameter_name="finish", field="finish_reason"),
         ("created_at", DayRange),
     )  # fmt: skip
     list_select_related = ("version", "task")

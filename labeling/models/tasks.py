@@ -109,6 +109,12 @@ class LabelingTask(models.Model):
         ordering = ["-id"]
         indexes = [
             models.Index(fields=["kind", "purpose", "state"], name="task_queue"),
+            # A queue's latest tasks, whose use cases are compared with its targets.
+            models.Index(
+                fields=["kind", "purpose", "-id"],
+                name="task_latest",
+                condition=~models.Q(state="expired"),
+            ),
             models.Index(fields=["created_at"], name="task_lately"),
             models.Index(fields=["state", "-id"], name="task_list_state"),
             models.Index(fields=["policy", "-id"], name="task_list_policy"),
@@ -206,6 +212,12 @@ class Slot(models.Model):
             ),
             models.Index(
                 fields=["kind", "purpose"], name="slot_held", condition=models.Q(state="held")
+            ),
+            # Since when a queue's oldest task waits.
+            models.Index(
+                fields=["kind", "purpose", "task"],
+                name="slot_oldest",
+                condition=models.Q(state="free"),
             ),
             # What held-out labelers may take, without a walk over what they may not.
             models.Index(

@@ -84,7 +84,8 @@ def matches(rule: Mapping[str, Any]) -> Q:
 
 def _by_target(queue: Queue, rows: QuerySet[Prompt], wanted: int) -> list[Candidate]:
     chosen: list[Candidate] = []
-    for use_case, places in apportioned(queue.targets, wanted, shares_of(queue)).items():
+    had = shares_of(queue) if queue.targets else Counter[str]()
+    for use_case, places in apportioned(queue.targets, wanted, had).items():
         label = UseCase(use_case).label
         chosen += _best(
             queue, rows.filter(use_case=use_case), places, f"{label} is below its target"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from django.db.models import Min, QuerySet
+from django.db.models import QuerySet
 from django.utils import timezone
 
 from labeling.models import Assignment, LabelingTask, Queue, Slot, TaskKind, UseCase
@@ -44,12 +44,18 @@ def depth(queue: Queue) -> Depth:
     """How much waits."""
     slots = Slot.objects.filter(kind=queue.kind, purpose=queue.purpose).order_by()
     free = slots.filter(state=Slot.State.FREE)
-    oldest = LabelingTask.objects.filter(pk__in=free.values("task")).aggregate(at=Min("created_at"))
+    # Tasks are numbered as they are made.
+    oldest = free.order_by("task").values_list("task__created_at", flat=True).first()
     sampling = LabelingTask.objects.filter(
         kind=queue.kind, purpose=queue.purpose, state=LabelingTask.State.SAMPLING
     )
     held = slots.filter(state=Slot.State.HELD)
-    return Depth(_bounded(free), _bounded(held), _bounded(sampling), oldest["at"])
+    return Depth(_bounded(free), _bounded(held), _bounded(sampling), oldest)
+
+
+def slots_by_kind(state: str) -> dict[str, int]:
+    """How many slots of each kind of task are in this state; counts end at 10,000."""
+    return {kind: _bounded(Slot.objects.filter(kind=kind, state=state)) for kind in TaskKind.values}
 
 
 def labeled_per_hour(queue: Queue) -> tuple[int, float]:
@@ -88,7 +94,7 @@ def shares(queue: Queue) -> list[Share]:
 
 
 def _bounded(rows: QuerySet) -> int:
-    return rows.values("pk")[:BOUND].count()
+    return rows.order_by().values("pk")[:BOUND].count()
 
 
 def _part(queue: Queue, name: str, wanted: float) -> float | None:

@@ -15,7 +15,7 @@ from django.db.models import F, Func, Q, QuerySet
 
 from labeling.models import Completion, Demonstration, Prompt
 
-MOST = 10_000
+MOST = 2_000
 """So many rows are found and listed before a search counts as wide."""
 
 HELP = 'All of these words; "in quotes" one after the other. Names and numbers as a whole.'
@@ -66,7 +66,9 @@ def found(text: str, *, among: QuerySet, path: str = "pk", fields: tuple[str, ..
     ways = [Q(Says(_TEXTS[among.model], _terms(text))), *(Q(**{name: text}) for name in fields)]
     if text.isdecimal() and len(text) < len(str(models.BigIntegerField.MAX_BIGINT)):
         ways.append(Q(pk=int(text)))
-    ids = {pk for way in ways for pk in _some(among.filter(way), "pk")}
+    ids = {*_some(among.filter(ways[0]), "pk")}
+    for way in ways[1:]:
+        ids |= {*among.filter(way).order_by().values_list("pk", flat=True)[: MOST + 1]}
     if len(ids) <= MOST:
         return Q(**{f"{path}__in": ids})
     wide = ways[0]

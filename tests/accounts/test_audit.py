@@ -72,7 +72,7 @@ def test_acts_over_the_api_name_who_asked(rosa: User, client_of: ClientOf) -> No
     assert client_of(rosa).post(path, body, "application/json").status_code == 200
     entry = newest()
     assert (entry.act, entry.by, entry.target_id) == (Act.VERSION_PROMOTED, rosa, version.pk)
-    assert entry.detail == {"role": "policy", "reason": "It is better."}
+    assert entry.detail == {"role": "policy", "reason": "It is better.", "overridden": []}
 
 
 def test_it_is_searched_by_who_what_when_and_words(

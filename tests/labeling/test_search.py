@@ -152,10 +152,11 @@ def test_completions_and_demonstrations_are_found(
 def test_prompts_are_found_by_author(rosa: User, client_of: Call, make_prompt: Call) -> None:
     client = client_of(rosa)
     prompt = make_prompt("Mine", author="noor", organisation="acme")
-    make_prompt("Another", author="noor2")
-    assert listed(client, "prompt", q="noor") == {prompt.pk}
+    other = make_prompt("Another", author="noor", organisation="globex")
+    assert listed(client, "prompt", q="noor") == {prompt.pk, other.pk}
     assert listed(client, "prompt", q="acme") == {prompt.pk}
-    assert listed(client, "prompt", author="noor") == {prompt.pk}
+    assert listed(client, "prompt", author="noor", organisation="acme") == {prompt.pk}
+    assert listed(client, "prompt", author="noo") == set()
     assert listed(client, "prompt", q=str(prompt.pk)) == {prompt.pk}
     assert listed(client, "prompt", q="9" * 40) == set()
     assert listed(client, "prompt", q="mine", state="quarantined") == set()
