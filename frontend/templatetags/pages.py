@@ -17,7 +17,7 @@ from django.utils.text import Truncator
 
 from frontend.rendering import render_markdown
 from labeling.few_shot import is_told_by
-from labeling.models import Prompt
+from labeling.models import Prompt, UseCase
 
 register = template.Library()
 STATIC = Path(__file__).parent.parent / "static"
@@ -44,6 +44,12 @@ def excerpt(text: str, length: int) -> str:
 def spoken(name: str) -> str:
     """A name as people write it: "mental_health" is "mental health"."""
     return name.replace("_", " ")
+
+
+@register.simple_tag
+def use_case_choices() -> list[tuple[str, str]]:
+    """The ten use cases, names and English labels."""
+    return list(UseCase.choices)
 
 
 @register.filter

@@ -15,7 +15,15 @@ from labeling.api import serializers
 from labeling.api.bodies import json_object
 from labeling.models import Assignment
 from labeling.selectors.assignments import described, own_assignment
-from labeling.services import amendments, assignments, leases, reports, reviews, submissions
+from labeling.services import (
+    amendments,
+    assignments,
+    leases,
+    reports,
+    reviews,
+    submissions,
+    use_cases,
+)
 from labeling.services.labelers import decline_topics
 
 
@@ -104,6 +112,15 @@ class AmendView(LabelerView):
         """Put another label in the place of the submitted one, while there is time."""
         body = json_object(request)
         return Response(_ended(amendments.amend(assignment_id=pk, labeler=self.labeler, body=body)))
+
+
+class UseCaseView(LabelerView):
+    @extend_schema(request=serializers.UseCaseBody, responses=serializers.UseCaseBody)
+    def post(self, request: Request, pk: int) -> Response:
+        """Say what the prompt at hand is for, one of the ten use cases."""
+        sent = _checked(serializers.UseCaseBody, request)
+        use_cases.set_use_case(assignment_id=pk, labeler=self.labeler, **sent)
+        return Response(sent)
 
 
 class ReleaseView(LabelerView):

@@ -30,6 +30,10 @@ class ReleaseBody(Body):
     reason = serializers.CharField(max_length=400)
 
 
+class UseCaseBody(Body):
+    use_case = serializers.ChoiceField(UseCase.choices)
+
+
 class ReportBody(Body):
     text = serializers.CharField(max_length=2000)
 

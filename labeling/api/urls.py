@@ -38,6 +38,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path(f"{_ONE}submit/", assignments.SubmitView.as_view(), name="api-submit"),
     path(f"{_ONE}amend/", assignments.AmendView.as_view(), name="api-amend"),
     path(f"{_ONE}report/", assignments.ReportView.as_view(), name="api-report"),
+    path(f"{_ONE}use-case/", assignments.UseCaseView.as_view(), name="api-use-case"),
     path(f"{_ONE}release/", assignments.ReleaseView.as_view(), name="api-release"),
     path("queues/<int:pk>/mode/", desk.QueueMode.as_view(), name="queue-mode"),
     path("queues/<int:pk>/expire/", desk.QueueExpire.as_view(), name="queue-expire"),

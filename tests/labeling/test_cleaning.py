@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from django.db import IntegrityError, transaction
 
+from labeling.checks import names_pipeline
 from labeling.cleaning import Recognisers, examined, redacted, spans_of
 from labeling.models import Prompt
 from labeling.parts import changed, parts
@@ -118,3 +119,10 @@ def test_every_message_is_a_part() -> None:
 def test_what_is_staged_comes_back_as_it_was() -> None:
     one = examined(parse(FEW_SHOT), Recognisers())
     assert type(one).from_dict(one.as_dict()) == one
+
+
+def test_a_names_pipeline_that_is_not_installed_stops_the_start(settings: Any) -> None:
+    assert names_pipeline(None) == []
+    settings.NAMES_PIPELINE = "no_such_pipeline"
+    [error] = names_pipeline(None)
+    assert (error.id, "not installed" in error.msg) == ("labeling.E001", True)

@@ -18,6 +18,7 @@ import SeenController from "./controllers/seen_controller.js";
 import SessionController from "./controllers/session_controller.js";
 import ShortcutsController from "./controllers/shortcuts_controller.js";
 import TopicsController from "./controllers/topics_controller.js";
+import UseCaseController from "./controllers/use_case_controller.js";
 
 const application = Application.start();
 // First, since the forms ask it for the draft when they connect.
@@ -38,3 +39,4 @@ application.register("seen", SeenController);
 application.register("session", SessionController);
 application.register("shortcuts", ShortcutsController);
 application.register("topics", TopicsController);
+application.register("use-case", UseCaseController);
