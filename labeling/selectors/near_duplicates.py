@@ -23,10 +23,11 @@ Kept: TypeAlias = int | str
 
 _COMPARED = 3  # candidates whose shingles are compared, those that share most bands first
 _MOST = 20_000  # candidates taken up for a batch
-# In SQL, because Django would look at each of thousands of keys by itself.
+# In SQL, because Django would look at each of thousands of keys by itself. They stand in a query of
+# their own: shown so many, the planner takes them for most of the table and leaves the index alone.
 _ALIKE = """
-SELECT id, bands FROM labeling_prompt
-WHERE duplicate_of_id IS NULL AND state <> 'quarantined' AND bands && %s::bigint[] LIMIT %s
+SELECT id, bands FROM labeling_prompt WHERE duplicate_of_id IS NULL AND state <> 'quarantined'
+AND bands && (SELECT %s::bigint[]) LIMIT %s
 """
 
 
@@ -100,7 +101,7 @@ def _stored_bands(batch: Iterable[Marks]) -> list[tuple[int, list[int]]]:
     if not bands:
         return []
     with transaction.atomic(), connection.cursor() as cursor:
-        # Thousands of keys look to the planner as if they met most of the table.
+        # Of a table that has just grown it does not know the size.
         cursor.execute("SET LOCAL enable_seqscan = off")
         cursor.execute(_ALIKE, [bands, _MOST])
         found = cursor.fetchall()

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import threading
+import time
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
@@ -39,16 +41,32 @@ def looked_at(
 ) -> Generator[list[Looked]]:
     """The batches in their order, each row cleaned or named bad."""
     look = partial(_look_at, region=region, pipeline=pipeline)
-    if size < LONG or (os.cpu_count() or 1) < _PROCESSES:
+    if size < LONG or (os.cpu_count() or 1) < _PROCESSES or _is_daemon():
         yield from map(look, batches)
         return
     # Forked, the processes have models and patterns loaded; they never touch the database.
     context = multiprocessing.get_context("fork")
-    with ProcessPoolExecutor(_PROCESSES, context) as pool:
+    with ProcessPoolExecutor(_PROCESSES, context, _end_with, (os.getpid(),)) as pool:
         try:
             yield from _in_order(pool, look, batches)
         finally:
             pool.shutdown(wait=False, cancel_futures=True)
+
+
+def _is_daemon() -> bool:
+    """Whether this process may have none of its own, as Celery's may not."""
+    return multiprocessing.current_process().daemon
+
+
+def _end_with(parent: int) -> None:
+    """In a process of the pool: end when the one that started it is gone, however it went."""
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(1)
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
 
 
 def _in_order(
