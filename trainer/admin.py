@@ -101,7 +101,7 @@ class TrainingRoundAdmin(RecordAdmin):
         self, request: HttpRequest, form_url: str = "", extra_context: dict[str, Any] | None = None
     ) -> HttpResponse:
         """The form that starts a round."""
-        form = start_form(request.GET.get("preset", ""))
+        form = start_form(request.GET.dict())
         return self._page(request, "trainer/start.html", {"title": "Start a round", "form": form})
 
     def change_view(

@@ -1,15 +1,21 @@
-"""The form that starts a round, made from what the settings say about themselves."""
+"""The form that starts a round, made from what the settings say about themselves.
+
+It is filled with a preset, with a saved recipe, or with a round: all of it, or from one of its
+stages on with what the stages before made.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import Field, dataclass, fields
+from dataclasses import Field, dataclass, field, fields
 from typing import Any
 
+from labeling.models import Guideline, UseCase
 from models_service.models import Kind, ModelVersion
 from trainer.algorithms.config import Config
 from trainer.algorithms.presets import preset_names
-from trainer.models import TrainingRun
+from trainer.label_choice import GROUPS
+from trainer.models import DatasetSnapshot, SavedRecipe, TrainingRound, TrainingRun
 from trainer.recipes import CONFIGS, PROMOTE, Recipe, preset, preset_recipe
 from trainer.snapshots import count_labels
 
@@ -24,12 +30,13 @@ _FIRST = ("tiny", "demo", "paper")
 
 @dataclass(frozen=True)
 class Setting:
-    """One input: its address in the recipe, what it means, its value and the paper's."""
+    """One input: its address in the recipe, what it means, its value, the preset's, the paper's."""
 
     address: str
     name: str
     help: str
     value: Any
+    usual: Any
     paper: Any
     kind: str
     choices: Sequence[str]
@@ -38,6 +45,11 @@ class Setting:
     def shown(self) -> str:
         """The value as it is written into the input."""
         return number(self.value) if isinstance(self.value, float) else str(self.value)
+
+    @property
+    def shown_usual(self) -> str:
+        """The preset's value, as an input would hold it."""
+        return number(self.usual)
 
     @property
     def shown_paper(self) -> str:
@@ -56,41 +68,79 @@ class StageForm:
 
 
 @dataclass(frozen=True)
+class Source:
+    """What the form is filled with."""
+
+    preset: str
+    recipe: Mapping[str, Any]
+    title: str = ""
+    start: int | None = None
+    reward: int | None = None
+    snapshot: DatasetSnapshot | None = None
+    labels_of: str = ""
+
+
+@dataclass(frozen=True)
 class StartForm:
     """Everything the page shows."""
 
-    preset: str
+    source: Source
     presets: list[tuple[str, str, str]]
     stages: list[StageForm]
     promote: str
     rules: Mapping[str, str]
     seed: int
     starts: list[ModelVersion]
+    rewards: list[ModelVersion]
+    recipes: list[SavedRecipe]
     labels: list[tuple[str, int, int]]
+    choice: LabelChoice
+
+    @property
+    def preset(self) -> str:
+        """The preset that changes are told from."""
+        return self.source.preset
 
     @property
     def enough(self) -> bool:
-        """Whether there are labels enough for the preset as it stands."""
+        """Whether there are labels enough for the recipe as it stands."""
         return all(there >= needed for _, there, needed in self.labels)
 
 
-def start_form(name: str) -> StartForm:
-    """The form filled with a preset; the first one where `name` is none."""
-    names = sorted(preset_names(), key=lambda n: _FIRST.index(n) if n in _FIRST else len(_FIRST))
-    chosen = name if name in names else ("demo" if "demo" in names else names[0])
-    recipe = preset_recipe(chosen)
+@dataclass(frozen=True)
+class LabelChoice:
+    """What labels can be chosen by, and what is chosen."""
+
+    use_cases: list[tuple[str, str, bool]]
+    groups: list[tuple[str, str, bool]]
+    ranking_guidelines: list[tuple[int, str, bool]]
+    demonstration_guidelines: list[tuple[int, str, bool]]
+    policies: list[tuple[str, str, bool]]
+    chosen: Mapping[str, Any] = field(default_factory=dict)
+
+
+def start_form(query: Mapping[str, str]) -> StartForm:
+    """The form filled as the page's address asks: `preset`, `recipe`, or `round` and `stage`."""
+    source = _source(query)
+    recipe = preset_recipe(source.preset, source.recipe, given=["reward"])
+    usual = preset_recipe(source.preset)
+    names = _preset_names()
     described = {each: preset(each) for each in names}
+    with_weights = ModelVersion.objects.filter(engine=ModelVersion.Engine.LOCAL,
+                                               weights_removed_at=None)  # fmt: skip
     return StartForm(
-        preset=chosen,
-        presets=[(each, values["title"], values["description"]) for each, values in
-                 described.items()],
-        stages=[_stage(stage, recipe) for stage in CONFIGS],
+        source=source,
+        presets=[(name, words["title"], words["description"]) for name, words in described.items()],
+        stages=[_stage(stage, recipe, usual) for stage in CONFIGS],
         promote=recipe.promote,
         rules=PROMOTE,
         seed=recipe.seed,
-        starts=list(ModelVersion.objects.exclude(kind=Kind.REWARD)),
+        starts=list(with_weights.exclude(kind=Kind.REWARD)),
+        rewards=list(with_weights.filter(kind=Kind.REWARD)),
+        recipes=list(SavedRecipe.objects.all()),
         labels=_labels(recipe),
-    )  # fmt: skip
+        choice=_choice(recipe.labels),
+    )
 
 
 def number(value: Any) -> str:
@@ -102,20 +152,66 @@ def number(value: Any) -> str:
     return f"{mantissa}e{int(exponent)}" if e else text
 
 
-def _stage(stage: str, recipe: Recipe) -> StageForm:
-    config = recipe.configs[stage]
-    settings = [_setting(stage, field, config) for field in fields(config) if field.name != "seed"]
+def _preset_names() -> list[str]:
+    return sorted(preset_names(), key=lambda n: _FIRST.index(n) if n in _FIRST else len(_FIRST))
+
+
+def _source(query: Mapping[str, str]) -> Source:
+    saved = SavedRecipe.objects.filter(pk=_id(query, "recipe")).first()
+    if saved:
+        return Source(saved.preset, saved.recipe, title=f"Filled with the recipe {saved}.")
+    round = TrainingRound.objects.filter(pk=_id(query, "round")).first()
+    if round:
+        return _of_round(round, query.get("stage", ""))
+    names, name = _preset_names(), query.get("preset", "")
+    return Source(name if name in names else ("demo" if "demo" in names else names[0]), {})
+
+
+def _id(query: Mapping[str, str], name: str) -> int | None:
+    text = query.get(name, "")
+    return int(text) if text.isdecimal() and len(text) < 18 else None
+
+
+def _of_round(round: TrainingRound, stage: str) -> Source:
+    """A round to do again, or from a stage on: with the labels and versions it had by then."""
+    stages = round.recipe["stages"]
+    if stage not in stages:
+        return Source(round.preset, round.recipe, f"Filled with the recipe of {round}.",
+                      round.start_id, round.reward_id)  # fmt: skip
+    runs = round.runs.filter(state=TrainingRun.State.FINISHED, output__isnull=False)
+    made = dict(runs.values_list("stage", "output"))
+    before = stages[: stages.index(stage)]
+    return Source(
+        round.preset,
+        {**round.recipe, "stages": stages[stages.index(stage) :]},
+        f"Goes on from {round}: {TrainingRun.Stage(stage).label} again, with what the stages "
+        "before it made and the same labels.",
+        start=made.get("sft", round.start_id) if "sft" in before else round.start_id,
+        reward=made.get("reward", round.reward_id) if "reward" in before else round.reward_id,
+        snapshot=round.snapshot,
+        labels_of=str(round),
+    )
+
+
+def _stage(stage: str, recipe: Recipe, usual: Recipe) -> StageForm:
+    config, of_preset = recipe.configs[stage], usual.configs[stage]
+    settings = [
+        _setting(stage, field, config, of_preset)
+        for field in fields(config)
+        if field.name != "seed"
+    ]
     title = TrainingRun.Stage(stage).label
     return StageForm(stage, str(title), stage in recipe.stages, settings)
 
 
-def _setting(stage: str, field: Field, config: Config) -> Setting:
+def _setting(stage: str, field: Field, config: Config, usual: Config) -> Setting:
     value = getattr(config, field.name)
     return Setting(
         address=f"{stage}.{field.name}",
         name=field.name,
         help=field.metadata.get("help", ""),
         value=value,
+        usual=getattr(usual, field.name),
         paper=field.metadata.get("paper"),
         kind=type(value).__name__,
         choices=field.metadata.get("choices") or (),
@@ -123,7 +219,28 @@ def _setting(stage: str, field: Field, config: Config) -> Setting:
 
 
 def _labels(recipe: Recipe) -> list[tuple[str, int, int]]:
-    there = count_labels()
+    there = count_labels(recipe.labels)
     return [
         (LABEL_TITLES[what], there[what], needed) for what, needed in recipe.labels_needed().items()
     ]
+
+
+def _choice(chosen: Mapping[str, Any]) -> LabelChoice:
+    def marked(name: str, options: Any) -> list[tuple[Any, str, bool]]:
+        picked = chosen.get(name, [])
+        return [(value, str(title), value in picked) for value, title in options]
+
+    guidelines = Guideline.objects.filter(purpose="training").order_by("-version")
+    versions = {
+        kind: [(one.version, f"Version {one.version}") for one in guidelines if one.kind == kind]
+        for kind in ("ranking", "demonstration")
+    }
+    policies = ModelVersion.objects.exclude(kind=Kind.REWARD).values_list("name", "name")
+    return LabelChoice(
+        use_cases=marked("use_cases", UseCase.choices),
+        groups=marked("groups", GROUPS.items()),
+        ranking_guidelines=marked("ranking_guidelines", versions["ranking"]),
+        demonstration_guidelines=marked("demonstration_guidelines", versions["demonstration"]),
+        policies=marked("policies", policies),
+        chosen=chosen,
+    )

@@ -45,7 +45,7 @@ def test_the_form_offers_every_setting_with_the_paper_s_value(
     page = client_of(rosa).get("/admin/trainer/traininground/add/?preset=paper").content.decode()
     for name in ("sft.epochs", "reward.batch_size", "ppo.kl_coefficient", "evaluation.prompts"):
         assert f'name="{name}"' in page
-    form = start_form("paper")
+    form = start_form({"preset": "paper"})
     ppo = next(stage for stage in form.stages if stage.name == "ppo")
     setting = next(s for s in ppo.settings if s.name == "ptx_coefficient")
     assert (setting.shown, setting.shown_paper) == ("27.8", "27.8")

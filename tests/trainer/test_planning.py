@@ -36,6 +36,7 @@ def check(rosa: User, client_of: ClientOf) -> Callable[[dict[str, Any]], dict[st
     return asked
 
 
+@pytest.mark.django_db(transaction=True)
 def test_it_counts_and_shares_out_the_labels(
     labels: Labels, held_out: User, check: Callable[..., dict[str, Any]]
 ) -> None:

@@ -54,6 +54,7 @@ def start_round(
     return round
 
 
+@transaction.atomic
 def checked_start(
     *,
     preset: str,

@@ -1,5 +1,7 @@
 /**
- * One curve over steps, with axis titles, its latest value and a table behind it.
+ * One metric over steps, of this round and of others laid over it: smoothed where asked, with axis
+ * titles, the latest values under it and the whole table behind it. Left and right arrow keys move
+ * the cursor.
  *
  * @typedef {[number, number | null]} Point step and value
  * @module
@@ -9,48 +11,99 @@ import uPlot from "uplot";
 import { element } from "./elements.js";
 import { number } from "./format.js";
 import { meaning } from "./metrics.js";
+import { align, smoothed } from "./smoothing.js";
+
+const INKS = ["--accent", "--code-number", "--code-keyword", "--code-string", "--code-name"];
+const TOUCH = 24;
 
 export class Chart {
   /** @param {string} name of the metric */
   constructor(name) {
     this.name = name;
-    /** @type {Map<number, number | null>} */
-    this.values = new Map();
+    /** @type {Map<string, Map<number, number | null>>} the curve of each round, this one's first */
+    this.curves = new Map();
+    this.smoothing = 0;
     this.meaning = meaning(name);
     this.latest = element("b");
-    this.plotBox = element("div", { class: "chart-plot" });
+    this.plotBox = element("div", { class: "chart-plot", tabindex: "0", role: "img" });
+    this.plotBox.addEventListener("keydown", (event) => this.#step(event));
+    this.said = element("p", { class: "small quiet chart-cursor", "aria-live": "polite" });
+    this.summary = element("tbody");
+    this.head = element("tr");
     this.body = element("tbody");
     this.root = element("figure", { class: "chart" }, [
       element("h3", {}, [this.meaning.title, this.latest]),
       this.plotBox,
+      this.said,
+      element("div", { class: "table-scroll", tabindex: "0" }, [this.#latestTable()]),
       this.#table(),
     ]);
     this.watcher = new ResizeObserver(() => this.#resize());
     this.watcher.observe(this.plotBox);
   }
 
-  /** Take points; a step that came before is replaced. @param {Point[]} points */
-  add(points) {
-    for (const [step, value] of points) this.values.set(step, value);
-    this.steps = [...this.values.keys()].sort((a, b) => a - b);
-    this.series = this.steps.map((step) => this.values.get(step) ?? null);
-    this.latest.textContent = number(this.series.at(-1));
-    this.#fillTable();
-    this.draw();
+  /** Take points; a step that came before is replaced. @param {Point[]} points @param {string} round */
+  add(points, round) {
+    const curve = this.curves.get(round) ?? new Map();
+    for (const [step, value] of points) curve.set(step, value);
+    this.curves.set(round, curve);
+    this.#show();
+  }
+
+  /** Take another round's curve away. @param {string} round */
+  remove(round) {
+    if (this.curves.delete(round)) this.#show(true);
+  }
+
+  /** @param {number} smoothing 0, as it was, to 1 */
+  smooth(smoothing) {
+    this.smoothing = smoothing;
+    this.#show(true);
+  }
+
+  /** An alarm about this metric, or none. @param {string} words */
+  warn(words) {
+    this.root.classList.toggle("chart-alarm", words !== "");
+    this.root.title = words;
   }
 
   /** Draw, or draw again: the theme may have changed. */
   draw(afresh = false) {
-    if (!this.steps || !this.plotBox.clientWidth) return;
-    const data = [this.steps, this.series];
-    if (this.plot && !afresh) return this.plot.setData(data);
+    if (!this.data || !this.plotBox.clientWidth) return;
+    if (this.plot && !afresh && this.plot.series.length === this.data.length) return this.plot.setData(this.data);
     this.plot?.destroy();
-    this.plot = new uPlot(this.#options(), data, this.plotBox);
+    this.plot = new uPlot(this.#options(), this.data, this.plotBox);
   }
 
   destroy() {
     this.watcher.disconnect();
     this.plot?.destroy();
+  }
+
+  #show(afresh = false) {
+    this.names = [...this.curves.keys()];
+    [this.steps, ...this.raw] = align([...this.curves.values()]);
+    this.smooths = this.smoothing ? this.raw.map((values) => smoothed(values, this.smoothing)) : [];
+    this.data = [this.steps, ...this.raw, ...this.smooths];
+    this.latest.textContent = number(last(this.smooths[0] ?? this.raw[0]));
+    this.plotBox.setAttribute("aria-label", `${this.meaning.title} in ${this.meaning.unit} over steps; its values stand in the table. Arrow keys move along the curve.`);
+    this.#fillLatest();
+    this.#fillTable();
+    this.draw(afresh);
+  }
+
+  #step(event) {
+    const by = { ArrowLeft: -1, ArrowRight: 1 }[event.key];
+    if (!by || !this.plot) return;
+    event.preventDefault();
+    const at = Math.min(this.steps.length - 1, Math.max(0, (this.at ?? this.steps.length) + by));
+    this.plot.setCursor({ left: this.plot.valToPos(this.steps[at], "x"), top: TOUCH });
+  }
+
+  #tell(at) {
+    this.at = at;
+    const told = at === null || at === undefined ? "" : this.names.map((name, place) => `${this.names.length > 1 ? `${name} ` : ""}${number(this.raw[place][at])}`).join(" · ");
+    this.said.textContent = told && `Step ${number(this.steps[at])}: ${told}`;
   }
 
   #resize() {
@@ -66,15 +119,22 @@ export class Chart {
     const ink = colour("--ink-quiet");
     const font = `12px ${getComputedStyle(this.plotBox).fontFamily}`;
     const axis = { stroke: ink, grid: { stroke: colour("--line"), width: 1 }, ticks: { show: false }, font, labelFont: font, labelSize: 22, labelGap: 2 };
+    const line = (name, place, pale) => ({
+      label: name, stroke: colour(INKS[place % INKS.length]), width: pale ? 1 : 2, alpha: pale ? 0.35 : 1, spanGaps: true,
+      dash: place ? [6, 3] : undefined, points: { show: !pale && this.steps.length < 30, size: 5 },
+    });
+    const pale = this.smooths.length > 0;
     return {
       ...this.#size(),
       legend: { show: false },
       cursor: { y: false },
+      hooks: { setCursor: [(plot) => this.#tell(plot.cursor.idx)] },
       padding: [8, 8, 0, 0],
       scales: { x: { time: false }, y: { range: (_, low, high) => (low === high ? [low, low + 1] : uPlot.rangeNum(low, high, 0.1, true)) } },
       series: [
         { label: "Step" },
-        { label: this.meaning.title, stroke: colour("--accent"), width: 2, spanGaps: true, points: { show: this.steps.length < 30, size: 5 } },
+        ...this.names.map((name, place) => line(name, place, pale)),
+        ...this.smooths.map((_, place) => line(`${this.names[place]}, smoothed`, place, false)),
       ],
       axes: [
         { ...axis, label: "Step", size: 28, incrs: [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10000] },
@@ -83,18 +143,40 @@ export class Chart {
     };
   }
 
+  #latestTable() {
+    const heads = ["Round", "Latest", "Lowest", "Highest"].map((text, place) => element("th", place ? { class: "number", scope: "col" } : { scope: "col" }, [text]));
+    return element("table", { class: "table latest" }, [element("thead", {}, [element("tr", {}, heads)]), this.summary]);
+  }
+
+  #fillLatest() {
+    this.summary.replaceChildren(...this.names.map((name, place) => {
+      const values = this.raw[place].filter((value) => value !== null);
+      const cells = [last(values), Math.min(...values), Math.max(...values)];
+      const swatch = element("span", { class: `swatch swatch-${(place % INKS.length) + 1}`, "aria-hidden": "true" });
+      return element("tr", {}, [element("th", { scope: "row" }, [swatch, name]), ...cells.map((value) => element("td", { class: "number" }, [number(Number.isFinite(value) ? value : null)]))]);
+    }));
+  }
+
   #table() {
-    const head = element("tr", {}, [element("th", {}, ["Step"]), element("th", { class: "number" }, [this.meaning.unit])]);
-    const table = element("table", { class: "table" }, [element("thead", {}, [head]), this.body]);
+    const table = element("table", { class: "table" }, [element("thead", {}, [this.head]), this.body]);
     const scroll = element("div", { class: "table-scroll", tabindex: "0" }, [table]);
-    return element("details", {}, [element("summary", {}, ["Table"]), scroll]);
+    const details = element("details", {}, [element("summary", {}, ["All values"]), scroll]);
+    details.addEventListener("toggle", () => this.#fillTable());
+    this.details = details;
+    return details;
   }
 
   #fillTable() {
+    if (!this.details.open) return;
+    this.head.replaceChildren(element("th", {}, ["Step"]), ...this.names.map((name) => element("th", { class: "number" }, [this.names.length > 1 ? name : this.meaning.unit])));
     const rows = this.steps.map((step, place) =>
-      element("tr", {}, [element("td", {}, [number(step)]), element("td", { class: "number" }, [number(this.series[place])])]));
+      element("tr", {}, [element("td", {}, [number(step)]), ...this.raw.map((values) => element("td", { class: "number" }, [number(values[place])]))]));
     this.body.replaceChildren(...rows.reverse());
   }
+}
+
+function last(values) {
+  return values?.findLast((value) => value !== null);
 }
 
 /** A token's colour as a canvas understands it. @param {string} token */

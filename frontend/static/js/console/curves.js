@@ -4,28 +4,56 @@ import { element } from "./elements.js";
 import { isFirst, sorted } from "./metrics.js";
 
 export class Curves {
-  /** @param {HTMLElement} root @param {Map<string, string>} titles of the stages, in order */
-  constructor(root, titles) {
+  /** @param {HTMLElement} root @param {Map<string, string>} titles of the stages, in order
+   * @param {string} own title of the round */
+  constructor(root, titles, own) {
     this.root = root;
     this.titles = titles;
-    /** @type {Map<string, {first: HTMLElement, more: HTMLElement, charts: Map<string, Chart>}>} */
+    this.own = own;
+    this.smoothing = 0;
+    /** @type {Map<string, {section: HTMLElement, first: HTMLElement, more: HTMLElement, charts: Map<string, Chart>}>} */
     this.stages = new Map();
   }
 
   /** @param {Record<string, Record<string, import("./charts.js").Point[]>>} news */
   add(news) {
-    for (const stage of this.titles.keys()) {
-      if (news[stage]) this.#addStage(stage, news[stage]);
+    for (const stage of this.titles.keys()) if (news[stage]) this.#addStage(stage, news[stage]);
+  }
+
+  /** Lay another round's curves over those that are here. @param {string} round its title */
+  lay(round, stages) {
+    for (const [stage, { charts }] of this.stages) {
+      for (const [name, chart] of charts) if (stages[stage]?.[name]) chart.add(stages[stage][name], round);
     }
   }
 
+  /** @param {string} round its title */
+  take(round) {
+    for (const chart of this.#all()) chart.remove(round);
+  }
+
+  smooth(smoothing) {
+    this.smoothing = smoothing;
+    for (const chart of this.#all()) chart.smooth(smoothing);
+  }
+
+  /** Mark the charts that alarms are about. @param {{metric: string, title: string, text: string}[]} alarms */
+  warn(alarms) {
+    const about = new Map(alarms.map(({ metric, title, text }) => [metric, `${title}: ${text}`]));
+    for (const chart of this.stages.get("ppo")?.charts.values() ?? []) chart.warn(about.get(chart.name) ?? "");
+  }
+
   redraw() {
-    for (const { charts } of this.stages.values()) for (const chart of charts.values()) chart.draw(true);
+    for (const chart of this.#all()) chart.draw(true);
   }
 
   destroy() {
-    for (const { charts } of this.stages.values()) for (const chart of charts.values()) chart.destroy();
+    for (const chart of this.#all()) chart.destroy();
     this.root.replaceChildren();
+  }
+
+  #all() {
+    return [...this.stages.values()].flatMap(({ charts }) => [...charts.values()]);
   }
 
   #addStage(stage, metrics) {
@@ -33,11 +61,12 @@ export class Curves {
     const isNew = sorted(Object.keys(metrics)).filter((name) => !group.charts.has(name));
     for (const name of isNew) {
       const chart = new Chart(name);
+      chart.smoothing = this.smoothing;
       group.charts.set(name, chart);
       (isFirst(name) ? group.first : group.more).append(chart.root);
     }
     group.more.parentElement.hidden = !group.more.childElementCount;
-    for (const [name, points] of Object.entries(metrics)) group.charts.get(name).add(points);
+    for (const [name, points] of Object.entries(metrics)) group.charts.get(name).add(points, this.own);
   }
 
   #open(stage) {

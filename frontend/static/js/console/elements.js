@@ -22,6 +22,19 @@ export function intervalDrawing({ value, low, high }) {
   return drawing;
 }
 
+/** Amounts of two kinds, one after the other, on a scale up to `longest`.
+ * @param {number[]} amounts @param {number} longest @returns {SVGElement} */
+export function stackedBar(amounts, longest) {
+  const drawing = svg("svg", { class: "stacked", viewBox: "0 0 100 10", preserveAspectRatio: "none", "aria-hidden": "true" });
+  let from = 0;
+  for (const [place, amount] of amounts.entries()) {
+    const width = longest ? (100 * amount) / longest : 0;
+    drawing.append(svg("rect", { class: `part-${place + 1}`, x: from, y: 0, width, height: 10 }));
+    from += width;
+  }
+  return drawing;
+}
+
 /** @param {string} tag @param {Record<string, string | number>} attributes @returns {SVGElement} */
 function svg(tag, attributes) {
   const made = document.createElementNS("http://www.w3.org/2000/svg", tag);

@@ -23,3 +23,9 @@ export function pace(rate) {
   if (!rate) return "–";
   return rate >= 1 ? `${number(rate)} steps/s` : `${number(1 / rate)} s a step`;
 }
+
+/** @param {number | null} amount in MiB @returns {string} */
+export function mebibytes(amount) {
+  if (amount === null) return "–";
+  return amount >= 1024 ? `${number(amount / 1024)} GiB` : `${Math.round(amount).toLocaleString("en")} MiB`;
+}

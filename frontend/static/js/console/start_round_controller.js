@@ -1,21 +1,68 @@
 /**
- * Sends the form that starts a round as a recipe, and puts each refusal beside its field.
+ * The form that starts a round: asks at every change what the round would be, shows labels, time
+ * and memory, puts each refusal beside its field, reads and keeps recipes, and sends it all off.
  *
- *   <form data-controller="start-round" data-action="start-round#submit">
+ *   <form data-controller="start-round" data-action="start-round#submit input->start-round#changed">
  *     <input name="sft.epochs" data-kind="int"> <p data-start-round-target="error" data-for="sft.epochs" hidden>
  *   </form>
  */
 import { Controller } from "@hotwired/stimulus";
 
 import { call, problem } from "../api.js";
+import { element } from "./elements.js";
+import { number } from "./format.js";
+import { countRows, estimateRows, judged, shareTables } from "./plan.js";
+import { differs, fill, recipeOf } from "./recipe_form.js";
+import { refused, UNREACHABLE } from "./refused.js";
+
+const PAUSE_MS = 400;
+const KEPT = "tutelage.recipe";
 
 export default class extends Controller {
-  static targets = ["error", "problem", "button"];
-  static values = { url: String, page: String };
+  static targets = ["error", "problem", "button", "counted", "counts", "shares", "choice", "facts", "estimates", "judged",
+    "differs", "find", "only", "none", "stage", "yaml", "yamlError", "recipeName", "replace", "saved"];
+  static values = { url: String, check: String, read: String, recipes: String, page: String };
 
   /** Until now a press of the button would have sent the bare form and lost what it says. */
   connect() {
     this.buttonTarget.disabled = false;
+    const kept = sessionStorage.getItem(KEPT);
+    sessionStorage.removeItem(KEPT);
+    if (kept) fill(this.element, JSON.parse(kept));
+    this.filter();
+    this.#ask();
+  }
+
+  disconnect() {
+    clearTimeout(this.timer);
+  }
+
+  /** Something was changed: mark it, and ask once nobody types any more. */
+  changed() {
+    this.filter();
+    clearTimeout(this.timer);
+    this.timer = setTimeout(() => this.#ask(), PAUSE_MS);
+  }
+
+  /** Fields that are no part of the recipe. */
+  ignore(event) {
+    event.stopPropagation();
+  }
+
+  /** Show the settings that are looked for, of the chosen stages. */
+  filter(event) {
+    event?.stopPropagation();
+    const words = this.findTarget.value.trim().toLowerCase();
+    const only = this.onlyTarget.checked;
+    const chosen = new Set(recipeOf(this.element).stages);
+    let [changed, found] = [0, 0];
+    for (const stage of this.stageTargets) {
+      const count = showStage(stage, chosen.has(stage.dataset.stage), words, only);
+      changed += count.changed;
+      found += count.found;
+    }
+    this.differsTarget.textContent = changed === 1 ? "1 differs from the preset" : `${changed || "None"} differ from the preset`;
+    this.noneTarget.hidden = found > 0;
   }
 
   async submit(event) {
@@ -25,26 +72,92 @@ export default class extends Controller {
     this.buttonTarget.disabled = false;
     if (answer?.status === 201) {
       location.assign(`${this.pageValue}${answer.body.id}/change/`);
-    } else {
-      this.#refuse(answer);
+      return;
     }
-  }
-
-  /** The request: preset, name, start, and every value of the form as the recipe. */
-  body() {
-    const { name, start, preset, promote } = this.element.elements;
-    const recipe = { promote: promote.value, stages: [] };
-    for (const box of this.element.querySelectorAll('[name="stages"]:checked')) recipe.stages.push(box.value);
-    for (const input of this.element.querySelectorAll("[data-kind]")) put(recipe, input.name.split("."), valueOf(input));
-    return { preset: preset.value, name: name.value, start: start.value ? Number(start.value) : null, recipe };
-  }
-
-  #refuse(answer) {
-    const errors = answer?.body?.errors ?? {};
-    for (const place of this.errorTargets) this.#mark(place, errors[place.dataset.for]);
-    this.problemTarget.textContent = answer ? problem(answer, "The round could not be started.") : "The server cannot be reached. Nothing is lost: try again in a moment.";
-    this.problemTarget.hidden = false;
+    this.#refuse(answer ? problem(answer, "The round could not be started.") : "The server cannot be reached. Nothing is lost: try again in a moment.", answer?.body?.errors);
     this.problemTarget.scrollIntoView({ block: "nearest" });
+  }
+
+  /** The request: preset, name, versions, labels, and every value of the form as the recipe. */
+  body() {
+    const { name, start, reward, snapshot, preset } = this.element.elements;
+    const id = (field) => (field?.value ? Number(field.value) : null);
+    return { preset: preset.value, name: name.value, start: id(start), reward: id(reward), snapshot: id(snapshot), recipe: recipeOf(this.element) };
+  }
+
+  async open({ currentTarget }) {
+    if (!currentTarget.files.length) return;
+    this.yamlTarget.value = await currentTarget.files[0].text();
+    currentTarget.value = "";
+    this.fill();
+  }
+
+  /** Fill the form with the YAML; one of another preset needs that preset's page. */
+  async fill() {
+    const { preset } = this.element.elements;
+    const answer = await call("POST", this.readValue, { yaml: this.yamlTarget.value, preset: preset.value }).catch(() => null);
+    const good = answer?.status === 200;
+    this.yamlErrorTarget.hidden = good;
+    this.yamlErrorTarget.textContent = good ? "" : everyRefusal(answer);
+    if (!good) return;
+    if (answer.body.preset !== preset.value) {
+      sessionStorage.setItem(KEPT, JSON.stringify(answer.body.recipe));
+      location.assign(`?preset=${encodeURIComponent(answer.body.preset)}`);
+      return;
+    }
+    fill(this.element, answer.body.recipe);
+    this.savedTarget.textContent = "The form is filled with the recipe.";
+    this.changed();
+  }
+
+  async show() {
+    await this.#ask();
+    if (this.plan?.yaml) this.yamlTarget.value = this.plan.yaml;
+  }
+
+  async download() {
+    await this.show();
+    if (!this.plan?.yaml) return;
+    const link = element("a", { download: "recipe.yaml", href: URL.createObjectURL(new Blob([this.plan.yaml], { type: "text/yaml" })) });
+    link.click();
+    URL.revokeObjectURL(link.href);
+  }
+
+  async save() {
+    const { preset, recipe } = this.body();
+    const body = { name: this.recipeNameTarget.value, preset, recipe, replace: this.replaceTarget.checked };
+    const answer = await call("POST", this.recipesValue, body).catch(() => null);
+    this.savedTarget.textContent = answer?.status === 201 ? `Saved as ${answer.body.name}.` : refused(answer);
+  }
+
+  async #ask() {
+    const asked = (this.asked = (this.asked ?? 0) + 1);
+    const answer = await call("POST", this.checkValue, this.body()).catch(() => null);
+    if (asked !== this.asked) return; // a newer question is under way
+    if (answer?.status === 200) this.#show(answer.body);
+    else this.#refuse(answer ? problem(answer, "The form could not be checked.") : UNREACHABLE, answer?.body?.errors);
+  }
+
+  #show(plan) {
+    this.plan = plan;
+    const { labels, comparisons, shares, estimates, ahead } = plan;
+    if (Object.keys(plan.needed).length) this.countsTarget.replaceChildren(...countRows(plan));
+    const open = [...this.sharesTarget.querySelectorAll("details[open]")].map((one) => one.dataset.title);
+    this.sharesTarget.replaceChildren(...shareTables(shares, new Set(open)));
+    this.choiceTarget.disabled = Boolean(this.element.elements.snapshot?.value);
+    this.countedTarget.textContent = `${number(comparisons)} comparisons from ${number(labels.rankings)} rankings, ${number(labels.demonstrations)} demonstrations`;
+    const facts = [["Comparisons", number(comparisons)], ["Demonstrations", number(labels.demonstrations)],
+      ["In line", ahead ? `${number(ahead)} ${ahead === 1 ? "round goes" : "rounds go"} first` : "starts at once"]];
+    this.factsTarget.replaceChildren(...facts.flatMap(([term, value]) => [element("dt", {}, [term]), element("dd", {}, [value])]));
+    this.estimatesTarget.replaceChildren(...estimateRows(estimates));
+    this.judgedTarget.textContent = estimates.length ? judged(estimates) : "";
+    this.#refuse(plan.problem, plan.errors);
+  }
+
+  #refuse(sentence, errors = {}) {
+    for (const place of this.errorTargets) this.#mark(place, errors?.[place.dataset.for]);
+    this.problemTarget.textContent = sentence;
+    this.problemTarget.hidden = !sentence;
   }
 
   #mark(place, error) {
@@ -56,15 +169,30 @@ export default class extends Controller {
   }
 }
 
-/** The input's value as its kind; what is no number goes as it is, and the server says so. */
-function valueOf(input) {
-  if (input.dataset.kind === "bool") return input.checked;
-  if (input.dataset.kind === "str") return input.value;
-  const text = input.value.trim().replace(",", ".");
-  return text === "" || Number.isNaN(Number(text)) ? text : Number(text);
+/** Show what is looked for in one stage; how many settings differ, and how many are shown. */
+function showStage(stage, chosen, words, only) {
+  const count = { changed: 0, found: 0 };
+  for (const row of stage.querySelectorAll("[data-setting]")) {
+    const input = row.querySelector("[data-usual]");
+    const isChanged = differs(input);
+    const note = row.querySelector('[data-slot="usual"]');
+    row.toggleAttribute("data-changed", isChanged);
+    note.hidden = !isChanged;
+    note.textContent = isChanged ? `Preset: ${input.dataset.usual}` : "";
+    row.hidden = (only && !isChanged) || !row.dataset.words.replaceAll("_", " ").toLowerCase().includes(words.replaceAll("_", " "));
+    count.changed += Number(isChanged && chosen);
+    count.found += Number(!row.hidden && chosen);
+  }
+  stage.hidden = !chosen || ((only || words !== "") && !count.found);
+  if (chosen && (only || words) && count.found) stage.open = true;
+  const badge = stage.querySelector('[data-slot="changed"]');
+  badge.hidden = !count.changed;
+  badge.textContent = `${count.changed} changed`;
+  return count;
 }
 
-function put(recipe, [first, second], value) {
-  if (second === undefined) recipe[first] = value;
-  else (recipe[first] ??= {})[second] = value;
+/** Every mistake in a file, a line each. */
+function everyRefusal(answer) {
+  const errors = Object.entries(answer?.body?.errors ?? {});
+  return errors.length ? errors.map(([field, words]) => `${field} ${[words].flat().join(" ")}`).join("\n") : refused(answer);
 }

@@ -1,0 +1,72 @@
+/**
+ * What a round would be, as the check tells it: counts and shares of labels, estimates.
+ *
+ * @typedef {{title: string, rankings: number, demonstrations: number}} Bar
+ * @module
+ */
+import { element, stackedBar } from "./elements.js";
+import { duration, mebibytes, number } from "./format.js";
+
+const TITLES = { demonstrations: "Demonstrations", rankings: "Rankings", prompts: "Prompts to sample from", validation_prompts: "Validation prompts" };
+
+/** Rows of what there is and what is needed. */
+export function countRows({ labels, needed }) {
+  return Object.entries(needed).map(([what, least]) => {
+    const there = labels[what];
+    const short = there < least;
+    const shown = short ? element("span", { class: "badge badge-warn" }, [`${number(there)} of ${number(least)}`]) : number(least);
+    return element("tr", {}, [element("td", {}, [TITLES[what]]), cell(number(there)), cell(shown)]);
+  });
+}
+
+/** A folded table with bars for every way the labels are shared out; empty ones are left out.
+ * @param {{title: string, bars: Bar[]}[]} shares @param {Set<string>} open titles that are open */
+export function shareTables(shares, open) {
+  return shares.filter(({ bars }) => bars.length).map(({ title, bars }) => {
+    const longest = Math.max(...bars.map(sum));
+    const head = element("tr", {}, [element("th", { scope: "col" }, [title]), element("th", { scope: "col", class: "number rankings" }, ["Rankings"]),
+      element("th", { scope: "col", class: "number demonstrations" }, ["Demonstrations"]), element("td", { class: "bar-cell" })]);
+    const table = element("table", { class: "table share" }, [element("thead", {}, [head]), element("tbody", {}, bars.map((bar) => shareRow(bar, longest)))]);
+    return element("details", open.has(title) ? { open: "", "data-title": title } : { "data-title": title }, [element("summary", {}, [title]), table]);
+  });
+}
+
+/** One row a stage, and the sum where every stage's time is known. */
+export function estimateRows(estimates) {
+  const rows = estimates.map(({ title, seconds, memory, needs }) =>
+    element("tr", {}, [element("td", {}, [title]), cell(duration(seconds)), cell(memory === null ? about(needs) : mebibytes(memory))]));
+  const known = estimates.filter(({ seconds }) => seconds !== null);
+  if (estimates.length < 2 || known.length < estimates.length) return rows;
+  const total = known.reduce((all, { seconds }) => all + seconds, 0);
+  return [...rows, element("tr", {}, [element("th", { scope: "row" }, ["Together"]), cell(duration(total)), cell("")])];
+}
+
+/** By what the estimates are judged. */
+export function judged(estimates) {
+  const sources = [...new Set(estimates.map(({ source }) => source).filter(Boolean))];
+  if (!sources.length) return "No earlier run of this model: its time is unknown, its memory judged by the model's shape.";
+  const rest = estimates.some(({ source }) => !source) ? " A stage without a time has no earlier run; its memory is judged by the model's shape." : "";
+  return `Scaled from what ${sources.join(", ")} took.${rest}`;
+}
+
+function shareRow(bar, longest) {
+  return element("tr", {}, [element("th", { scope: "row", title: bar.title }, [short(bar.title)]), cell(number(bar.rankings)), cell(number(bar.demonstrations)),
+    element("td", { class: "bar-cell" }, [stackedBar([bar.rankings, bar.demonstrations], longest)])]);
+}
+
+/** A pseudonym's beginning tells it from the others. */
+function short(title) {
+  return /^[0-9a-f]{8}-[0-9a-f-]{27}$/.test(title) ? title.slice(0, 8) : title;
+}
+
+function about(needs) {
+  return needs === null ? "–" : `about ${mebibytes(needs)}`;
+}
+
+function sum({ rankings, demonstrations }) {
+  return rankings + demonstrations;
+}
+
+function cell(content) {
+  return element("td", { class: "number" }, [content]);
+}
