@@ -12,11 +12,12 @@ from django.template.response import TemplateResponse
 from unfold.decorators import display
 
 from accounts.desk import RecordAdmin
-from trainer import selectors
+from trainer import selectors, watching
 from trainer.data_desk import ErasureAdmin, ExportAdmin
 from trainer.evidence_desk import EvaluationAdmin, HeadToHeadAdmin
 from trainer.forms import start_form
 from trainer.models import DatasetSnapshot, TrainingRound
+from trainer.recipe_desk import SavedRecipeAdmin, ScheduleAdmin
 
 __all__ = [
     "DatasetSnapshotAdmin",
@@ -24,6 +25,8 @@ __all__ = [
     "EvaluationAdmin",
     "ExportAdmin",
     "HeadToHeadAdmin",
+    "SavedRecipeAdmin",
+    "ScheduleAdmin",
     "TrainingRoundAdmin",
 ]
 
@@ -37,6 +40,7 @@ STATE_COLOURS = {
 }
 
 
+_OTHERS = 50
 # What each button of a round's page says and asks; the name up to its dash is the API's.
 ACTIONS = {
     "pause": {
@@ -67,12 +71,20 @@ ACTIONS = {
         "text": "The progress of the stage it stopped in is discarded; finished stages are kept.",
         "body": '{"afresh": true}',
     },
+    "retry-settings": {
+        "label": "Retry with other settings",
+        "title": "Go on with other settings?",
+        "text": "Settings of stages that are not finished can be changed. A stage whose result "
+        "they change begins anew; finished stages are kept.",
+        "settings": "yes",
+    },
 }
 
 
 @admin.register(TrainingRound)
 class TrainingRoundAdmin(RecordAdmin):
-    list_display = ("title", "preset", "state_label", "stage", "policy", "started_by", "created_at")
+    list_display = ("title", "preset", "state_label", "in_line", "stage", "alarms", "policy",
+                    "started_by", "created_at")  # fmt: skip
     list_filter = ("state", "preset")
     list_select_related = ("policy", "started_by")
 
@@ -82,6 +94,14 @@ class TrainingRoundAdmin(RecordAdmin):
     def get_queryset(self, request: HttpRequest) -> QuerySet[TrainingRound]:
         return super().get_queryset(request).prefetch_related("runs")
 
+    def get_changelist_instance(self, request: HttpRequest) -> Any:
+        """The list, with the alarms of its rounds read at once."""
+        listed = super().get_changelist_instance(request)
+        rung = watching.alarms_of(listed.result_list)
+        for round in listed.result_list:
+            round.rung = rung.get(round.pk, [])
+        return listed
+
     @display(description="Round")
     def title(self, round: TrainingRound) -> str:
         return str(round)
@@ -89,6 +109,15 @@ class TrainingRoundAdmin(RecordAdmin):
     @display(description="State", label=STATE_COLOURS, ordering="state")
     def state_label(self, round: TrainingRound) -> str:
         return round.get_state_display()
+
+    @display(description="In line")
+    def in_line(self, round: TrainingRound) -> str:
+        ahead = selectors.ahead(round)
+        return "–" if ahead is None else f"{ahead} before it"
+
+    @display(description="Alarms")
+    def alarms(self, round: TrainingRound) -> str:
+        return ", ".join(alarm.title for alarm in getattr(round, "rung", ())) or "–"
 
     @display(description="Stage")
     def stage(self, round: TrainingRound) -> str:
@@ -122,12 +151,26 @@ class TrainingRoundAdmin(RecordAdmin):
             "actions": ACTIONS,
             "stages": selectors.stage_titles(round),
             "on_policy": selectors.on_policy_share(round),
+            "filters": [
+                (name.replace("_", " "), _plainly(value))
+                for name, value in round.recipe.get("labels", {}).items()
+            ],
+            "others": _others(round),
             "settings": selectors.settings_by_stage(round),
         })  # fmt: skip
 
     def _page(self, request: HttpRequest, template: str, context: dict[str, Any]) -> HttpResponse:
         frame = self.admin_site.each_context(request)
         return TemplateResponse(request, template, {**frame, "opts": self.opts, **context})
+
+
+def _others(round: TrainingRound) -> QuerySet[TrainingRound]:
+    """Rounds whose curves can be laid over this one's."""
+    return TrainingRound.objects.exclude(pk=round.pk).filter(started_at__isnull=False)[:_OTHERS]
+
+
+def _plainly(value: Any) -> str:
+    return ", ".join(map(str, value)) if isinstance(value, list) else str(value)
 
 
 @admin.register(DatasetSnapshot)

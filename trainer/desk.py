@@ -22,6 +22,8 @@ Entry = tuple[str, str, str]
 SIDEBAR: dict[str, list[Entry]] = {
     "Learning": [
         ("Rounds", "autorenew", "trainer.TrainingRound"),
+        ("Recipes", "receipt_long", "trainer.SavedRecipe"),
+        ("Schedules", "schedule", "trainer.Schedule"),
         ("Evaluations", "social_leaderboard", "labeling.HeadToHead"),
         ("Verdicts", "scoreboard", "trainer.Evaluation"),
         ("Models", "deployed_code", "models_service.ModelVersion"),

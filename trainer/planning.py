@@ -114,6 +114,14 @@ def _refusals(wish: Wish) -> dict[str, Any]:
     return {"problem": "", "errors": {}}
 
 
+def changes_in(text: str) -> dict[str, Any]:
+    """The values that a recipe's file changes. Raises Problem."""
+    try:
+        return from_yaml(text)[1]
+    except ConfigError as error:
+        raise Problem(400, str(error), errors=error.errors) from error
+
+
 def read_recipe(text: str, preset: str) -> dict[str, Any]:
     """A recipe's file, made complete: `{"preset", "recipe"}`. Raises Problem naming every mistake.
 

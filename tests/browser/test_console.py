@@ -35,13 +35,15 @@ def workers(base: ModelVersion, tmp_path: Path) -> Iterator[None]:
         yield
 
 
-def start(browse: Open, user: User, name: str) -> Page:
+def start(browse: Open, user: User, name: str, iterations: str = "4") -> Page:
     page = browse(user)
     page.goto("/admin/")
     page.get_by_role("link", name="Start a round").click()
     page.get_by_role("link", name="Tiny").click()
     page.wait_for_url("**?preset=tiny")
     page.get_by_label("Name").fill(name)
+    page.get_by_label("Find a setting").fill("iterations")
+    page.get_by_label("iterations", exact=True).fill(iterations)
     page.get_by_role("button", name="Start the round").click()
     return page
 
@@ -64,22 +66,36 @@ def test_a_round_without_labels_is_refused_with_the_numbers(
     assert not TrainingRound.objects.exists()
 
 
-def test_a_round_is_watched_to_its_end_and_its_policy_rolled_back(
+def test_a_round_is_cancelled_resumed_and_finished_and_its_policy_rolled_back(
     browse: Open, rosa: User, ada: User, base: ModelVersion, workers: None
 ) -> None:
+    """All on one page that is never reloaded."""
     Labels(base, ada).enough()
-    page = start(browse, rosa, "Watched")
+    page = start(browse, rosa, "Watched", iterations="30")
     expect(page.get_by_role("heading", name="Watched")).to_be_visible()
+    page.evaluate("window.stillHere = true")
     expect(stage(page, "SFT")).to_contain_text("Finished", timeout=STAGE_MS)
-    expect(stage(page, "PPO")).to_contain_text("Finished", timeout=STAGE_MS)
+    kl = page.locator(".chart").filter(has=page.get_by_role("heading", name="KL from the SFT"))
+    kl.get_by_text("All values").click(timeout=STAGE_MS)
+    rows = kl.locator("details tbody tr")
+    seen = rows.count()
+    expect(rows.nth(seen + 1)).to_be_attached(timeout=STAGE_MS)
+
+    confirm(page, "Cancel")
+    expect(page.locator(".head .badge")).to_have_text("Cancelled")
+    expect(stage(page, "PPO")).to_contain_text("Stopped", timeout=STAGE_MS)
+    confirm(page, "Retry")
     expect(page.locator(".head .badge")).to_have_text(
         "Finished, policy in office", timeout=STAGE_MS
     )
+    assert page.evaluate("window.stillHere")
     expect(page.locator("canvas").first).to_be_visible()
     expect(page.get_by_role("heading", name="Evaluation").first).to_be_visible()
+    page.get_by_text("Log", exact=True).click()
+    expect(page.get_by_text("having reached step")).to_be_visible()
 
     round = TrainingRound.objects.get()
-    assert Metric.objects.filter(run__round=round, run__stage="ppo").count() >= 4
+    assert Metric.objects.filter(run__round=round, run__stage="ppo").count() == 30
     assert promoted("policy") == round.policy != base
 
     page.goto(f"/admin/trainer/evaluation/versions/{base.pk}/promote/")

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { byPrompt, lastWords, turns } from "../../frontend/static/js/console/samples.js";
+import { acrossSteps, byPrompt, lastWords, turns } from "../../frontend/static/js/console/samples.js";
 
 test("the turns of a prompt whose template left only the roles", () => {
   const said = turns("system\nYou are helpful.\nuser\nA poem.\n\nAbout rain.\nassistant\n");
@@ -29,4 +29,13 @@ test("neighbouring answers to one prompt stand together under their names", () =
     { prompt: "a", answers: [{ who: "New policy", text: "x", score: 1 }, { who: "Baseline", text: "y", score: null }] },
     { prompt: "b", answers: [{ who: "Answer", text: "z", score: 2 }] },
   ]);
+});
+
+test("what was said at two steps stands side by side", () => {
+  const at = (text) => [{ prompt: "Why?", text, score: 1 }];
+  const [{ prompt, answers }] = acrossSteps([0, 4], [at("No."), at("Yes.")]);
+  assert.equal(prompt, "Why?");
+  assert.deepEqual(answers.map(({ who, text }) => [who, text]), [["Step 0", "No."], ["Step 4", "Yes."]]);
+  const [{ answers: one }] = acrossSteps([4], [[{ prompt: "Why?", text: "New policy: Yes.", score: 1 }]]);
+  assert.equal(one[0].who, "New policy");
 });

@@ -174,6 +174,9 @@ class RetrySerializer(serializers.Serializer[Any]):
 
     afresh = serializers.BooleanField(default=False)
     recipe = serializers.JSONField(default=dict)
+    yaml = serializers.CharField(
+        default="", allow_blank=True, max_length=100_000, help_text="The same as `recipe`, as YAML."
+    )
 
 
 class PromoteSerializer(serializers.Serializer[Any]):

@@ -117,7 +117,9 @@ class RetryRound(RoundAction):
     change = staticmethod(services.retry)
 
     def arguments(self, request: Request) -> dict[str, Any]:
-        return _validated(RetrySerializer, request)
+        wanted = _validated(RetrySerializer, request)
+        text = wanted.pop("yaml")
+        return wanted | ({"recipe": planning.changes_in(text)} if text.strip() else {})
 
 
 class PromoteRound(RoundAction):

@@ -9,7 +9,7 @@ import { _ } from "./i18n.js";
 
 const SESSION_URL = "/session/";
 
-/** @param {"GET" | "POST" | "PUT"} method @param {string} url @param {unknown} [body]
+/** @param {"GET" | "POST" | "PUT" | "DELETE"} method @param {string} url @param {unknown} [body]
  * @param {{keepalive?: boolean}} [options] @returns {Promise<Answer>}
  * @throws {TypeError} when the server cannot be reached */
 export async function call(method, url, body, { keepalive = false } = {}) {

@@ -14,6 +14,9 @@ import PromoteController from "./promote_controller.js";
 import QuarantineController from "./quarantine_controller.js";
 import RoundController from "./round_controller.js";
 import ShortcutsController from "../controllers/shortcuts_controller.js";
+import RoundLogController from "./round_log_controller.js";
+import RoundSamplesController from "./round_samples_controller.js";
+import ScheduleController from "./schedule_controller.js";
 import StartRoundController from "./start_round_controller.js";
 
 const application = Application.start();
@@ -30,4 +33,7 @@ application.register("promote", PromoteController);
 application.register("quarantine", QuarantineController);
 application.register("round", RoundController);
 application.register("shortcuts", ShortcutsController);
+application.register("round-log", RoundLogController);
+application.register("round-samples", RoundSamplesController);
+application.register("schedule", ScheduleController);
 application.register("start-round", StartRoundController);

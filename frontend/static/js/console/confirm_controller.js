@@ -1,6 +1,6 @@
 /**
  * Asks before something is done over the API, with words or a reason where it wants one, and shows
- * the page anew when it is done.
+ * the page anew, or `next`, when it is done.
  *
  *   <div data-controller="confirm">
  *     <button data-action="confirm#ask" data-confirm-url-param="…" data-confirm-title-param="…"
@@ -33,11 +33,12 @@ export default class extends Controller {
   }
 
   async confirm() {
-    const { url, body = {}, field } = this.asked;
+    const { url, body = {}, field, method = "POST", next } = this.asked;
     const sent = field ? { ...body, [field]: this.#input.value } : body;
-    const answer = await call("POST", url, sent).catch(() => null);
+    const answer = await call(method, url, sent).catch(() => null);
     if (answer && answer.status < 400) {
-      location.reload();
+      if (next) location.assign(next);
+      else location.reload();
       return;
     }
     this.#slot("error").textContent = answer ? problem(answer, FAILED) : UNREACHABLE;

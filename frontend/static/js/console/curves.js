@@ -11,6 +11,8 @@ export class Curves {
     this.titles = titles;
     this.own = own;
     this.smoothing = 0;
+    /** @type {Map<string, any>} the stages of rounds laid over this one, by their titles */
+    this.laid = new Map();
     /** @type {Map<string, {section: HTMLElement, first: HTMLElement, more: HTMLElement, charts: Map<string, Chart>}>} */
     this.stages = new Map();
   }
@@ -22,13 +24,13 @@ export class Curves {
 
   /** Lay another round's curves over those that are here. @param {string} round its title */
   lay(round, stages) {
-    for (const [stage, { charts }] of this.stages) {
-      for (const [name, chart] of charts) if (stages[stage]?.[name]) chart.add(stages[stage][name], round);
-    }
+    this.laid.set(round, stages);
+    for (const [stage, { charts }] of this.stages) for (const chart of charts.values()) this.#layOver(chart, stage);
   }
 
   /** @param {string} round its title */
   take(round) {
+    this.laid.delete(round);
     for (const chart of this.#all()) chart.remove(round);
   }
 
@@ -67,6 +69,14 @@ export class Curves {
     }
     group.more.parentElement.hidden = !group.more.childElementCount;
     for (const [name, points] of Object.entries(metrics)) group.charts.get(name).add(points, this.own);
+    for (const name of isNew) this.#layOver(group.charts.get(name), stage);
+  }
+
+  #layOver(chart, stage) {
+    for (const [round, stages] of this.laid) {
+      const points = stages[stage]?.[chart.name];
+      if (points) chart.add(points, round);
+    }
   }
 
   #open(stage) {

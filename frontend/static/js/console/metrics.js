@@ -34,6 +34,9 @@ const MEANINGS = {
   "ppo/policy/grad_norm": ["Gradient norm, policy", "norm"],
   "ppo/val/clipfrac": ["Clip fraction, value", "share of tokens"],
   "ppo/val/explained_variance": ["Explained variance of returns", "share"],
+  "memory/process": ["Memory in use", "MiB"],
+  "memory/peak": ["Most memory used", "MiB"],
+  "memory/gpu_peak": ["Most GPU memory used", "MiB"],
   grad_norm: ["Gradient norm", "norm"],
   lr: ["Learning rate", "rate"],
 };
@@ -42,6 +45,7 @@ const FIRST = [
   "sft/loss", "eval/loss", "eval/scores", "reward/loss", "reward/accuracy",
   "objective/scores", "objective/kl", "objective/response_length", "objective/entropy",
   "ppo/policy/clipfrac", "ppo/loss/policy", "ppo/loss/value", "ppo/val/explained_variance",
+  "grad_norm", "ppo/policy/grad_norm", "lr",
 ];
 
 /** @param {string} name @returns {Meaning} */

@@ -43,11 +43,26 @@ export function byPrompt(rows) {
   return found;
 }
 
-/** The samples of one stage. @param {{step: number, rows: Row[]}} group @param {string} title
- * @param {boolean} open @returns {HTMLElement} */
-export function sampleGroup({ step, rows }, title, open) {
-  const summary = element("summary", {}, [`${title}, step ${step}`]);
-  return element("details", open ? { open: "" } : {}, [summary, ...byPrompt(rows).map(sample)]);
+/** What was said at some steps, prompt by prompt, each prompt's answers together.
+ * @param {number[]} steps @param {Row[][]} rows of each step @returns {HTMLElement[]} */
+export function sampleGroup(steps, rows) {
+  return acrossSteps(steps, rows).map(sample);
+}
+
+/** The prompts of the last step with the answers of every step, each with whose it is and when.
+ * @param {number[]} steps @param {Row[][]} rows @returns {{prompt: string, answers: Answer[]}[]} */
+export function acrossSteps(steps, rows) {
+  const said = rows.map(byPrompt);
+  return (said.at(-1) ?? []).map(({ prompt }) => ({
+    prompt,
+    answers: said.flatMap((groups, place) =>
+      (groups.find((group) => group.prompt === prompt)?.answers ?? []).map((answer) => ({ ...answer, who: whose(answer.who, steps[place], steps.length > 1) }))),
+  }));
+}
+
+function whose(who, step, several) {
+  if (who === "Answer") return `Step ${step}`;
+  return several ? `${who}, step ${step}` : who;
 }
 
 function sample({ prompt, answers }) {

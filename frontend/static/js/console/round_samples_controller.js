@@ -1,0 +1,69 @@
+/**
+ * What a stage's model said at two of its steps, side by side, prompt by prompt.
+ *
+ *   <section data-controller="round-samples" data-round-samples-url-value="…"
+ *            data-action="round:told@window->round-samples#told">
+ *     <select data-round-samples-target="stage"></select>
+ *     <select data-round-samples-target="earlier"></select> <select data-round-samples-target="later"></select>
+ *   </section>
+ */
+import { Controller } from "@hotwired/stimulus";
+
+import { call } from "../api.js";
+import { element } from "./elements.js";
+import { number } from "./format.js";
+import { sampleGroup } from "./samples.js";
+
+export default class extends Controller {
+  static targets = ["stage", "earlier", "later", "list", "problem"];
+  static values = { url: String };
+
+  /** New steps were sampled: offer them, and show the newest where that was shown before. */
+  told({ detail: { sample_steps: steps, titles } }) {
+    this.steps = steps;
+    const known = JSON.stringify(steps);
+    if (known === this.known) return;
+    const follow = this.atNewest ?? true;
+    this.known = known;
+    this.element.hidden = !Object.keys(steps).length;
+    const stages = [...titles].filter(([stage]) => steps[stage]).map(([stage, title]) => [stage, title]);
+    const chosen = follow ? stages.at(-1)?.[0] : this.stageTarget.value;
+    fillSelect(this.stageTarget, stages, chosen);
+    this.#offer(follow);
+    this.show();
+  }
+
+  chooseStage() {
+    this.#offer(true);
+    this.show();
+  }
+
+  async show() {
+    const stage = this.stageTarget.value;
+    const steps = this.steps[stage] ?? [];
+    const [earlier, later] = [Number(this.earlierTarget.value), Number(this.laterTarget.value)];
+    this.atNewest = later === steps.at(-1) && stage === this.stageTarget.options[this.stageTarget.options.length - 1].value;
+    const wanted = [...new Set([earlier, later])];
+    const answers = await Promise.all(wanted.map((step) => this.#rows(stage, step))).catch(() => null);
+    this.problemTarget.hidden = answers !== null;
+    if (answers) this.listTarget.replaceChildren(...sampleGroup(wanted, answers));
+  }
+
+  async #rows(stage, step) {
+    const answer = await call("GET", `${this.urlValue}?stage=${encodeURIComponent(stage)}&step=${step}`);
+    if (answer.status !== 200) throw new Error("no samples");
+    return answer.body.rows;
+  }
+
+  #offer(afresh) {
+    const steps = this.steps[this.stageTarget.value] ?? [];
+    const options = steps.map((step) => [String(step), `Step ${number(step)}`]);
+    fillSelect(this.earlierTarget, options, afresh ? String(steps[0]) : this.earlierTarget.value);
+    fillSelect(this.laterTarget, options, afresh ? String(steps.at(-1)) : this.laterTarget.value);
+  }
+}
+
+function fillSelect(select, options, value) {
+  select.replaceChildren(...options.map(([key, title]) => element("option", { value: key }, [title])));
+  select.value = value;
+}
