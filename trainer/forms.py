@@ -167,9 +167,10 @@ def _source(query: Mapping[str, str]) -> Source:
     return Source(name if name in names else ("demo" if "demo" in names else names[0]), {})
 
 
-def _id(query: Mapping[str, str], name: str) -> int | None:
+def _id(query: Mapping[str, str], name: str) -> int:
+    """The id that the address names; 0, which no row has, where it names none."""
     text = query.get(name, "")
-    return int(text) if text.isdecimal() and len(text) < 18 else None
+    return int(text) if text.isdecimal() and len(text) < 18 else 0
 
 
 def _of_round(round: TrainingRound, stage: str) -> Source:
