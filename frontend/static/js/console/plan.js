@@ -26,7 +26,7 @@ export function shareTables(shares, open) {
     const longest = Math.max(...bars.map(sum));
     const head = element("tr", {}, [element("th", { scope: "col" }, [title]), element("th", { scope: "col", class: "number rankings" }, ["Rankings"]),
       element("th", { scope: "col", class: "number demonstrations" }, ["Demonstrations"]), element("td", { class: "bar-cell" })]);
-    const table = element("table", { class: "table share" }, [element("thead", {}, [head]), element("tbody", {}, bars.map((bar) => shareRow(bar, longest)))]);
+    const table = element("table", { class: "table portions" }, [element("thead", {}, [head]), element("tbody", {}, bars.map((bar) => shareRow(bar, longest)))]);
     return element("details", open.has(title) ? { open: "", "data-title": title } : { "data-title": title }, [element("summary", {}, [title]), table]);
   });
 }
