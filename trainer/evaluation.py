@@ -97,23 +97,27 @@ def evaluate(
 def win_rates(
     config: EvaluationConfig, *, snapshot: Path, contest: Contest, utility: Utility
 ) -> dict[str, dict[str, Any]]:
-    """The policy's win rate by the reward model and by `utility`, on the same answers.
+    """The policy's win rate by the reward model and by `utility`, on the same answers, and its KL.
 
-    `{"reward": {"value", "low", "high", "n"}, "gold": {…}}`. The utility is what simulated
-    labelers want, hidden from everything that is trained. Raises TrainingError, CheckpointError.
+    `{"reward": {"value", "low", "high", "n"}, "gold": {…}, "kl": {…}}`. The utility is what
+    simulated labelers want, hidden from everything that is trained. Raises TrainingError,
+    CheckpointError.
     """
     judge, tokenizer = load_reward(contest.reward)
     asked = questions(config, snapshot, tokenizer)
     scores: dict[str, list[list[float]]] = {"reward": [], "gold": []}
-    for folder in (contest.policy, contest.baseline):
-        episodes = _answer(config, load_policy(folder)[0], asked, tokenizer)
+    policies = [load_policy(folder)[0] for folder in (contest.policy, contest.baseline)]
+    sides = [_answer(config, policy, asked, tokenizer) for policy in policies]
+    for episodes in sides:
         texts = [decode(tokenizer, response) for response in episodes.responses]
         scores["reward"].append(_scored(config, judge, tokenizer, episodes).scores)
         scores["gold"].append(
             [utility(one.messages, text) for one, text in zip(asked, texts, strict=True)]
         )
     each = config.answers_per_prompt
-    return {who: win_rate(new, old, each) for who, (new, old) in scores.items()}
+    divergence = _divergence(policies[0], policies[1], sides[0], config.temperature)
+    rates = {who: win_rate(new, old, each) for who, (new, old) in scores.items()}
+    return {**rates, "kl": _mean(divergence, each)}
 
 
 def compare(new: Answers, old: Answers, divergence: Sequence[float], each: int) -> dict[str, Any]:

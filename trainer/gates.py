@@ -36,7 +36,7 @@ class Gate:
 
 def gates_of(version: ModelVersion) -> list[Gate]:
     """The gates of the policy's role: preferred, near the model it learned from, no worse flags."""
-    rows = list(version.evaluations.select_related("baseline", "round").order_by("-id"))
+    rows = list(version.evaluations.select_related("version", "baseline", "round").order_by("-id"))
     return [_win_rate(rows), _divergence(rows), _flags(rows)]
 
 
@@ -86,8 +86,10 @@ def _win_rate(rows: list[Evaluation]) -> Gate:
 def _divergence(rows: list[Evaluation]) -> Gate:
     limit = settings.PROMOTION_KL_LIMIT
     title = f"Near what it learned from: KL below {limit:g} nats a response"
-    own = [row for row in rows if row.round_id]
-    row = next((row for row in [*own, *rows] if "kl" in row.figures), None)
+    measured = [row for row in rows if "kl" in row.figures]
+    # From its parent before others, and on the tokens themselves before texts.
+    measured.sort(key=lambda row: (row.baseline_id != row.version.parent_id, not row.round_id))
+    row = next(iter(measured), None)
     if row is None:
         return Gate("kl", title, False, "Its divergence was not measured yet.")
     kl = row.figures["kl"]

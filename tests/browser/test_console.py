@@ -100,7 +100,7 @@ def test_a_round_is_cancelled_resumed_and_finished_and_its_policy_rolled_back(
 
     page.goto(f"/admin/trainer/evaluation/versions/{base.pk}/promote/")
     page.get_by_role("button", name=f"Promote {base.name}").click()
-    page.wait_for_url(lambda url: "/promote/" not in url)
+    expect(page.get_by_text("Policy in office").first).to_be_visible()
     assert promoted("policy") == base
 
 

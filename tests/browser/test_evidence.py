@@ -11,10 +11,12 @@ from playwright.sync_api import Page, expect
 
 from accounts.models import User
 from labeling.models import HeadToHead, LabelingTask
+from labeling.services.evaluations import open_head_to_head
 from labeling.services.guidelines import publish_guideline
 from models_service.models import ModelVersion
 from models_service.selectors import promoted
 from tests.browser.conftest import Open
+from tests.browser.test_axe import violations
 from tests.trainer.conftest import Labels, base, labels, reward  # noqa: F401
 from tests.trainer.test_head_to_heads import answered
 from trainer import measuring
@@ -119,3 +121,34 @@ def test_doubtful_prompts_are_chosen_and_asked_again(
     ask(page, "Undo", "Undo")
     expect(page.locator(".console .notice")).to_contain_text("Undone")
     assert not LabelingTask.objects.filter(state="sampling").exists()
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_the_pages_of_evidence_have_no_barriers(
+    browse: Open, rosa: User, ada: User, base: ModelVersion, tuned: ModelVersion,  # noqa: F811
+    labels: Labels, reward: ModelVersion, theme: str,  # noqa: F811
+) -> None:  # fmt: skip
+    publish_guideline(kind="ranking", purpose="evaluation", text="Truth first.")
+    for _ in range(3):
+        labels.prompt("test")
+    contest = open_head_to_head(ladder=[base, tuned], baseline=base, prompts=3, by=rosa)
+    answered(contest, ada, [(2, 1), (1, 1), (1, 2)])
+    label = labels.ranking("validation", ranks=(1, 2))
+    for measurement in (
+        measuring.request_measurement(contest=contest),
+        measuring.request_diagnosis(reward=reward),
+    ):
+        assert measuring.perform(measurement.pk)
+    page = browse(rosa)
+    page.emulate_media(color_scheme=theme)  # type: ignore[arg-type]
+    pages = [
+        "/admin/labeling/headtohead/add/",
+        f"/admin/labeling/headtohead/{contest.pk}/change/",
+        *(f"/admin/trainer/evaluation/versions/{tuned.pk}/{name}/"
+          for name in ("promote", "lineage", "card")),
+        f"/admin/trainer/evaluation/versions/{base.pk}/divergence/",
+        f"/admin/trainer/evaluation/versions/{reward.pk}/diagnosis/",
+        f"/admin/trainer/evaluation/labels/ranking/{label.pk}/lineage/",
+    ]  # fmt: skip
+    found = [line for path in pages for line in violations(page, path)]
+    assert not found, "\n".join(found)

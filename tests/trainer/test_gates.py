@@ -71,6 +71,14 @@ def test_each_gate_reads_its_own_figures(policy: ModelVersion, judged: Call) -> 
     assert text["flags"].startswith("Hallucination +8.0 points (1.0 to 15.0)")
 
 
+def test_divergence_is_from_the_model_it_learned_from(policy: ModelVersion, judged: Call) -> None:
+    judged(KL, "reward")
+    other = ModelVersion.objects.create(name="other", kind="base", checkpoint="other")
+    Evaluation.objects.create(version=policy, baseline=other, judge="reward", split="test",
+                              figures={"kl": interval(90, 80, 99)})  # fmt: skip
+    assert met(policy)["kl"]
+
+
 def test_people_are_heard_before_the_reward_model(policy: ModelVersion, judged: Call) -> None:
     judged({"win_rate": interval(0.9, 0.85, 0.95)}, "reward")
     [gate, *_] = gates_of(policy)

@@ -92,10 +92,11 @@ def judged(round: TrainingRound, utility: str) -> dict[str, Any]:
         contest=evaluation.Contest(round.policy.folder, round.start.folder, reward.folder),
         utility=import_string(utility.replace(":", ".")),
     )
+    kl = rates.pop("kl")
     for judge, rate in rates.items():
         Evaluation.objects.create(
             version=round.policy, baseline=round.start, round=round, judge=judge,
-            split="validation", figures={"win_rate": rate},
+            split="validation", figures={"win_rate": rate, "kl": kl},
         )  # fmt: skip
     return {
         "round": round.pk,

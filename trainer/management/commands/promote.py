@@ -21,7 +21,11 @@ class Command(ExampleCommand):
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("version", help="its name, as the admin lists it")
         parser.add_argument("--role", choices=Promotion.Role.values, default=Promotion.Role.POLICY)
-        parser.add_argument("--reason", default="", help="for those who read the history")
+        parser.add_argument(
+            "--reason",
+            default="",
+            help="for those who read the history; required where a gate is not met",
+        )
         parser.add_argument("--json", action="store_true", help="one machine-readable result")
 
     def handle(self, **options: Any) -> None:

@@ -10,7 +10,7 @@ import { Controller } from "@hotwired/stimulus";
 
 import { call } from "../api.js";
 
-const SECONDS = 3;
+const SECONDS = 4;
 const NONE_YET = 404;
 
 export default class extends Controller {
