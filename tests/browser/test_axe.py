@@ -29,6 +29,8 @@ LABELER = ("/", "/work/ranking/", "/work/demonstration/", "/work/prompt_writing/
            "/work/mine/", "/work/topics/", "/password/")  # fmt: skip
 DESK = ("/admin/", "/admin/trainer/traininground/", "/admin/trainer/traininground/add/",
         "/admin/models_service/modelversion/", "/admin/labeling/prompt/",
+        "/admin/labeling/import/add/", "/admin/labeling/quarantinedprompt/",
+        "/admin/labeling/prompt/use-cases/",
         "/admin/labeling/queue/", "/console/playground/", "/console/rating-form/")  # fmt: skip
 
 

@@ -16,6 +16,7 @@ from labeling.prompt_rows import NewPrompt
 from labeling.services import uploads
 from labeling.services.prompts import add_prompts
 from tests.browser.conftest import Open
+from tests.browser.scenes import demonstration_task
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 
@@ -166,3 +167,13 @@ def test_many_are_redacted_at_once(browse: Open, olga: User) -> None:
     page.get_by_role("button", name="Redact prompts").click()
     expect(page.get_by_text("Nothing waits")).to_be_visible()
     assert not Prompt.objects.filter(state="quarantined").exists()
+
+
+def test_a_labeler_says_what_a_prompt_is_for(browse: Open, ada: User) -> None:
+    demonstration_task()
+    page = browse(ada)
+    page.goto("/work/demonstration/")
+    page.wait_for_load_state("networkidle")
+    with page.expect_response("**/use-case/"):
+        page.get_by_label("Use case").select_option("chat")
+    assert Prompt.objects.get().use_case == "chat"
