@@ -106,7 +106,9 @@ def long_task(*, labeler: str) -> None:
     from accounts.models import User
     from labeling.models import Assignment, Completion, LabelingTask, Prompt, Slot
 
-    template = LabelingTask.objects.get(prompt__fingerprint="bench")
+    template = LabelingTask.objects.filter(prompt__fingerprint="bench", kind="ranking").earliest(
+        "id"
+    )
     prompt = Prompt.objects.create(
         messages=template.asked.messages, source="import", fingerprint=f"long-{time_ns()}"
     )
