@@ -41,10 +41,10 @@ _TABLES = (
 
 def fill(prompts: int) -> int:
     """Make it so that at least so many ranking tasks are free; returns how many were added."""
-    from copies import copy
+    from copies import copy, without_indexes
     from django.db import connection
 
-    from labeling.models import LabelingTask, Slot
+    from labeling.models import Completion, LabelingTask, Prompt, Slot
 
     taken = Slot.objects.exclude(state="free").values("task")
     free = LabelingTask.objects.filter(kind="ranking").exclude(pk__in=taken).count()
@@ -53,8 +53,9 @@ def fill(prompts: int) -> int:
         with connection.cursor() as cursor:
             cursor.execute("SET session_replication_role = replica")
             cursor.execute(_NUMBERS, [missing])
-            for (rows, columns), template in zip(_TABLES, _templates(), strict=True):
-                copy(template, rows, columns)
+            with without_indexes(Prompt, LabelingTask, Completion, Slot):
+                for (rows, columns), template in zip(_TABLES, _templates(), strict=True):
+                    copy(template, rows, columns)
             cursor.execute("SET session_replication_role = DEFAULT")
             cursor.execute("DROP TABLE fresh")
             cursor.execute("VACUUM ANALYZE")
@@ -151,6 +152,16 @@ def annotators(count: int) -> list[str]:
         client.force_login(user)
         keys.append(client.cookies["sessionid"].value)
     return keys
+
+
+def plan_of_a_claim() -> str:
+    """How PostgreSQL finds the next slot for the first annotator."""
+    from accounts.models import User
+    from labeling.selectors.open_slots import open_slots, profile_of
+
+    slots = open_slots(profile_of(User.objects.get(username="annotator-0")))
+    first = slots.filter(kind="ranking", purpose="training").order_by("-priority", "id")[:1]
+    return str(first.explain(analyze=True))
 
 
 def faults() -> dict[str, int]:

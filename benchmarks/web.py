@@ -22,7 +22,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from installation import installation
-from many_prompts import annotators, faults, fill, ranking_of
+from many_prompts import annotators, faults, fill, plan_of_a_claim, ranking_of
 
 WARM_UP_SECONDS = 4.0
 CSRF = "c" * 32
@@ -35,6 +35,8 @@ def main() -> None:
         added = fill(options.prompts)
         print(f"{added:,} prompts added to {options.prompts:,}", file=sys.stderr)
         keys = annotators(max(options.annotators))
+        if options.plan:
+            print(plan_of_a_claim(), file=sys.stderr)
         crowds = {n: _measure(url, keys[:n], options.seconds) for n in options.annotators}
         found = faults()
     figures = {"benchmark": "web", "cores": os.cpu_count(), "prompts": options.prompts}
@@ -45,6 +47,7 @@ def _options() -> Namespace:
     parser = ArgumentParser(description="Claim and submit over HTTP, as fast as it goes.")
     parser.add_argument("--prompts", type=int, default=100_000, help="that wait to be ranked")
     parser.add_argument("--annotators", type=int, nargs="+", default=[20, 100])
+    parser.add_argument("--plan", action="store_true", help="tell how the next slot is found")
     parser.add_argument("--seconds", type=float, default=30.0, help="measured for each crowd")
     return parser.parse_args()
 

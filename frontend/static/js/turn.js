@@ -4,6 +4,7 @@
  *
  * @module
  */
+import { announce } from "./announce.js";
 
 let shown = globalThis.location?.pathname;
 // Back and forward lead to pages that are no longer here.
@@ -29,6 +30,7 @@ export function turnTo(page, url) {
   window.scrollTo({ top: 0 });
   const first = document.querySelector("[autofocus]") ?? document.getElementById("main");
   /** @type {HTMLElement | null} */ (first)?.focus({ preventScroll: true });
+  announce(page.title); // as a page that is loaded is read out
 }
 
 /** @param {Document} page */
