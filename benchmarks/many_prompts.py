@@ -111,7 +111,10 @@ def long_task(*, labeler: str) -> None:
         "id"
     )
     prompt = Prompt.objects.create(
-        messages=template.asked.messages, source="import", fingerprint=f"long-{time_ns()}"
+        messages=template.asked.messages,
+        source="import",
+        split="train",
+        fingerprint=f"long-{time_ns()}",
     )
     task = LabelingTask.objects.create(
         prompt=prompt, kind="ranking", state="open", policy=template.policy
