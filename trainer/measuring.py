@@ -71,7 +71,7 @@ def request_measurement(*, contest: HeadToHead, by: User | None = None) -> Measu
 @transaction.atomic
 def close_contest(*, contest: HeadToHead, by: User | None = None) -> Measurement:
     """Ask labelers for no more, and a worker for the figures. Raises Problem when it is closed."""
-    if not close_head_to_head(contest):
+    if not close_head_to_head(contest, by=by):
         raise Problem(409, f"{contest} was closed already.")
     return request_measurement(contest=contest, by=by)
 

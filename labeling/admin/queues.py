@@ -72,6 +72,15 @@ class QueueForm(ModelForm):
             self.add_error(name, str(problem.detail))
 
 
+class QueueRow(ModelForm):
+    """A row of the list; each field says whose it is, for those who hear the page."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        for field in self.fields.values():
+            field.widget.attrs["aria-label"] = f"{field.label}, {self.instance}"
+
+
 @admin.register(Queue)
 class QueueAdmin(DeskAdmin):
     form = QueueForm
@@ -90,6 +99,10 @@ class QueueAdmin(DeskAdmin):
     fields = (
         "kind", "purpose", "ready", "overlap", "completions", "mixture", "targets", "rules",
     )  # fmt: skip
+
+    def get_changelist_form(self, request: HttpRequest, **kwargs: Any) -> Any:
+        """The fields of a row, named."""
+        return super().get_changelist_form(request, form=QueueRow, **kwargs)
 
     def get_readonly_fields(self, request: HttpRequest, obj: Queue | None = None) -> Any:
         return ("kind", "purpose") if obj else ()

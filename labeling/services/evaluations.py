@@ -76,6 +76,7 @@ def open_head_to_head(
     LabelingTask.objects.bulk_create(
         _task(contest, prompt, pair) for prompt in asked for pair in pairs_of(contest)
     )
+    record(act=Act.EVALUATION_OPENED, by=by, target=contest, detail={"prompts": len(asked)})
     return contest
 
 
@@ -88,7 +89,7 @@ def pairs_of(contest: HeadToHead) -> list[tuple[int, int]]:
 
 
 @transaction.atomic
-def close_head_to_head(contest: HeadToHead) -> bool:
+def close_head_to_head(contest: HeadToHead, *, by: User | None = None) -> bool:
     """Ask for no more labels; whether this call closed it. What labelers hold may be finished."""
     open_one = HeadToHead.objects.filter(pk=contest.pk, closed_at=None)
     if not open_one.update(closed_at=Now()):
@@ -96,6 +97,7 @@ def close_head_to_head(contest: HeadToHead) -> bool:
     Slots.close.apply(Slot.objects.filter(task__head_to_head=contest))
     wanted = Slot.objects.filter(task=OuterRef("pk")).exclude(state=Slot.State.CLOSED)
     Tasks.expire.apply(LabelingTask.objects.filter(~Exists(wanted), head_to_head=contest))
+    record(act=Act.EVALUATION_CLOSED, by=by, target=contest)
     contest.refresh_from_db()
     return True
 

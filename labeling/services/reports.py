@@ -5,6 +5,7 @@ from __future__ import annotations
 from django.db import transaction
 from django.utils import timezone
 
+from accounts.audit import Act, record
 from accounts.models import User
 from accounts.problems import Problem
 from labeling import texts
@@ -34,7 +35,9 @@ def answer(*, report_id: int, by: User, text: str) -> Report:
     values = {"answer": text, "answered_by": by, "answered_at": timezone.now()}
     if not rows.filter(answered_at=None).update(**values):
         raise Problem(409, "This report is answered already, or there is none.")
-    return rows.get()
+    answered = rows.get()
+    record(act=Act.REPORT_ANSWERED, by=by, target=answered)
+    return answered
 
 
 def see(*, report_id: int, labeler: User) -> None:

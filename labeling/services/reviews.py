@@ -64,7 +64,7 @@ def send_back(*, label: Label, text: str, by: User) -> Review:
     ):
         raise Problem(409, "Its task is open or closed already, so it cannot be sent back.")
     _forget(label)
-    record(act=Act.LABEL_SENT_BACK, by=by, target=label, detail={"text": text})
+    record(act=Act.LABEL_SENT_BACK, by=by, target=label)
     return review
 
 
