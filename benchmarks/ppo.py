@@ -21,7 +21,7 @@ from machine import measure_machine
 EPISODES = 16
 SHORTEST, LONGEST = 22, 71
 STEPS = 2
-TOKENS = 512  # ours a pass: more is no faster and takes more memory
+TOKENS = 512  # ours a pass; more takes more memory
 
 
 def compare_at(response: int, model: str) -> dict[str, Any]:

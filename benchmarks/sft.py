@@ -19,7 +19,7 @@ from environment import TRL
 from machine import measure_machine, run_contender
 
 EXAMPLES, MICRO_BATCH, STEPS = 32, 8, 2
-TOKENS = 512  # ours a pass: more is no faster and takes more memory
+TOKENS = 512  # ours a pass; more takes more memory
 
 
 def compare(model: str) -> dict[str, Any]:
