@@ -21,6 +21,7 @@ from models_service.models import Kind, ModelVersion, Promotion
 from models_service.selectors import former, promoted
 from models_service.services import PLAYERS
 from trainer import evidence, gates, lineage, reward_evidence
+from trainer.drawing import drawn
 from trainer.model_card import body, model_card
 from trainer.models import Evaluation, TrainingRound
 from trainer.over_optimisation import over_optimisation
@@ -90,7 +91,7 @@ class HeadToHeadAdmin(RecordAdmin):
             "measurement": contest.measurements.select_related("reward").first(),
             "verdicts": [(evidence.GROUP_TITLES[group], verdict)
                          for group, verdict in evidence.verdicts_of(contest).items()],
-            "figures": evidence.contest_figures(contest),
+            "figures": drawn(evidence.contest_figures(contest)),
         })  # fmt: skip
 
 
@@ -190,7 +191,7 @@ class EvaluationAdmin(RecordAdmin):
             "reward": reward,
             "newest": reward_evidence.newest(reward),
             "shown": reward_evidence.finished(reward),
-            "figures": reward_evidence.diagnosis_figures(reward),
+            "figures": drawn(reward_evidence.diagnosis_figures(reward)),
             "disagreements": reward_evidence.disagreements(reward),
         })  # fmt: skip
 
@@ -202,7 +203,7 @@ class EvaluationAdmin(RecordAdmin):
             "title": f"Reward and divergence from {version}",
             "version": version,
             "others": ModelVersion.objects.filter(pk__in=compared).exclude(pk=pk),
-            "figures": over_optimisation(version),
+            "figures": drawn(over_optimisation(version)),
         })  # fmt: skip
 
 

@@ -9,7 +9,8 @@ from xml.etree import ElementTree
 
 import pytest
 
-from trainer.figures import Figure, Point, Series, as_csv, as_dict, standalone, svg, ticks
+from trainer.drawing import standalone, svg, ticks
+from trainer.figures import Figure, Point, Series, as_csv, as_dict
 
 LADDER = Figure(
     "win-rate", "Win rate against <base>", "Win rate, %", "Version",

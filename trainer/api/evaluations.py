@@ -18,7 +18,7 @@ from labeling.models import HeadToHead
 from labeling.selectors import evaluations as told
 from labeling.services import evaluations as labeled
 from models_service.models import Kind, ModelVersion
-from trainer import evidence, figures, measuring, reward_evidence
+from trainer import drawing, evidence, figures, measuring, reward_evidence
 from trainer.models import Measurement
 from trainer.over_optimisation import over_optimisation
 from trainer.sample_size import Plan, plan
@@ -234,7 +234,7 @@ class FigureFile(APIView):
         figure = next((one for one in self.figures(pk) if one.name == name), None)
         if figure is None:
             raise Http404
-        write = {"svg": figures.standalone, "csv": figures.as_csv, "json": figures.as_json}[form]
+        write = {"svg": drawing.standalone, "csv": figures.as_csv, "json": figures.as_json}[form]
         head = {"Content-Disposition": f'attachment; filename="{name}-{pk}.{form}"'}
         return HttpResponse(write(figure), content_type=FORMS[form], headers=head)
 
