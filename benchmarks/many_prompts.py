@@ -13,6 +13,7 @@ from typing import Any
 
 WORDS = "the moon pulls on the water and the coast sees two high tides a day because " * 6
 LONG = " ".join((WORDS * 12).split()[:1_000])
+REACHED = 100_000  # the first so many tasks have completions; no run gets further
 THREEFOLD = 10  # every tenth task wants three labels instead of one
 
 _NUMBERS = """
@@ -29,7 +30,8 @@ _TABLES = (
     ),
     ("fresh", "'id', task, 'prompt_id', prompt"),
     (
-        "fresh, generate_series(0, 3) AS place",
+        f"(SELECT task FROM fresh ORDER BY task LIMIT {REACHED}) AS fresh, "
+        "generate_series(0, 3) AS place",
         "'id', nextval('labeling_completion_id_seq'), 'task_id', task, 'position', place",
     ),
     (
