@@ -37,6 +37,8 @@ os.environ.update(DATABASE_URL=DATABASE_URL, REDIS_URL=REDIS_URL)
 
 BASE_MODEL = env.text("BASE_MODEL", "packaged")
 PRETRAINING_TEXT = env.text("PRETRAINING_TEXT")
+# A command that starts several training processes; without one the worker trains by itself.
+TRAINING_LAUNCHER = env.text("TRAINING_LAUNCHER")
 MODELS_IN_MEMORY = env.number("MODELS_IN_MEMORY", 2, low=1)
 # Weights a process keeps at most, in MiB; 0 sets no limit.
 MODEL_MEMORY_MIB = env.number("MODEL_MEMORY_MIB", 0)

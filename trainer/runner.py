@@ -24,9 +24,10 @@ from django.utils import timezone
 from models_service.models import Kind, ModelVersion
 from models_service.services import register_best_of, register_version
 from trainer import memory
+from trainer.algorithms.job import Job
 from trainer.algorithms.settings import BestOfNConfig, EvaluationConfig
+from trainer.launching import launch
 from trainer.models import Evaluation, TrainingRound, TrainingRun
-from trainer.recipes import CONFIGS
 from trainer.reporting import LostRunError, RunReporter, heartbeat, held, worker_token
 from trainer.run_log import logged, say
 from trainer.snapshots import file_sha256
@@ -167,6 +168,7 @@ def _execution(token: str) -> dict[str, Any]:
         "at": timezone.now().isoformat(timespec="seconds"),
         "worker": token,
         "code": code_version(),
+        "launcher": settings.TRAINING_LAUNCHER,
         "python": platform.python_version(),
         "memory": memory.machine(),
         **libraries,
@@ -183,22 +185,19 @@ def code_version() -> str:
 
 
 def _train(run: TrainingRun, report: RunReporter) -> Outcome:
-    from trainer.algorithms import ppo, reward, sft
-    from trainer.algorithms.contract import Starts
-
-    algorithms: dict[str, Any] = {"sft": sft, "reward": reward, "ppo": ppo}
-    versions = _versions(run.config["start"])
-    starts = Starts(**{name: version.folder for name, version in versions.items()})
     folder = Path(settings.CHECKPOINT_DIR) / "rounds" / str(run.round_id) / run.stage
-    result = algorithms[run.stage].train(
-        CONFIGS[run.stage].from_dict(run.config["settings"]),
-        snapshot=_snapshot(run),
-        start=starts,
-        out=folder,
-        work=run.work,
-        report=report,
-        **_pretraining(run.stage),
+    versions = _versions(run.config["start"])
+    job = Job(
+        stage=run.stage,
+        settings=run.config["settings"],
+        snapshot=str(_snapshot(run)),
+        start={name: str(version.folder) for name, version in versions.items()},
+        out=str(folder),
+        work=str(run.work),
+        pretraining_text=settings.PRETRAINING_TEXT or None,
     )
+    launcher = settings.TRAINING_LAUNCHER
+    result = launch(job, report, launcher, settings.BASE_DIR) if launcher else job.do(report)
     if result.stopped:
         return Outcome(stopped=True)
     return Outcome({"metrics": result.metrics, "notes": result.notes}, folder=folder)
@@ -262,13 +261,6 @@ def _snapshot(run: TrainingRun) -> Path:
             "a backup, or start a new round."
         )
     return snapshot.path
-
-
-def _pretraining(stage: str) -> dict[str, Path | None]:
-    if stage == "reward":
-        return {}
-    text = settings.PRETRAINING_TEXT
-    return {"pretraining_text": Path(text) if text else None}
 
 
 def _register(run: TrainingRun, outcome: Outcome) -> ModelVersion | None:

@@ -6,7 +6,7 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ from uuid import uuid4
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
+from torch import Tensor
 from transformers import (
     AutoConfig,
     AutoModel,
@@ -25,6 +26,7 @@ from transformers import (
 )
 from transformers.utils import logging as transformers_logging
 
+from models_service.lm.chat import stop_token_id
 from models_service.lm.heads import ScalarModel
 
 # Workers write plain log lines; the library's progress bars would run through them.
@@ -70,15 +72,21 @@ def load_policy(
             folder, dtype=dtype, use_safetensors=True, output_loading_info=True
         )
         _require_complete(source, info)
-        return model.eval(), load_tokenizer(folder)
+        return model.eval(), _ending_tokenizer(folder)
 
 
 def save_policy(
-    model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, folder: Path | str
+    model: PreTrainedModel,
+    tokenizer: PreTrainedTokenizerBase,
+    folder: Path | str,
+    weights: Mapping[str, Tensor] | None = None,
 ) -> None:
-    """Write the model and tokenizer as a Hugging Face folder, whole or not at all."""
+    """Write the model and tokenizer as a Hugging Face folder, whole or not at all.
+
+    `weights` are written in place of the model's own, by the names of its `state_dict`.
+    """
     with write_folder(folder) as new:
-        model.save_pretrained(new)
+        model.save_pretrained(new, state_dict=weights)
         tokenizer.save_pretrained(new)
 
 
@@ -92,10 +100,15 @@ def load_reward(
         trunk = AutoModel.from_config(AutoConfig.for_model(**config["trunk"]), dtype=dtype)
         model = ScalarModel(trunk, config.get("heads", 1))
         model.load_state_dict(load_file(folder / WEIGHTS))
-        return model.to(dtype).eval(), load_tokenizer(folder)
+        return model.to(dtype).eval(), _ending_tokenizer(folder)
 
 
-def save_reward(model: ScalarModel, tokenizer: PreTrainedTokenizerBase, folder: Path | str) -> None:
+def save_reward(
+    model: ScalarModel,
+    tokenizer: PreTrainedTokenizerBase,
+    folder: Path | str,
+    weights: Mapping[str, Tensor] | None = None,
+) -> None:
     """Write trunk, head and offset in one safetensors file, whole or not at all.
 
     `config.json` holds `kind` (always "reward"), how many `heads`, and `trunk`, the transformer's
@@ -103,9 +116,10 @@ def save_reward(model: ScalarModel, tokenizer: PreTrainedTokenizerBase, folder: 
     """
     trunk = model.trunk.config.to_dict()
     config = {"kind": REWARD_KIND, "heads": model.heads, "trunk": trunk}
-    weights = {name: tensor.contiguous() for name, tensor in model.state_dict().items()}
+    tensors = model.state_dict() if weights is None else weights
     with write_folder(folder) as new:
-        save_file(weights, new / WEIGHTS, metadata={"format": "pt"})
+        contiguous = {name: tensor.contiguous() for name, tensor in tensors.items()}
+        save_file(contiguous, new / WEIGHTS, metadata={"format": "pt"})
         (new / "config.json").write_text(json.dumps(config, indent=2, sort_keys=True) + "\n")
         tokenizer.save_pretrained(new)
 
@@ -113,6 +127,13 @@ def save_reward(model: ScalarModel, tokenizer: PreTrainedTokenizerBase, folder: 
 def load_tokenizer(source: Path | str) -> PreTrainedTokenizerBase:
     """The tokenizer of a checkpoint folder or a Hugging Face id."""
     return AutoTokenizer.from_pretrained(source)
+
+
+def _ending_tokenizer(source: Path | str) -> PreTrainedTokenizerBase:
+    """The tokenizer, which must know how a reply ends. Raises ValueError."""
+    tokenizer = load_tokenizer(source)
+    stop_token_id(tokenizer)
+    return tokenizer
 
 
 def weights_sha256(folder: Path | str) -> str:
@@ -142,7 +163,10 @@ def _locate(source: Path | str) -> Path | str:
     folder = Path(source)
     if folder.is_dir():
         if not (folder / "config.json").is_file():
-            raise CheckpointError(f"{folder} has no config.json; it is not a checkpoint folder")
+            raise CheckpointError(
+                f"{folder} has no config.json; it is not a checkpoint folder. Copy it again, or "
+                "choose another model."
+            )
         return folder
     if isinstance(source, str) and source.count("/") <= 1 and source[:1] not in "./~":
         return source
@@ -174,8 +198,10 @@ def _explained(source: Path | str) -> Iterator[None]:
             f"the weights in {source} are damaged or cut short ({error}); copy them again"
         ) from error
     except (OSError, ValueError, KeyError, RuntimeError) as error:
-        reason = str(error).strip().partition("\n")[0]
-        raise CheckpointError(f"{source} cannot be loaded: {reason}") from error
+        reason = str(error).strip().partition("\n")[0].rstrip(".")
+        raise CheckpointError(
+            f"{source} cannot be loaded: {reason}. Copy the folder again, or choose another model."
+        ) from error
 
 
 def _flush(folder: Path) -> None:

@@ -2,22 +2,27 @@
 
 Every process knows the whole batch and works on its share of it; gradients are summed once a
 step. Losses are divided by the token count of the whole minibatch, so the sum over processes is
-exactly what one process alone would compute. Weights are whole in every process; sharding them
-(FSDP, DeepSpeed) is left out.
+exactly what one process alone would compute. Weights are whole in every process, or, where
+`accelerate` is configured for FSDP, their blocks are sharded (docs/distributed.md).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any, TypeVar
 
 import torch
 from accelerate import PartialState
-from accelerate.utils import broadcast_object_list, gather_object
+from accelerate.utils import broadcast_object_list, gather_object, parse_flag_from_env
 from torch import Tensor, nn
+from torch.distributed.device_mesh import init_device_mesh
+
+from trainer.algorithms import sharding
+from trainer.algorithms.contract import TrainingError
 
 T = TypeVar("T")
+M = TypeVar("M", bound=nn.Module)
 
 
 class Crew:
@@ -29,6 +34,41 @@ class Crew:
         self.device: torch.device = self._state.device
         self.size: int = self._state.num_processes
         self.is_first: bool = self._state.is_main_process
+        if parse_flag_from_env("ACCELERATE_USE_DEEPSPEED"):
+            raise TrainingError(
+                "DeepSpeed is not supported. Use FSDP, which splits the same; docs/distributed.md "
+                "says how."
+            )
+        self.shards: bool = self.size > 1 and parse_flag_from_env("ACCELERATE_USE_FSDP")
+
+    def place(self, model: M) -> M:
+        """Move a model to this process's device, where it is sharded if weights are."""
+        model.to(self.device)
+        if self.shards:
+            sharding.shard(model, init_device_mesh(self.device.type, (self.size,)))
+        return model
+
+    def gathered(self, model: nn.Module) -> AbstractContextManager[None]:
+        """Inside, this process can do passes without gradient whatever the others do."""
+        return sharding.gathered(model) if self.shards else nullcontext()
+
+    def whole(self, tensors: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
+        """All of these tensors, in the first process; every process has to ask."""
+        return sharding.whole(tensors, keep=self.is_first) if self.shards else tensors
+
+    def in_step(self, parts: Sequence[T], spare: T) -> list[tuple[T, float]]:
+        """This process's micro-batches, each with weight 1.
+
+        Where weights are sharded every pass is made by all processes together, so `spare` follows
+        with weight 0 until each has made as many.
+        """
+        passes = [(part, 1.0) for part in parts]
+        if self.shards:
+            # Agreed on before the first pass: what processes do together they do in one order.
+            most = torch.tensor(len(parts), device=self.device)
+            torch.distributed.all_reduce(most, op=torch.distributed.ReduceOp.MAX)
+            passes += [(spare, 0.0)] * (int(most) - len(parts))
+        return passes
 
     def share(self, items: Sequence[T]) -> list[T]:
         """The items this process works on: every `size`-th."""
@@ -43,10 +83,12 @@ class Crew:
         return [part[i] for i in range(longest) for part in parts if i < len(part)]
 
     def sum_gradients(self, parameters: Iterable[nn.Parameter]) -> None:
-        """Add up the gradients of all processes, in place."""
+        """Add up the gradients of all processes, in place; sharded ones are added up already."""
         if self.size == 1:
             return
         for parameter in parameters:
+            if sharding.is_sharded([parameter]):
+                continue
             if parameter.grad is None:
                 parameter.grad = torch.zeros_like(parameter)
             torch.distributed.all_reduce(parameter.grad)

@@ -74,9 +74,10 @@ class Learner:
         """
         tokens = int(experience.mask[list(rows)].sum())
         sums = torch.zeros(4, device=self.crew.device)
+        parts = self._micro_batches(experience.episodes, rows)
         with accumulate.in_place(self.policy):
-            for part in self._micro_batches(experience.episodes, rows):
-                sums[:3] += self._policy_backward(experience, part, tokens)
+            for part, weight in self.crew.in_step(parts, list(rows[:1])):
+                sums[:3] += self._policy_backward(experience, part, tokens, weight)
             if self.blocks:
                 sums[3] = self._ptx_backward(position, len(rows))
         norm = update(self.optimizer, self.config.max_grad_norm, self.crew)
@@ -90,7 +91,9 @@ class Learner:
         }
         return metrics | ({"ppo/loss/ptx": ptx} if self.blocks else {})
 
-    def _policy_backward(self, e: Experience, rows: list[int], tokens: int) -> Tensor:
+    def _policy_backward(
+        self, e: Experience, rows: list[int], tokens: int, weight: float
+    ) -> Tensor:
         """Add the gradient of the clipped loss; its value and the sums of its statistics, [3]."""
         prompts, responses = e.episodes.tokens(rows)
         with self.crew.autocast():
@@ -98,9 +101,9 @@ class Learner:
         width, clip = now.mask.shape[1], self.config.clip
         old, advantages = e.logprobs[rows, :width], e.advantages[rows, :width]
         loss = losses.policy_loss(now.logprobs, old, advantages, now.mask, clip, tokens)
-        loss.backward()
+        (weight * loss).backward()
         statistics = losses.policy_statistics(now.logprobs.detach(), old, now.mask, clip)
-        return torch.stack([loss.detach(), *statistics])
+        return weight * torch.stack([loss.detach(), *statistics])
 
     def _ptx_backward(self, position: int, episodes: int) -> Tensor:
         """Add γ_ptx times the gradient of the mean loss a token of pretraining text; that mean."""
@@ -110,8 +113,8 @@ class Learner:
         tokens = sum(len(self.blocks[i].response) for i in chosen)
         total = torch.zeros((), device=self.crew.device)
         rows = max(1, config.tokens_per_micro_batch // config.ptx_tokens)
-        for part in cut(self.crew.share(chosen), rows):
-            loss = self.text_loss([self.blocks[i] for i in part], tokens)
+        for part, weight in self.crew.in_step(cut(self.crew.share(chosen), rows), chosen[:1]):
+            loss = weight * self.text_loss([self.blocks[i] for i in part], tokens)
             (config.ptx_coefficient * loss).backward()
             total += loss.detach()
         return total
@@ -127,19 +130,21 @@ class Learner:
         """One step of the value model towards the returns."""
         tokens = int(e.mask[list(rows)].sum())
         total = torch.zeros((), device=self.crew.device)
+        parts = self._micro_batches(e.episodes, rows)
         with accumulate.in_place(self.value):
-            for part in self._micro_batches(e.episodes, rows):
-                total += self._value_backward(e, part, tokens)
+            for part, weight in self.crew.in_step(parts, list(rows[:1])):
+                total += self._value_backward(e, part, tokens, weight)
         norm = update(self.value_optimizer, self.config.max_grad_norm, self.crew)
         return {"ppo/loss/value": float(self.crew.total(total)), "ppo/val/grad_norm": norm}
 
-    def _value_backward(self, e: Experience, rows: list[int], tokens: int) -> Tensor:
+    def _value_backward(self, e: Experience, rows: list[int], tokens: int, weight: float) -> Tensor:
         """Add the gradient of the clipped squared error; its value."""
         with self.crew.autocast():
             values = self.trunks.values(e, rows)
         width = values.shape[1]
         old, returns, mask = (x[rows, :width] for x in (e.values, e.returns, e.mask))
-        loss = losses.value_loss(values, old, returns, mask, self.config.value_clip, tokens)
+        clip = self.config.value_clip
+        loss = weight * losses.value_loss(values, old, returns, mask, clip, tokens)
         loss.backward()
         return loss.detach()
 

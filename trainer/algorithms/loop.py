@@ -97,6 +97,7 @@ def _tell(job: Job, report: Reporter, step: int, metrics: Mapping[str, float], c
 
 
 def _save(job: Job, states: States, step: int, crew: Crew) -> None:
+    tensors = crew.whole(job.tensors())
     if crew.is_first:
-        states.save(step, job.tensors(), job.values())
+        states.save(step, tensors, job.values())
     crew.wait()

@@ -9,6 +9,7 @@ from torch import nn
 
 from trainer.algorithms.contract import TrainingError
 from trainer.algorithms.crew import Crew
+from trainer.algorithms.sharding import clip_gradients, is_sharded
 
 BETAS = (0.9, 0.95)
 
@@ -23,8 +24,10 @@ def adam(module: nn.Module, epsilon: float) -> torch.optim.Adam:
 
     The learning rate is set before every step by the trainer.
     """
-    parameters = trained(module).values()
-    return torch.optim.Adam(parameters, lr=0.0, betas=BETAS, eps=epsilon, fused=True)
+    parameters = list(trained(module).values())
+    # The faster ways do not take sharded and whole parameters together.
+    way = {"foreach": False} if is_sharded(parameters) else {"fused": True}
+    return torch.optim.Adam(parameters, lr=0.0, betas=BETAS, eps=epsilon, **way)
 
 
 def update(optimizer: torch.optim.Optimizer, max_norm: float, crew: Crew) -> float:
@@ -35,7 +38,8 @@ def update(optimizer: torch.optim.Optimizer, max_norm: float, crew: Crew) -> flo
     """
     parameters = [p for group in optimizer.param_groups for p in group["params"]]
     crew.sum_gradients(parameters)
-    norm = float(nn.utils.clip_grad_norm_(parameters, max_norm or math.inf))
+    clip = clip_gradients if is_sharded(parameters) else nn.utils.clip_grad_norm_
+    norm = float(clip(parameters, max_norm or math.inf))
     if not math.isfinite(norm):
         raise TrainingError(
             "The loss or its gradient is no longer a finite number. Lower the learning rate, or "

@@ -62,8 +62,8 @@ def train(
     metrics = job.evaluate(ended.step)
     if job.crew.is_first:
         report.metrics(ended.step, job.total, metrics)
-        with writing(out), job.learner.average.applied(job.trunks.policy):
-            job.trunks.export(job.tokenizer, out)
+    with writing(out), job.learner.average.applied(job.trunks.policy):
+        job.trunks.export(job.tokenizer, out)
     job.crew.wait()
     return Result(ended.step, metrics | job.baseline, notes=job.notes)
 
@@ -99,8 +99,8 @@ class PPO:
                 "Train the reward model from this policy's family."
             )
         self.stop_id, self.pad_id = stop_token_id(self.tokenizer), pad_token_id(self.tokenizer)
-        device, kind = self.crew.device, TRUNKS[self.config.trunk]
-        self.trunks = kind(self.config, policy.to(device), reward.to(device), self.pad_id)
+        kind = TRUNKS[self.config.trunk]
+        self.trunks = kind(self.config, policy, reward, self.pad_id, self.crew)
 
     def _read(self, path: Path, pretraining_text: Path | None) -> None:
         config, data = self.config, read_snapshot(path)

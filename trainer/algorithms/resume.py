@@ -26,6 +26,7 @@ from torch import Tensor, nn
 from models_service.lm.checkpoint import write_folder
 from trainer.algorithms.contract import TrainingError
 from trainer.algorithms.optimize import trained
+from trainer.algorithms.sharding import alike
 
 logger = logging.getLogger(__name__)
 
@@ -136,7 +137,7 @@ def module_tensors(name: str, module: nn.Module) -> dict[str, Tensor]:
 def restore_module(name: str, module: nn.Module, tensors: Mapping[str, Tensor]) -> None:
     """Put saved parameters back, exactly."""
     for key, parameter in trained(module).items():
-        parameter.copy_(tensors[f"{name}/{key}"])
+        parameter.copy_(alike(tensors[f"{name}/{key}"], parameter))
 
 
 def optimizer_tensors(name: str, optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
@@ -155,7 +156,7 @@ def restore_optimizer(
     for index, parameter in enumerate(_parameters(optimizer)):
         prefix = f"{name}/{index}/"
         optimizer.state[parameter] = {
-            key.removeprefix(prefix): value.to(parameter.device)
+            key.removeprefix(prefix): alike(value, parameter)
             for key, value in tensors.items()
             if key.startswith(prefix)
         }

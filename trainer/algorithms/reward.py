@@ -76,10 +76,11 @@ def train(
         return Result(ended.step, stopped=True)
     metrics = job.measure() | job.center()
     notes, crew = job.notes | job.diagnose(), job.crew
+    weights = crew.whole(job.model.state_dict())
     if crew.is_first:
         report.metrics(ended.step, length * parts, metrics)
         with writing(out):
-            save_reward(job.model, job.tokenizer, out)
+            save_reward(job.model, job.tokenizer, out, weights)
     crew.wait()
     if config.folds and not left_out:
         notes["folds_left_out"] = "All training rankings are of one labeler."
@@ -123,7 +124,7 @@ class RewardModelling:
         policy, self.tokenizer = load_policy(start.policy)
         self.pad_id = pad_token_id(self.tokenizer)
         self.model = ScalarModel.from_policy(policy, derive(config.seed, "head"), config.heads)
-        self.model.to(self.crew.device)
+        self.crew.place(self.model)
         self.optimizer = adam(self.model, config.adam_epsilon)
         self._read(data, left_out)
         self.steps_per_epoch = ceil(len(self.groups) / config.batch_size)
@@ -177,18 +178,19 @@ class RewardModelling:
     def _update(self, batch: Sequence[int]) -> dict[str, float]:
         """Mean loss over the prompts of the batch, one optimizer step."""
         sums = torch.zeros(3, device=self.crew.device)
-        for rows in self._micro_batches(self.crew.share(batch)):
+        micro_batches = self._micro_batches(self.crew.share(batch))
+        for rows, weight in self.crew.in_step(micro_batches, list(batch[:1])):
             groups, weights = [self.groups[i] for i in rows], self.weights[rows]
             with self.crew.autocast():
                 opinions = group_opinions(self.model, groups, self.pad_id)
             parts = [
-                _group_loss(one, group, weight)
-                for one, group, weight in zip(opinions, groups, weights, strict=True)
+                _group_loss(one, group, drawn)
+                for one, group, drawn in zip(opinions, groups, weights, strict=True)
             ]
-            loss = torch.stack(parts).sum() / len(batch)
+            loss = weight * torch.stack(parts).sum() / len(batch)
             loss.backward()
             sums[0] += loss.detach()
-            sums[1:] += _agreement(opinions, groups).to(sums)
+            sums[1:] += weight * _agreement(opinions, groups).to(sums)
         norm = update(self.optimizer, self.config.max_grad_norm, self.crew)
         loss_sum, correct, pairs = self.crew.total(sums).tolist()
         return {
@@ -232,7 +234,7 @@ class RewardModelling:
         """What each head says of the completions of every group, in order, without gradient."""
         budget = self.config.tokens_per_micro_batch
         said: dict[int, Tensor] = {}
-        with torch.no_grad(), self.crew.autocast():
+        with torch.no_grad(), self.crew.autocast(), self.crew.gathered(self.model):
             for rows in batches_under_budget([group.length for group in groups], budget):
                 part = group_opinions(self.model, [groups[i] for i in rows], self.pad_id)
                 said |= dict(zip(rows, part, strict=True))

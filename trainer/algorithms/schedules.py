@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from trainer.algorithms.optimize import trained
+from trainer.algorithms.sharding import alike
 
 COSINE_FLOOR = 0.1
 WARMUP_START = 0.1
@@ -73,7 +74,7 @@ class WeightAverage:
     def load(self, weights: Mapping[str, Tensor]) -> None:
         """Take up saved averages, exactly."""
         for name, average in self.weights.items():
-            average.copy_(weights[name])
+            average.copy_(alike(weights[name], average))
 
     @contextmanager
     def applied(self, model: nn.Module) -> Iterator[None]:
@@ -89,5 +90,8 @@ class WeightAverage:
 
     @torch.no_grad()
     def _exchange(self, model: nn.Module) -> None:
+        # Copied and not swapped: of a sharded parameter others hold the storage.
         for name, parameter in self._averaged(model):
-            self.weights[name], parameter.data = parameter.data, self.weights[name]
+            present = parameter.detach().clone()
+            parameter.copy_(self.weights[name])
+            self.weights[name] = present

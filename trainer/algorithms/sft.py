@@ -91,7 +91,7 @@ class FineTuning:
         self.config, self.work, self.report = config, work, report
         self.crew, self.clock, self.done = Crew(), loop.Clock(), False
         self.policy, self.tokenizer = load_policy(start.policy)
-        self.policy.to(self.crew.device)
+        self.crew.place(self.policy)
         self.dropouts = set_residual_dropout(self.policy, config.residual_dropout)
         self.reward = load_reward(start.reward)[0].to(self.crew.device) if start.reward else None
         self.optimizer = adam(self.policy, config.adam_epsilon)
@@ -148,9 +148,10 @@ class FineTuning:
         torch.manual_seed(derive(self.config.seed, "dropout", step))
         self.policy.train(self.dropouts > 0)
         total = torch.zeros((), device=self.crew.device)
+        parts = self._micro_batches(self.crew.share(batch))
         with accumulate.in_place(self.policy):
-            for examples in self._micro_batches(self.crew.share(batch)):
-                loss = self._loss(examples, tokens)
+            for examples, weight in self.crew.in_step(parts, batch[:1]):
+                loss = weight * self._loss(examples, tokens)
                 loss.backward()
                 total += loss.detach()
         self.policy.eval()
@@ -173,14 +174,16 @@ class FineTuning:
 
     def _close_epoch(self, epoch: int) -> dict[str, float]:
         """Measure the epoch and keep its weights if it is the best so far."""
-        metrics = self._evaluate(epoch)
+        with self.crew.gathered(self.policy):
+            metrics = self._evaluate(epoch)
         record = {"epoch": float(epoch), **metrics}
         self.epochs.append(record)
         if not self.best or self._is_better(record):
             self.best = record
+            weights = self.crew.whole(self.policy.state_dict())
             if self.crew.is_first:
                 with writing(self.work / BEST):
-                    save_policy(self.policy, self.tokenizer, self.work / BEST)
+                    save_policy(self.policy, self.tokenizer, self.work / BEST, weights)
             self.crew.wait()
         return metrics
 

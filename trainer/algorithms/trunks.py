@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Protocol
 
@@ -23,6 +23,7 @@ from models_service.lm.checkpoint import save_policy
 from models_service.lm.heads import ScalarModel
 from models_service.lm.padding import lean_batches
 from models_service.lm.scoring import response_logprobs
+from trainer.algorithms.crew import Crew
 from trainer.algorithms.episodes import (
     Episodes,
     read_episodes,
@@ -56,7 +57,8 @@ class Trunks(Protocol):
         """The value before each response token, float32 [B, T], with gradient."""
 
     def export(self, tokenizer: PreTrainedTokenizerBase, folder: Path) -> None:
-        """Write the policy as it is now, as a plain Hugging Face folder."""
+        """Write the policy as it is now, as a plain Hugging Face folder; every process asks, the
+        first one writes."""
 
 
 class SeparateTrunks:
@@ -64,21 +66,29 @@ class SeparateTrunks:
     the value model, which starts as the reward model."""
 
     def __init__(
-        self, config: PPOConfig, policy: PreTrainedModel, reward: ScalarModel, pad_id: int
+        self,
+        config: PPOConfig,
+        policy: PreTrainedModel,
+        reward: ScalarModel,
+        pad_id: int,
+        crew: Crew,
     ) -> None:
-        self.config, self.pad_id = config, pad_id
-        self.policy, self.value = policy, copy.deepcopy(reward)
-        self.reference = copy.deepcopy(policy).requires_grad_(False)
-        self.reward = reward.requires_grad_(False)
+        self.config, self.pad_id, self.crew = config, pad_id, crew
+        self.reference = crew.place(copy.deepcopy(policy).requires_grad_(False))
+        self.value = crew.place(copy.deepcopy(reward))
+        self.policy, self.reward = crew.place(policy), crew.place(reward.requires_grad_(False))
 
     def sampling(self) -> AbstractContextManager[None]:
-        return nullcontext()
+        return self.crew.gathered(self.policy)
 
     def judge(self, episodes: Episodes) -> list[Judged]:
         budget = self.config.tokens_per_micro_batch
-        reference = _logprobs(self.reference, episodes, self.config)
-        scores = score_episodes(self.reward, episodes, self.pad_id, budget).tolist()
-        values = self._values_now(episodes, budget)
+        with self.crew.gathered(self.reference):
+            reference = _logprobs(self.reference, episodes, self.config)
+        with self.crew.gathered(self.reward):
+            scores = score_episodes(self.reward, episodes, self.pad_id, budget).tolist()
+        with self.crew.gathered(self.value):
+            values = self._values_now(episodes, budget)
         return [Judged(*one) for one in zip(scores, reference, values, strict=True)]
 
     @torch.no_grad()
@@ -94,7 +104,9 @@ class SeparateTrunks:
         return response_values(self.value, *experience.episodes.tokens(rows), self.pad_id)
 
     def export(self, tokenizer: PreTrainedTokenizerBase, folder: Path) -> None:
-        save_policy(self.policy, tokenizer, folder)
+        weights = self.crew.whole(self.policy.state_dict())
+        if self.crew.is_first:
+            save_policy(self.policy, tokenizer, folder, weights)
 
 
 class SharedTrunks:
@@ -107,10 +119,16 @@ class SharedTrunks:
     """
 
     def __init__(
-        self, config: PPOConfig, policy: PreTrainedModel, reward: ScalarModel, pad_id: int
+        self,
+        config: PPOConfig,
+        policy: PreTrainedModel,
+        reward: ScalarModel,
+        pad_id: int,
+        crew: Crew,
     ) -> None:
-        self.config, self.pad_id = config, pad_id
-        self.policy = policy
+        self.config, self.pad_id, self.crew = config, pad_id, crew
+        self.policy = policy.to(crew.device)
+        reward.to(crew.device)
         self.adapted = _with_adapters(policy, config)
         self.reward = reward.requires_grad_(False)
         self.value = reward.with_own_head()
@@ -145,7 +163,8 @@ class SharedTrunks:
         return self.value.project(pad_sequence(states, batch_first=True))
 
     def export(self, tokenizer: PreTrainedTokenizerBase, folder: Path) -> None:
-        save_policy(copy.deepcopy(self.adapted).merge_and_unload(), tokenizer, folder)
+        if self.crew.is_first:
+            save_policy(copy.deepcopy(self.adapted).merge_and_unload(), tokenizer, folder)
 
 
 TRUNKS: dict[str, type[SeparateTrunks] | type[SharedTrunks]] = {

@@ -56,7 +56,7 @@ def experience(episodes: Episodes, seed: int = 0, shift: float = 0.0) -> Experie
 def make_learner(tiny: Path, tiny_reward: Path, blocks: list[Example], **options) -> Learner:
     config = PPOConfig.from_dict(PPO_OPTIONS | options)
     models = load_policy(tiny)[0], load_reward(tiny_reward)[0]
-    return Learner(config, TRUNKS[config.trunk](config, *models, PAD), blocks, Crew())
+    return Learner(config, TRUNKS[config.trunk](config, *models, PAD, Crew()), blocks, Crew())
 
 
 def test_experience_equals_a_loop_over_episodes() -> None:

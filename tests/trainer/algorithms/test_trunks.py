@@ -36,7 +36,7 @@ CPU = torch.device("cpu")
 
 def shared(tiny: Path, tiny_reward: Path, **options) -> SharedTrunks:
     config = PPOConfig.from_dict(PPO_OPTIONS | {"trunk": "shared", "lora_rank": 3} | options)
-    return SharedTrunks(config, load_policy(tiny)[0], centered(tiny_reward), PAD)
+    return SharedTrunks(config, load_policy(tiny)[0], centered(tiny_reward), PAD, Crew())
 
 
 def centered(folder: Path) -> ScalarModel:
@@ -74,7 +74,7 @@ def test_at_the_start_both_kinds_of_trunk_judge_alike(
     episodes: Episodes,
 ) -> None:
     ours = shared(tiny, tiny_reward, tokens_per_micro_batch=20)
-    theirs = SeparateTrunks(ours.config, load_policy(tiny)[0], centered(tiny_reward), PAD)
+    theirs = SeparateTrunks(ours.config, load_policy(tiny)[0], centered(tiny_reward), PAD, Crew())
     for one, other in zip(ours.judge(episodes), theirs.judge(episodes), strict=True):
         assert one.score == pytest.approx(other.score, abs=1e-5)
         assert one.ref_logprobs == pytest.approx(other.ref_logprobs, abs=1e-5)

@@ -1,0 +1,21 @@
+"""`manage.py write_settings`: writes the tables of settings into the algorithms' pages in docs/."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.conf import settings
+
+from accounts.management.base import ExampleCommand
+from trainer.settings_tables import PAGES, with_table
+
+
+class Command(ExampleCommand):
+    help = "Write the tables of settings into docs/sft.md, reward.md, best_of_n.md and ppo.md."
+    example = "manage.py write_settings"
+
+    def handle(self, **options: Any) -> None:
+        for name, config in PAGES.items():
+            path = settings.BASE_DIR / "docs" / f"{name}.md"
+            path.write_text(with_table(path.read_text(), config))
+            self.stdout.write(f"{path} is written.")
