@@ -20,7 +20,7 @@ from models_service.lm.checkpoint import (
 from models_service.lm.heads import ScalarModel
 from tests.trainer.algorithms.conftest import PAD, PPO_OPTIONS, STOP
 from trainer.algorithms import learner as learner_module
-from trainer.algorithms import losses
+from trainer.algorithms import losses, ppo
 from trainer.algorithms.contract import Starts, TrainingError
 from trainer.algorithms.crew import Crew
 from trainer.algorithms.data import Example
@@ -78,6 +78,21 @@ def test_experience_equals_a_loop_over_episodes() -> None:
     assert e.returns[1, :2].tolist() == pytest.approx(sums[1])
     raw = e.returns - e.values
     torch.testing.assert_close(e.advantages, losses.whiten(raw, e.mask))
+
+
+def test_rewards_are_whitened_without_shifting_where_that_is_asked_for(
+    episodes: Episodes,
+) -> None:
+    judged = [Judged(float(i), [-1.0] * len(r), [0.0] * len(r))
+              for i, r in enumerate(episodes.responses)]  # fmt: skip
+    raw, white = (
+        make_experience(episodes, judged, RewardRule(0.1, 1.0, 0.0, 0.0, on), torch.device("cpu"))
+        for on in (False, True)
+    )
+    # With γ = 0 and no values the return of a token is its reward.
+    expected = losses.whiten(raw.returns, raw.mask, shift_mean=False)
+    torch.testing.assert_close(white.returns, expected)
+    assert not torch.allclose(white.returns, raw.returns)
 
 
 def test_values_stand_at_the_token_before_and_scores_at_the_last(
@@ -191,6 +206,40 @@ def test_what_is_exported_is_the_average(run, tiny: Path, tmp_path: Path) -> Non
     for name, parameter in exported.items():
         assert torch.equal(parameter, state[f"average/{name}"])
         assert not torch.equal(parameter, state[f"policy/{name}"])
+
+
+def test_the_average_moves_after_every_update(
+    tiny: Path, tiny_reward: Path, episodes: Episodes
+) -> None:
+    learner = make_learner(tiny, tiny_reward, [], ema_decay=0.75, learning_rate=1e-2)
+    name, weight = next(iter(learner.policy.named_parameters()))
+    expected = weight.detach().clone()
+    for group in learner.optimizer.param_groups:
+        group["lr"] = 1e-2
+    for position in (0, 2):
+        learner.update_policy(experience(episodes, shift=0.1), [0, 1], position)
+        expected = 0.75 * expected + 0.25 * weight.detach()
+    torch.testing.assert_close(learner.average.weights[name], expected)
+    assert not torch.equal(expected, weight)
+
+
+def test_every_iteration_reads_on_where_the_one_before_stopped(
+    run, monkeypatch: pytest.MonkeyPatch, lines: list
+) -> None:
+    asked: list[tuple[int, ...]] = []
+    sample = ppo.PPO._sample
+
+    def listening(job: ppo.PPO, prompts: list[list[int]], *purpose: str | int) -> Episodes:
+        if purpose[0] == "rollout":
+            asked.extend(map(tuple, prompts))
+        return sample(job, prompts, *purpose)
+
+    monkeypatch.setattr(ppo.PPO, "_sample", listening)
+    run(iterations=4, batch_size=9, minibatch_size=9)
+    there = [line for line in lines if line["type"] == "prompt" and line["split"] == "train"]
+    assert len(there) == 18
+    assert sorted(asked[:18]) == sorted(asked[18:]), "each comes once before any comes twice"
+    assert asked[:18] != asked[18:]
 
 
 def test_rates_warm_up_and_text_is_learned_from(run, recorder) -> None:
