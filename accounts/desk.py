@@ -24,13 +24,13 @@ from accounts.permissions import may, person
 
 
 class BoundedPaginator(Paginator):
-    """Pages of a long table: counts and shows the first ten thousand rows and says so.
+    """Pages of a long table: counts and shows the first five thousand rows and says so.
 
     Counting a million rows takes longer than reading the page that somebody wants.
     """
 
     template_name = "desk/pages.html"
-    MOST = 10_000
+    MOST = 5_000
 
     def page(self, number: int | str) -> Page:
         """A page, found by numbers alone: rows that are only skipped are never read."""

@@ -112,7 +112,7 @@ def _pages(admin: _Visitor, rounds: int) -> dict[str, Any]:
 def _lists() -> list[str]:
     tables = ("prompt", "labelingtask", "completion", "ranking", "demonstration", "assignment")
     lists = [f"{LABELING}/{table}/" for table in tables] + ["/admin/accounts/auditentry/"]
-    return [page for path in lists for page in (path, f"{path}?p=3", f"{path}?p=150")] + ["/admin/"]
+    return [page for path in lists for page in (path, f"{path}?p=3", f"{path}?p=90")] + ["/admin/"]
 
 
 def _filters() -> list[str]:

@@ -101,9 +101,8 @@ class DemonstrationAdmin(LabelAdmin):
     list_display = ("id", "asked", "says", "labeler", "active_seconds", "created_at", "excluded_at")
 
     def condition(self, text: str) -> Q:
-        """Words of the demonstration or of its prompt, or a number of either."""
-        own = search.found(text, among=Demonstration.objects.all())
-        return own | search.found(text, among=Prompt.objects.all(), path="prompt")
+        """Words or the number of the demonstration, or the number of its prompt."""
+        return search.found(text, among=Demonstration.objects.all()) | number(text, "prompt")
 
     @display(description="Demonstration")
     def says(self, demonstration: Demonstration) -> str:

@@ -7,6 +7,7 @@ punctuation do not matter. In scripts without spaces any run of characters is fo
 
 from __future__ import annotations
 
+import json
 import re
 from typing import Any
 
@@ -20,6 +21,7 @@ MOST = 2_000
 
 HELP = 'All of these words; "in quotes" one after the other. Names and numbers as a whole.'
 
+_CERTAINLY_WIDE = 100_000  # more than the planner guesses of a rare word in nine forms
 _TERM = re.compile(r'"([^"]*)"|(\S+)')
 _SHORTEST_BEGINNING = 3
 _MOST_TERMS = 20
@@ -66,10 +68,10 @@ def found(text: str, *, among: QuerySet, path: str = "pk", fields: tuple[str, ..
     ways = [Q(Says(_TEXTS[among.model], _terms(text))), *(Q(**{name: text}) for name in fields)]
     if text.isdecimal() and len(text) < len(str(models.BigIntegerField.MAX_BIGINT)):
         ways.append(Q(pk=int(text)))
-    ids = {*_some(among.filter(ways[0]), "pk")}
-    for way in ways[1:]:
+    ids = _some(among.filter(ways[0]), "pk")
+    for way in ways[1:] if ids is not None else ():
         ids |= {*among.filter(way).order_by().values_list("pk", flat=True)[: MOST + 1]}
-    if len(ids) <= MOST:
+    if ids is not None and len(ids) <= MOST:
         return Q(**{f"{path}__in": ids})
     wide = ways[0]
     for way in ways[1:]:
@@ -80,17 +82,25 @@ def found(text: str, *, among: QuerySet, path: str = "pk", fields: tuple[str, ..
 def listed(rows: QuerySet, column: str) -> Q:
     """The rows of another table whose number stands in this column of `rows`."""
     ids = _some(rows, column)
-    return Q(pk__in=set(ids) if len(ids) <= MOST else rows.order_by().values(column))
+    return Q(pk__in=rows.order_by().values(column) if ids is None else ids)
 
 
-def _some(rows: QuerySet, column: str) -> list[int]:
-    """That column of up to MOST + 1 of the rows, in no order, by an index whatever the planner
-    expects."""
+def _some(rows: QuerySet, column: str) -> set[int] | None:
+    """That column of the rows, found by an index whatever the planner expects; None where there
+    are more than MOST, which need not be looked for where it expects very many."""
+    if _expected(rows) > _CERTAINLY_WIDE:
+        return None
     with transaction.atomic(), connection.cursor() as cursor:
         cursor.execute("SET LOCAL enable_seqscan = off; SET LOCAL enable_indexscan = off")
         values = list(rows.order_by().values_list(column, flat=True)[: MOST + 1])
         cursor.execute("SET LOCAL enable_seqscan = on; SET LOCAL enable_indexscan = on")
-    return values
+    return set(values) if len(values) <= MOST else None
+
+
+def _expected(rows: QuerySet) -> int:
+    """How many rows the planner expects, from what it knows of the words' frequencies."""
+    [plan] = json.loads(rows.order_by().values("pk").explain(format="json"))
+    return int(plan["Plan"]["Plan Rows"])
 
 
 def _terms(text: str) -> Terms:
