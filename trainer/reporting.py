@@ -46,7 +46,8 @@ class RunReporter:
         """Keep one step's figures and the memory used, joined with what is there: a step may be
         reported twice."""
         _require_finite_losses(step, values)
-        self.log.progress(step, total, values)
+        if values:
+            self.log.progress(step, total, values)
         with transaction.atomic():
             self._hold(step=step, total_steps=total)
             if values := {**values, **memory.metrics()} if values else {}:

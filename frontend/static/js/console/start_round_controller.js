@@ -127,7 +127,7 @@ export default class extends Controller {
     const { preset, recipe } = this.body();
     const body = { name: this.recipeNameTarget.value, preset, recipe, replace: this.replaceTarget.checked };
     const answer = await call("POST", this.recipesValue, body).catch(() => null);
-    this.savedTarget.textContent = answer?.status === 201 ? `Saved as ${answer.body.name}.` : refused(answer);
+    this.savedTarget.textContent = answer?.status === 201 ? `Saved as ${answer.body.name}.` : answer ? problem(answer, refused(answer)) : UNREACHABLE;
   }
 
   async #ask() {
