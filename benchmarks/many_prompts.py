@@ -80,8 +80,10 @@ def _templates() -> list[Any]:
             "split": "train",
         },
     )
-    task, _ = LabelingTask.objects.get_or_create(
-        prompt=prompt, kind="ranking", defaults={"state": "open", "policy": policy}
+    tasks = LabelingTask.objects.filter(prompt=prompt, kind="ranking").order_by("id")
+    # The queue may have made others for this prompt since.
+    task = tasks.first() or LabelingTask.objects.create(
+        prompt=prompt, kind="ranking", state="open", policy=policy
     )
     completion, _ = Completion.objects.get_or_create(
         task=task,
