@@ -22,10 +22,10 @@ export default class extends Controller {
   told({ detail: { sample_steps: steps, titles } }) {
     this.steps = steps;
     const known = JSON.stringify(steps);
-    if (known === this.known) return;
+    this.element.hidden = known === "{}";
+    if (known === this.known || this.element.hidden) return;
     const follow = this.atNewest ?? true;
     this.known = known;
-    this.element.hidden = !Object.keys(steps).length;
     const stages = [...titles].filter(([stage]) => steps[stage]).map(([stage, title]) => [stage, title]);
     const chosen = follow ? stages.at(-1)?.[0] : this.stageTarget.value;
     fillSelect(this.stageTarget, stages, chosen);
