@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import json
 import re
+from functools import reduce
+from operator import or_
 from typing import Any
 
 from django.db import connection, models, transaction
@@ -69,13 +71,12 @@ def found(text: str, *, among: QuerySet, path: str = "pk", fields: tuple[str, ..
     if text.isdecimal() and len(text) < len(str(models.BigIntegerField.MAX_BIGINT)):
         ways.append(Q(pk=int(text)))
     ids = _some(among.filter(ways[0]), "pk")
-    for way in ways[1:] if ids is not None else ():
-        ids |= {*among.filter(way).order_by().values_list("pk", flat=True)[: MOST + 1]}
-    if ids is not None and len(ids) <= MOST:
-        return Q(**{f"{path}__in": ids})
-    wide = ways[0]
-    for way in ways[1:]:
-        wide |= way
+    if ids is not None:
+        for way in ways[1:]:
+            ids.update(among.filter(way).order_by().values_list("pk", flat=True)[: MOST + 1])
+        if len(ids) <= MOST:
+            return Q(**{f"{path}__in": ids})
+    wide = reduce(or_, ways)
     return wide if path == "pk" else Q(**{f"{path}__in": among.filter(wide).values("pk")})
 
 
