@@ -34,7 +34,7 @@ def test_the_next_task_is_there_without_another_request(browse: Open, ada: User)
     expect(page.get_by_label(EDITOR)).to_have_value("")
     expect(page.get_by_text("1 today")).to_be_visible()
     assert page.evaluate("globalThis.sameDocument")
-    assert page.evaluate("document.activeElement.id") == "main"
+    expect(page.get_by_label(EDITOR)).to_be_focused()
     expect(page.locator("#announcer")).to_have_text(page.title())
     assert [page.title(), _number(page)] == ["Demonstration · Tutelage", _held(ada).pk]
     assert Demonstration.objects.get().text == "An answer."

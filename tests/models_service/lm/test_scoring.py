@@ -97,6 +97,8 @@ def test_what_is_frozen_gets_no_gradient(model: LlamaForCausalLM) -> None:
 def test_under_autocast_the_gradient_is_added_up_in_full_precision(
     model: LlamaForCausalLM, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    # Added up in bfloat16 the error would be 14 to 20 thousandths; products alone make 1 to 2.
+    torch.manual_seed(0)
     monkeypatch.setattr(logprobs, "VOCABULARY_ROWS", 1)
     hidden, targets = torch.randn(200, 64), torch.full((200,), 7)
 
@@ -108,4 +110,4 @@ def test_under_autocast_the_gradient_is_added_up_in_full_precision(
 
     half, full = gradient(True), gradient(False)
     assert half.dtype == torch.float32
-    assert 0 < (half - full).norm() < 3e-3 * full.norm()
+    assert 0 < (half - full).norm() < 6e-3 * full.norm()
