@@ -19,6 +19,7 @@ from labeling.models import Prompt, UseCase
 
 ROLES = ("system", "user", "assistant")
 _MOST_OF_A_NAME = 200
+_KINDS, _USE_CASES = Prompt.Kind.values, UseCase.values
 _SHORT_FIELDS = {"topic": 40, "language": 8, "author": 200, "organisation": 200}
 
 
@@ -62,14 +63,14 @@ def parse(row: Any) -> NewPrompt:
     """The prompt in a row. Raises RowError, which names the field."""
     if not isinstance(row, Mapping):
         raise RowError("row", "must be an object with the fields of a prompt")
-    kind = _choice(row, "kind", Prompt.Kind.values, Prompt.Kind.PLAIN)
+    kind = _choice(row, "kind", _KINDS, Prompt.Kind.PLAIN)
     instruction, examples = _few_shot(row, kind)
     return NewPrompt(
         messages=_messages(row, instruction, examples),
         kind=kind,
         instruction=instruction,
         examples=examples,
-        use_case=_choice(row, "use_case", UseCase.values, UseCase.OTHER),
+        use_case=_choice(row, "use_case", _USE_CASES, UseCase.OTHER),
         **{name: _short(row, name, limit) for name, limit in _SHORT_FIELDS.items()},
     )
 
