@@ -223,11 +223,12 @@ def _line_of(line: bytes) -> tuple[str, int]:
 
 
 def _learned_from(runs: Iterable[int]) -> set[int]:
-    """Versions these runs made, and whatever was trained from those or judged by them."""
+    """Versions these runs made, and whatever was trained from those or by their judgement, or says
+    what they choose."""
     learned = set(ModelVersion.objects.filter(run__in=list(runs)).values_list("pk", flat=True))
     while True:
-        further = Q(parent__in=learned) | Q(run__round__reward__in=learned)
-        rows = ModelVersion.objects.filter(further).exclude(pk__in=learned)
+        trained = Q(parent__in=learned) | Q(run__round__reward__in=learned)
+        rows = ModelVersion.objects.filter(trained | Q(judge__in=learned)).exclude(pk__in=learned)
         new = set(rows.values_list("pk", flat=True))
         if not new:
             return learned

@@ -123,7 +123,9 @@ def _work(stage: str, settings: Mapping[str, Any], counts: Mapping[str, int]) ->
     if stage == "sft":
         return float(settings["epochs"] * at_most("max_demonstrations", "demonstrations"))
     if stage == "reward":
-        return float(settings["epochs"] * at_most("max_rankings", "rankings"))
+        # Each of k folds learns from the other k - 1: together k - 1 runs more.
+        runs = max(1, settings.get("folds", 0))
+        return float(settings["epochs"] * at_most("max_rankings", "rankings") * runs)
     length = settings.get("max_response_tokens", 1)
     if stage == "ppo":
         return float(settings["iterations"] * settings["batch_size"] * length)

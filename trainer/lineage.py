@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from django.db.models import Count
+from django.db.models import Count, Q
 
 from accounts.models import User
 from labeling.models import Completion, Demonstration, Prompt, Ranking
@@ -98,11 +98,11 @@ def _counted(rows: Any, field: str) -> list[Tree]:
 
 
 def _with_descendants(made: Iterable[int]) -> list[ModelVersion]:
-    """These versions and all that were trained from them, oldest first."""
+    """These versions, all that were trained from them and all they choose for, oldest first."""
     known: set[int] = set()
     newest = set(made)
     while newest:
         known |= newest
-        children = ModelVersion.objects.filter(parent__in=newest).values_list("pk", flat=True)
-        newest = set(children) - known
+        further = ModelVersion.objects.filter(Q(parent__in=newest) | Q(judge__in=newest))
+        newest = set(further.values_list("pk", flat=True)) - known
     return list(ModelVersion.objects.filter(pk__in=known).order_by("pk"))

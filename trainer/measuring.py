@@ -175,21 +175,25 @@ def _by_version(
 
 
 def _divergences(contest: HeadToHead, answers: Sequence[Completion]) -> dict[int, Figures]:
-    """KL from the baseline, nats a response, of the local versions that share its vocabulary."""
+    """KL from the baseline, nats a response, of the local versions that share its vocabulary.
+
+    What a best-of version says is chosen, with a probability that its weights do not tell: of one
+    and from one there is none.
+    """
     from trainer.scoring import Speaker, divergences  # PyTorch, only where it is needed
 
     versions = {
         version.pk: version
         for version in told.ladder_of(contest)
-        if version.engine == ModelVersion.Engine.LOCAL and version.folder.is_dir()
+        if version.engine == ModelVersion.Engine.LOCAL
+        and version.best_of == 1
+        and version.folder.is_dir()
     }
     found: dict[int, Figures] = {}
     baseline = versions.pop(contest.baseline_id, None)
     if baseline is None:
         return found
     for pk, version in versions.items():
-        if version.best_of > 1:  # its weights are those of another; what it says is chosen
-            continue
         mine = [answer for answer in answers if answer.version_id == pk]
         values = divergences(
             Speaker(version.folder, version.prefix),

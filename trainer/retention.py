@@ -62,7 +62,9 @@ def disposable() -> list[ModelVersion]:
     kept_rounds = [*ended[: settings.KEEP_ROUNDS], *still_open]
     made = ModelVersion.objects.filter(run__isnull=False, weights_removed_at=None)
     old = made.exclude(run__round__in=kept_rounds)
-    needed = {*_starts(), *_promoted(), *_best(), *awaited_versions()}
+    # A best-of version of a new round may be an old one's weights, chosen from by an old judge.
+    recent = made.filter(run__round__in=kept_rounds).values_list("pk", flat=True)
+    needed = {*recent, *_starts(), *_promoted(), *_best(), *awaited_versions()}
     needed |= set(ModelVersion.objects.filter(judged__in=needed).values_list("pk", flat=True))
     return [version for version in old if not _family(version) & needed]
 

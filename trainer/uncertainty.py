@@ -24,7 +24,7 @@ MOST_PROMPTS = 1000
 def ensemble_of(run_id: int) -> ModelVersion | None:
     """The ensemble that this run has made, if it made one."""
     run = TrainingRun.objects.select_related("output").filter(pk=run_id, stage="reward").first()
-    if run is None or run.output is None or run.config["settings"]["heads"] < 2:
+    if run is None or run.output is None or run.config["settings"].get("heads", 1) < 2:
         return None
     return run.output
 

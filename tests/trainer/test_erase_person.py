@@ -160,6 +160,9 @@ def test_nothing_of_a_labeler_is_left_and_the_figures_stay(
     snapshot = freeze()
     version = trained_on(snapshot, base)
     child = ModelVersion.objects.create(name="child", kind="policy", checkpoint="x", parent=version)
+    chosen = ModelVersion.objects.create(
+        name="chosen", kind="policy", checkpoint="y", parent=base, judge=version, best_of=2
+    )
     export = request_export(by=None, order=order(what="demonstrations"))
     assert perform(export.pk)
     keep(Plan(zoe.pk, [{"role": "user", "content": MARK}], [base.pk], 8, 1.0, 1))
@@ -171,7 +174,7 @@ def test_nothing_of_a_labeler_is_left_and_the_figures_stay(
     )  # fmt: skip
     assert len(everywhere(MARK)) >= 12, "a dry run changes nothing"
     assert (listed["versions"], listed["sessions"], listed["tokens"]) == (
-        [version.pk, child.pk], 1, 1
+        [version.pk, child.pk, chosen.pk], 1, 1
     )  # fmt: skip
 
     erase(MARK, "--yes")

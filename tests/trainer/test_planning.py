@@ -119,6 +119,10 @@ def test_time_and_memory_are_judged_by_a_run_of_the_same_model(labels: Labels) -
     assert (told["ppo"]["seconds"], told["ppo"]["memory"]) == (120, 900)
     assert told["ppo"]["source"] == "Before"
     assert (told["sft"]["seconds"], told["sft"]["source"]) == (None, "")
+    finished(before, "reward")
+    folds = {"reward": {"folds": 5}}
+    told |= {one["stage"]: one for one in plan(Wish("tiny", folds))["estimates"]}
+    assert told["reward"]["seconds"] == 300
     assert told["sft"]["needs"] > 0
     assert estimates.training_memory() == 2**34
     other = ModelVersion.objects.create(name="other", kind="base", checkpoint="other")

@@ -82,6 +82,16 @@ def test_a_task_that_waits_for_its_answers_keeps_the_version(
     assert not {old[0], old[1]} & set(retention.disposable())
 
 
+def test_a_new_best_of_version_keeps_the_old_weights_and_judge_it_needs(
+    old: list[ModelVersion],
+) -> None:
+    weights, judge, *_, recent = old
+    ModelVersion.objects.filter(pk=recent.pk).update(
+        checkpoint=weights.checkpoint, parent=weights, judge=judge, best_of=4
+    )
+    assert not {weights, judge, recent} & set(retention.disposable())
+
+
 def test_a_version_without_weights_is_refused_by_name(old: list[ModelVersion]) -> None:
     gone = old[0]
     assert retention.remove_weights(version=gone)

@@ -18,6 +18,7 @@ from tests.trainer.conftest import Labels
 from trainer.models import SavedRecipe, Schedule, TrainingRound
 from trainer.schedules import in_words, next_start
 from trainer.services import (
+    schedules,
     add_schedule,
     cancel,
     pause_schedule,
@@ -73,6 +74,17 @@ def test_a_round_starts_when_its_time_has_come_and_once(recipe: SavedRecipe, ros
     assert str(round).startswith("Weekly, ")
     assert schedule.next_at
     assert schedule.next_at > due
+
+
+def test_a_schedule_that_is_paused_while_it_comes_due_starts_nothing(
+    recipe: SavedRecipe, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    schedule = add_schedule(recipe=recipe, at=time(6))
+    due = schedules._due(later(days=2))
+    assert due == [schedule]
+    pause_schedule(schedule=schedule)
+    monkeypatch.setattr(schedules, "_due", lambda now: due)  # read before the pause
+    assert start_due(later(days=2)) == []
 
 
 def test_a_round_starts_after_so_many_new_rankings(recipe: SavedRecipe, labels: Labels) -> None:

@@ -69,6 +69,18 @@ def test_a_version_whose_folder_is_gone_is_refused(labels: Labels, base: ModelVe
         assert "folder of lost is gone" in caught.value.errors[field][0]
 
 
+def test_a_best_of_version_is_no_start(labels: Labels, base: ModelVersion) -> None:
+    labels.enough()
+    judge = ModelVersion.objects.create(name="judge", kind="reward", checkpoint="judge")
+    best = ModelVersion.objects.create(
+        name="best", kind="policy", checkpoint=base.checkpoint, parent=base, judge=judge, best_of=4
+    )
+    with pytest.raises(Problem) as caught:
+        start_round(preset="tiny", start=best)
+    assert caught.value.errors is not None
+    assert f"start from {base}" in caught.value.errors["start"][0]
+
+
 def test_a_reward_model_may_be_given_instead_of_trained(labels: Labels, base: ModelVersion) -> None:
     labels.enough()
     judge = ModelVersion.objects.create(name="judge", kind="reward", checkpoint="judge")

@@ -11,23 +11,25 @@ import ctypes
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-# glibc's malloc.h; the defaults are its own before it adapts them.
+# glibc's malloc.h. Once told, it does not adapt by itself any more: afterwards its limits are those
+# it adapts to in a process that frees large blocks (DEFAULT_MMAP_THRESHOLD_MAX and twice that).
 TRIM_THRESHOLD, MMAP_THRESHOLD = -1, -3
-DEFAULT = 128 * 1024
+ADAPTED = 32 * 2**20
 LARGEST = 2**31 - 1
 
 
 @contextmanager
 def kept() -> Iterator[None]:
-    """Inside, freed memory stays with this process; afterwards it goes back."""
+    """Inside, freed memory stays with this process; afterwards it goes back, and so do blocks of
+    more than ADAPTED bytes."""
     if not adjustable():
         yield
         return
-    _set_thresholds(LARGEST)
+    _set_thresholds(LARGEST, LARGEST)
     try:
         yield
     finally:
-        _set_thresholds(DEFAULT)
+        _set_thresholds(2 * ADAPTED, ADAPTED)
         ctypes.CDLL(None).malloc_trim(0)
 
 
@@ -37,6 +39,6 @@ def adjustable() -> bool:
     return hasattr(library, "mallopt") and hasattr(library, "malloc_trim")
 
 
-def _set_thresholds(size: int) -> None:
-    for threshold in (TRIM_THRESHOLD, MMAP_THRESHOLD):
+def _set_thresholds(trim: int, mmap: int) -> None:
+    for threshold, size in ((TRIM_THRESHOLD, trim), (MMAP_THRESHOLD, mmap)):
         ctypes.CDLL(None).mallopt(threshold, size)

@@ -100,9 +100,12 @@ def _due(now: datetime) -> list[Schedule]:
 
 
 def _take(schedule: Schedule, now: datetime) -> bool:
-    """Move the schedule on; False where another caller has done so already."""
+    """Move the schedule on; False where another caller has done so already, or it was paused."""
     same = Schedule.objects.filter(
-        pk=schedule.pk, next_at=schedule.next_at, rankings_then=schedule.rankings_then
+        pk=schedule.pk,
+        paused=False,
+        next_at=schedule.next_at,
+        rankings_then=schedule.rankings_then,
     )
     if schedule.at:
         return bool(same.update(next_at=_next(schedule.weekday, schedule.at, now)))

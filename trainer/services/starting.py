@@ -67,6 +67,7 @@ def checked_start(
     complete = checked_recipe(preset, recipe, given=["reward"] if reward else [])
     chosen = start or default_start()
     _require_trainable("start", chosen)
+    _require_own_answers(chosen)
     if reward:
         _require_trainable("reward_model", reward)
     if snapshot and snapshot.erased_at:
@@ -102,6 +103,16 @@ def _require_trainable(field: str, version: ModelVersion) -> None:
     else:
         return
     raise Problem(400, sentence, errors={field: [sentence]})
+
+
+def _require_own_answers(start: ModelVersion) -> None:
+    """A best-of version is not what its weights say, so no stage could be compared with it."""
+    if start.best_of > 1:
+        sentence = (
+            f"{start} chooses among the answers of {start.parent} and has no weights of its own; "
+            f"start from {start.parent}."
+        )
+        raise Problem(400, sentence, errors={"start": [sentence]})
 
 
 def _require_labels(recipe: Recipe, there: Mapping[str, int]) -> None:
