@@ -29,6 +29,7 @@ from accounts.models import User
 from accounts.permissions import DESK
 from accounts.problems import Problem
 from labeling.exports import files
+from labeling.services import uploads
 from labeling.services.erasure import Held, destroy, held_of
 from labeling.services.pseudonyms import export_key
 from models_service.models import ModelVersion
@@ -131,6 +132,7 @@ def sweep() -> None:
     affected = TrainingRun.objects.exclude(round__snapshot__erased_at=None)
     for run in affected.exclude(state=TrainingRun.State.RUNNING):
         shutil.rmtree(run.work, ignore_errors=True)
+    uploads.sweep()
     _forget_playground()
 
 

@@ -124,7 +124,8 @@ PROMPT_ACTIONS = [
     Bulk(
         "reactivate",
         "Make withdrawn prompts active",
-        "They are drawn again. Quarantined prompts and duplicates stay as they are.",
+        "They are drawn again. Quarantined prompts and duplicates stay as they are, and those that "
+        "hold personal data where no admin asks.",
         lambda rows, _, by: steering.change_prompts(
             prompts=rows, field="state", value=Prompt.State.ACTIVE, by=by
         ),

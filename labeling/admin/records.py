@@ -5,14 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 from django.contrib import admin
-from django.db.models import Count, Q
+from django.db.models import Count, Q, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path
 from django.utils import timezone
 from unfold.decorators import display
 
-from accounts.desk import DayRange
+from accounts.desk import DayRange, is_admin
 from labeling.admin.bulk import PROMPT_ACTIONS, TASK_ACTIONS
 from labeling.admin.lists import (
     Author,
@@ -30,6 +30,7 @@ from labeling.admin.lists import (
 from labeling.admin.parts import Lines, number, short
 from labeling.models import Assignment, Completion, LabelingTask, Prompt, Slot
 from labeling.selectors import search
+from labeling.selectors.quarantine import FOR_ADMINS_ALONE
 from labeling.selectors.use_cases import spread
 
 
@@ -45,6 +46,11 @@ class PromptAdmin(ListAdmin):
         "messages", "instruction", "examples", "kind", "use_case", "topic", "language", "author",
         "organisation", "source", "split", "state", "duplicate_of", "priority", "created_at",
     )  # fmt: skip
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet:
+        """Researchers see no personal data that was found and not released."""
+        rows = super().get_queryset(request)
+        return rows if is_admin(request) else rows.exclude(FOR_ADMINS_ALONE)
 
     def condition(self, text: str) -> Q:
         """Words of the conversation, a whole author or organisation, or the number."""

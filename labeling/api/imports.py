@@ -87,7 +87,8 @@ class ImportContentView(APIView):
             raise Problem(400, "Say with ?offset= where these bytes begin.")
         if int(request.META.get("CONTENT_LENGTH") or 0) > uploads.CHUNK:
             raise Problem(413, f"Send at most {uploads.CHUNK:,} bytes at once.")
-        found = uploads.append(import_id=pk, offset=int(offset), chunk=cast(bytes, request.data))
+        chunk = cast(bytes, request.data or b"")  # an empty body is parsed as {}
+        found = uploads.append(import_id=pk, offset=int(offset), chunk=chunk)
         if found.state == Import.State.QUEUED:
             tasks.check_import.delay(pk)
         return Response({"received": found.received, "state": found.state})

@@ -19,6 +19,7 @@ from labeling.models import (
     TaskKind,
 )
 from labeling.models.guidelines import Purpose
+from labeling.selectors.open_slots import UNASKED
 from models_service.models import ModelVersion
 
 
@@ -56,9 +57,14 @@ class Judged:
 
 def progress(contest: HeadToHead) -> Progress:
     """How far the labels of an evaluation are."""
-    slots = Slot.objects.filter(task__head_to_head=contest).aggregate(
-        all=Count("pk", filter=~Q(state=Slot.State.CLOSED)),
-        filled=Count("pk", filter=Q(state=Slot.State.FILLED)),
+    given_up = Q(state=Slot.State.FREE, task__prompt__state__in=UNASKED)
+    slots = (
+        Slot.objects.filter(task__head_to_head=contest)
+        .exclude(given_up)
+        .aggregate(
+            all=Count("pk", filter=~Q(state=Slot.State.CLOSED)),
+            filled=Count("pk", filter=Q(state=Slot.State.FILLED)),
+        )
     )
     tasks = contest.tasks.aggregate(
         sampling=Count("pk", filter=Q(state=LabelingTask.State.SAMPLING)),

@@ -8,9 +8,12 @@ from django.db.models import CharField, Exists, OuterRef, QuerySet, Subquery, Va
 from django.db.models.functions import Concat
 
 from accounts.models import User
-from labeling.models import Assignment, LabelerProfile, Queue, Slot
+from labeling.models import Assignment, LabelerProfile, Prompt, Queue, Slot
 from labeling.models.guidelines import Purpose
 from labeling.models.prompts import Split
+
+UNASKED = (Prompt.State.QUARANTINED, Prompt.State.WITHDRAWN)
+"""States of a prompt that nobody is asked any more, whatever still waits with it."""
 
 _QUEUE = Concat("kind", Value(" "), "purpose", output_field=CharField())
 
@@ -36,12 +39,12 @@ def open_slots(profile: LabelerProfile) -> QuerySet[Slot]:
 def permitted(slots: QuerySet[Slot], profile: LabelerProfile) -> QuerySet[Slot]:
     """Those of the slots that may come to the labeler.
 
-    Not what lies in a paused queue, declined topics, slots that an evaluation wants filled by the
-    other group, and for held-out labelers what could become training data: the training purpose
-    on the training split.
+    Not what lies in a paused queue, prompts in quarantine or withdrawn, declined topics, slots that
+    an evaluation wants filled by the other group, and for held-out labelers what could become
+    training data: the training purpose on the training split.
     """
     slots = slots.filter(group__in=["", profile.group]).alias(queue=_QUEUE)
-    slots = slots.exclude(queue__in=_paused())
+    slots = slots.exclude(queue__in=_paused()).exclude(task__prompt__state__in=UNASKED)
     if profile.declined_topics:
         slots = slots.exclude(topic__in=profile.declined_topics)
     if profile.group == LabelerProfile.Group.HELD_OUT:

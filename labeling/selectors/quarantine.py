@@ -7,10 +7,16 @@ from dataclasses import dataclass
 from typing import Any
 
 from django.db import connection
+from django.db.models import Q
 
 from labeling.cleaning import redacted
 from labeling.models import Prompt
 from labeling.parts import parts
+
+FOR_ADMINS_ALONE = Q(state=Prompt.State.QUARANTINED) | (
+    Q(state=Prompt.State.WITHDRAWN) & ~Q(spans=[])
+)
+"""Prompts that hold personal data: what waits in quarantine, or was dropped or withdrawn with it."""
 
 _COUNTS = """
 SELECT found, count(*) FROM labeling_prompt, LATERAL (

@@ -21,15 +21,17 @@ from labeling.models import (
     BulkChange,
     Completion,
     Demonstration,
+    Import,
     LabelerProfile,
     LabelingTask,
     Prompt,
     Ranking,
+    RejectedRow,
     Report,
     Review,
     Slot,
 )
-from labeling.states import Assignments, Slots, Tasks
+from labeling.states import Assignments, Imports, Slots, Tasks
 
 ERASED = "[erased]"
 REASON = "Erased on request."
@@ -75,6 +77,7 @@ def held_of(*, account: User | None, authors: Iterable[str]) -> Held:
 def destroy(*, held: Held, account: User | None) -> None:
     """Overwrite the texts of these rows; may be done again."""
     _end_work(held, account)
+    _end_imports()
     _destroy_prompts(held.prompts)
     _forget_changes({*held.prompts}, {*held.tasks})
     Completion.objects.filter(pk__in=held.completions).update(text="")
@@ -132,6 +135,13 @@ def _end_work(held: Held, account: User | None) -> None:
     tasks = LabelingTask.objects.filter(pk__in=held.tasks)
     Tasks.expire.apply(tasks)
     Slots.close.apply(Slot.objects.filter(task__in=held.tasks))
+
+
+def _end_imports() -> None:
+    """End every import under way: which lines are the person's is not worth a search, since a file
+    can be sent again. `uploads.sweep` takes away their files."""
+    Imports.cancel.apply(Import.objects.all(), ended_at=Now())
+    RejectedRow.objects.exclude(text="").update(text="")
 
 
 def _ids(rows: Any) -> list[int]:

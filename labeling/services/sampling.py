@@ -14,7 +14,8 @@ from django.db import transaction
 from django.db.models import Q, QuerySet
 from django.utils import timezone
 
-from labeling.models import Completion, LabelingTask, Queue, Slot
+from labeling.models import Completion, LabelingTask, Prompt, Queue, Slot
+from labeling.selectors.open_slots import UNASKED
 from labeling.services.drawing import Drawn, draw
 from labeling.services.mixtures import settled
 from labeling.services.slots import slots_of
@@ -55,8 +56,12 @@ def sample_waiting(*, limit: int = BATCH) -> int:
 
 @transaction.atomic
 def claim_for_sampling(*, limit: int = BATCH) -> list[LabelingTask]:
-    """Claim waiting tasks for this worker and settle which policy answers them."""
+    """Claim waiting tasks for this worker and settle which policy answers them.
+
+    Those whose prompt is in quarantine or withdrawn by now expire: no model is to read it.
+    """
     policy = promoted(Promotion.Role.POLICY)
+    Tasks.expire.apply(waiting_tasks().filter(prompt__state__in=UNASKED))
     rows = waiting_tasks().select_for_update(skip_locked=True, of=("self",))
     if policy is None:
         rows = rows.exclude(mixture={})
@@ -94,6 +99,10 @@ def store_completions(*, task: LabelingTask, drawn: Drawn) -> bool:
     if drawn.unanswered:
         again = timezone.now() - CLAIM_LASTS + RETRY_AFTER
         return bool(ours.update(sampling_since=again, failure=drawn.unanswered))
+    # Locked, so that who withdraws the prompt now finds the task open.
+    prompt = Prompt.objects.select_for_update(no_key=True).only("state").get(pk=task.prompt_id)
+    if prompt.state in UNASKED:
+        return bool(Tasks.expire.apply(ours))
     said = {"policy": task.policy, "mixture": task.mixture, "sampling_since": None, "failure": ""}
     if not Tasks.open.apply(LabelingTask.objects.filter(pk=task.pk), **said):
         return False

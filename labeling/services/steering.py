@@ -17,6 +17,7 @@ from django.utils import timezone
 
 from accounts.audit import Act, record
 from accounts.models import User
+from accounts.permissions import may
 from accounts.problems import Problem
 from labeling.models import BulkChange, LabelingTask, Prompt, Queue, Slot, UseCase
 from labeling.states import Slots, Tasks
@@ -79,7 +80,8 @@ def prioritise_tasks(*, tasks: QuerySet[LabelingTask], priority: int, by: User) 
 def change_prompts(*, prompts: QuerySet[Prompt], field: str, value: Any, by: User) -> BulkChange:
     """Set the priority, the use case or the state (active or withdrawn) of prompts.
 
-    Waiting tasks of withdrawn prompts expire. Raises Problem naming the field.
+    Waiting tasks of withdrawn prompts expire. Those that hold personal data only an admin makes
+    active again. Raises Problem naming the field.
     """
     if field == "priority":
         _require_priority(value)
@@ -90,6 +92,8 @@ def change_prompts(*, prompts: QuerySet[Prompt], field: str, value: Any, by: Use
             _refuse("state", "Prompts can be made active or withdrawn.")
         # Erased ones stay out.
         prompts = prompts.filter(state__in=_WITHDRAWABLE).exclude(fingerprint__startswith="erased-")
+        if value == Prompt.State.ACTIVE and not may(by, ()):
+            prompts = prompts.filter(spans=[])
     elif field not in ("priority", "use_case"):
         _refuse("field", "Choose priority, use_case or state.")
     change = _change(BulkChange.Table.PROMPT, prompts, field, value, by)
@@ -103,8 +107,11 @@ def change_prompts(*, prompts: QuerySet[Prompt], field: str, value: Any, by: Use
 def undo(*, change: BulkChange, by: User) -> int:
     """Put back what was there, where it is still as the change left it; returns how many rows.
 
-    Raises Problem when it was undone before.
+    Raises Problem when it was undone before, and 403 where it is about the quarantine and somebody
+    else than an admin asks.
     """
+    if _is_about_quarantine(change) and not may(by, ()):
+        raise Problem(403, "What was put into quarantine or taken out of it, only admins undo.")
     if not BulkChange.objects.filter(pk=change.pk, undone_at=None).update(undone_at=timezone.now()):
         raise Problem(409, "This change was undone already.")
     count = sum(_put_back(change, json.loads(old), ids) for old, ids in change.before.items())
@@ -185,6 +192,10 @@ def _change(table: str, rows: QuerySet[Any], field: str, value: Any, by: User) -
     return change
 
 
+def _is_about_quarantine(change: BulkChange) -> bool:
+    return Prompt.State.QUARANTINED in (change.value, *map(json.loads, change.before))
+
+
 def _withdraw_asked(change: BulkChange) -> None:
     """Let go what asking prompts again had opened or raised, as far as nobody has begun it."""
     for old, ids in change.raised.items():
@@ -204,9 +215,10 @@ def _put_back(change: BulkChange, old: Any, ids: Sequence[int]) -> int:
     )
     if change.table == BulkChange.Table.TASK:
         Slot.objects.filter(task__in=same).update(priority=old)
+    count = rows.filter(pk__in=same).update(**{change.field: old})
     if old == Prompt.State.QUARANTINED:
         expire_untouched(LabelingTask.objects.filter(prompt__in=same))
-    return rows.filter(pk__in=same).update(**{change.field: old})
+    return count
 
 
 def _ids(change: BulkChange) -> Sequence[int]:

@@ -50,6 +50,8 @@ def append(*, import_id: int, offset: int, chunk: bytes) -> Import:
     found = Import.objects.select_for_update().filter(pk=import_id).first()
     if found is None or found.state != Import.State.RECEIVING:
         raise Problem(409, "This upload is over: it is complete, or it was cancelled.")
+    # A restored backup brings the row without the file.
+    found.received = min(found.received, _size(found.file))
     if offset != found.received:
         sentence = f"The file is here up to byte {found.received:,}; go on from there."
         raise Problem(409, sentence, extra={"received": found.received})
@@ -76,10 +78,17 @@ def named(path: Path, *, by: User | None = None) -> Import:
 
 
 def cancel(*, imported: Import) -> None:
-    """End an import that is not finished; nothing of it stays. Raises Problem 409."""
+    """End an import that is not finished; none of its texts stays. Raises Problem 409."""
     if not Imports.cancel.apply(Import.objects.filter(pk=imported.pk), ended_at=Now()):
         raise Problem(409, "This import has ended already.")
+    imported.rejected.all().delete()
     _clear(imported)
+
+
+def sweep() -> None:
+    """Take away what imports that have ended left behind: staged rows and uploaded files."""
+    for imported in Import.objects.exclude(ended_at=None):
+        _clear(imported)
 
 
 def abandoned() -> dict[str, list[int]]:
@@ -101,8 +110,13 @@ def clean_old() -> int:
     old = list(waiting)
     for imported in old:
         cancel(imported=imported)
+    sweep()
     Import.objects.filter(ended_at__lt=now - timedelta(days=_REMEMBERED_DAYS)).delete()
     return len(old)
+
+
+def _size(path: Path) -> int:
+    return path.stat().st_size if path.exists() else 0
 
 
 def _write(path: Path, offset: int, chunk: bytes) -> None:

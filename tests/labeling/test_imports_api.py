@@ -108,3 +108,35 @@ def test_a_check_that_breaks_says_so(
     _send(client_of(olga), pk, 0, CONTENT)
     told = api(olga, f"imports/{pk}/", method="get").json()
     assert (told["state"], "server's log" in told["failure"]) == ("failed", True)
+
+
+def test_an_empty_piece_changes_nothing(olga: User, api: Call, client_of: Call) -> None:
+    pk = _begin(olga, api)["id"]
+    answer = _send(client_of(olga), pk, 0, b"")
+    assert (answer.status_code, answer.json()["received"]) == (200, 0)
+
+
+def test_an_upload_whose_file_is_lost_begins_anew(olga: User, api: Call, client_of: Call) -> None:
+    pk, client = _begin(olga, api)["id"], client_of(olga)
+    _send(client, pk, 0, CONTENT[:20])
+    Import.objects.get().file.unlink()
+    late = _send(client, pk, 20, CONTENT[20:])
+    assert (late.status_code, late.json()["received"]) == (409, 0)
+    assert _send(client, pk, 0, CONTENT).json()["received"] == len(CONTENT)
+
+
+def test_of_an_import_that_failed_no_file_stays(olga: User, api: Call, client_of: Call) -> None:
+    content = b"\x00\xff" * 9
+    pk = _begin(olga, api, size=len(content))["id"]
+    _send(client_of(olga), pk, 0, content)
+    failed = Import.objects.get(state="failed")
+    uploads.clean_old()
+    assert not failed.file.exists()
+
+
+def test_of_a_cancelled_import_no_text_stays(olga: User, api: Call, client_of: Call) -> None:
+    pk = _begin(olga, api)["id"]
+    _send(client_of(olga), pk, 0, CONTENT)
+    assert api(olga, f"imports/{pk}/cancel/").status_code == 200
+    cancelled = Import.objects.get()
+    assert not (cancelled.file.exists() or cancelled.staged.exists() or cancelled.rejected.exists())

@@ -169,3 +169,46 @@ def test_what_is_found_is_counted_and_marked() -> None:
     assert "".join(piece.text for piece in part.pieces) == held.last_message
     assert [piece.kind for piece in part.pieces if piece.kind] == ["email", "email", "phone"]
     assert (part.title, part.redacted.count("[EMAIL]")) == ("User", 2)
+
+
+def test_researchers_neither_read_it_nor_let_it_out(
+    rosa: User, olga: User, client_of: Call, api: Call
+) -> None:
+    held, dropped = _held(), _held(f"{MAIL} Twice.")
+    change = quarantine.drop(prompts=Prompt.objects.filter(pk=dropped.pk), by=olga)
+    for user, seen in ((rosa, False), (olga, True)):
+        page = client_of(user).get("/admin/labeling/prompt/").content.decode()
+        assert (str(held.pk) in page and "lovelace" in page) is seen
+        found = client_of(user).get(f"/admin/labeling/prompt/{dropped.pk}/change/")
+        assert (found.status_code == 200) is seen
+    steering.change_prompts(prompts=Prompt.objects.all(), field="state", value="active", by=rosa)
+    assert not Prompt.objects.filter(state="active").exists()
+    assert api(rosa, f"changes/{change.pk}/undo/", {}).status_code == 403
+    Prompt.objects.filter(pk=held.pk).update(state="active", spans=[])
+    assert quarantine.scan(prompts=[Prompt.objects.get(pk=held.pk)]).quarantined == 1
+    answer = api(rosa, f"changes/{BulkChange.objects.latest('pk').pk}/undo/", {})
+    assert (answer.status_code, "only admins" in answer.json()["detail"]) == (403, True)
+
+
+def test_what_still_waits_with_it_comes_to_nobody(
+    ada: User, ben: User, api: Call, claim: Call, make_task: Call
+) -> None:
+    task = make_task(overlap=2)
+    held = claim(ada)
+    Prompt.objects.filter(pk=task.prompt_id).update(state="quarantined")
+    kinds = {"kinds": ["ranking"]}
+    assert api(ben, "assignments/claim/", kinds).status_code == 204
+    assert api(ada, f"assignments/{held['id']}/release/", {"reason": "unclear"}).status_code == 200
+    assert api(ben, "assignments/claim/", kinds).status_code == 204
+
+
+def test_a_reserved_task_does_not_begin_with_it(
+    ada: User, api: Call, claim: Call, make_task: Call
+) -> None:
+    for _ in range(3):
+        make_task()
+    first = claim(ada)
+    reserved = api(ada, f"assignments/{first['id']}/next/").json()
+    Prompt.objects.filter(pk=reserved["prompt"]["id"]).update(state="quarantined")
+    path = f"assignments/{first['id']}/release/?next={reserved['id']}"
+    assert api(ada, path, {"reason": "unclear"}).json()["next"] is None

@@ -12,7 +12,7 @@ import pytest
 from django.db import connection
 from django.utils import timezone
 
-from labeling.models import Completion, LabelingTask, Queue, Slot
+from labeling.models import Completion, LabelingTask, Prompt, Queue, Slot
 from labeling.services import sampling
 from labeling.services.drawing import Drawn, Pick, draw
 from labeling.shares import apportioned
@@ -195,3 +195,17 @@ def test_two_workers_share_the_tasks(tiny: ModelVersion, waiting: Call) -> None:
         first, second = pool.map(work, range(2))
     assert not first & second
     assert len(first | second) == 6
+
+
+@pytest.mark.parametrize("state", ["quarantined", "withdrawn"])
+def test_a_prompt_that_was_taken_away_is_shown_to_no_model_and_no_labeler(
+    tiny: ModelVersion, waiting: Call, state: str
+) -> None:
+    [early, late] = waiting(2)
+    Prompt.objects.filter(pk=early.prompt_id).update(state=state)
+    claimed = sampling.claim_for_sampling()
+    assert claimed == [late]
+    Prompt.objects.filter(pk=late.prompt_id).update(state=state)
+    assert sampling.store_completions(task=claimed[0], drawn=draw(claimed)[late.pk])
+    assert set(LabelingTask.objects.values_list("state", flat=True)) == {"expired"}
+    assert not Slot.objects.exists()

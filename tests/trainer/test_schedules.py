@@ -18,12 +18,12 @@ from tests.trainer.conftest import Labels
 from trainer.models import SavedRecipe, Schedule, TrainingRound
 from trainer.schedules import in_words, next_start
 from trainer.services import (
-    schedules,
     add_schedule,
     cancel,
     pause_schedule,
     resume_schedule,
     save_recipe,
+    schedules,
     start_due,
 )
 

@@ -66,7 +66,8 @@ def test_the_interval_covers_the_truth_about_95_times_in_100() -> None:
 
 
 @pytest.mark.parametrize(
-    ("freedom", "quantile"), [(1, 12.706), (2, 4.303), (3, 3.182), (4, 2.776), (12, 2.179), (30, 2.042), (10**6, 1.96)]
+    ("freedom", "quantile"),
+    [(1, 12.706), (2, 4.303), (3, 3.182), (4, 2.776), (12, 2.179), (30, 2.042), (10**6, 1.96)],
 )
 def test_few_prompts_widen_the_interval_as_student_says(freedom: int, quantile: float) -> None:
     assert t95(freedom) == pytest.approx(quantile, rel=0.01)
