@@ -16,7 +16,7 @@ from labeling.parts import parts
 FOR_ADMINS_ALONE = Q(state=Prompt.State.QUARANTINED) | (
     Q(state=Prompt.State.WITHDRAWN) & ~Q(spans=[])
 )
-"""Prompts that hold personal data: what waits in quarantine, or was dropped or withdrawn with it."""
+"""Prompts that hold personal data: in quarantine, or dropped or withdrawn with it."""
 
 _COUNTS = """
 SELECT found, count(*) FROM labeling_prompt, LATERAL (

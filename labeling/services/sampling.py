@@ -99,6 +99,7 @@ def store_completions(*, task: LabelingTask, drawn: Drawn) -> bool:
     if drawn.unanswered:
         again = timezone.now() - CLAIM_LASTS + RETRY_AFTER
         return bool(ours.update(sampling_since=again, failure=drawn.unanswered))
+    assert task.prompt_id is not None, "completions answer a prompt"
     # Locked, so that who withdraws the prompt now finds the task open.
     prompt = Prompt.objects.select_for_update(no_key=True).only("state").get(pk=task.prompt_id)
     if prompt.state in UNASKED:
