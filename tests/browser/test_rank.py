@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, Route, expect
 
 from accounts.models import User
 from labeling.models import Assignment, RankedCompletion, Ranking
@@ -16,6 +16,7 @@ pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 
 RATINGS = (6, 2, 6, 1)  # in display order: A and C open tied
 MOST_KEYSTROKES = 20
+LISTENS = ".steps [aria-current]"  # the script has marked the step, so keys are heard
 FOLLOWED_MS = 120  # the board looks under the pointer every 50 ms
 
 
@@ -30,6 +31,22 @@ class Keys:
         for key in keys:
             self.page.keyboard.press(key)
             self.count += 1
+
+
+def test_keys_pressed_before_the_scripts_came_are_not_lost(browse: Open, ada: User) -> None:
+    ranking_task()
+    page = _begin(browse(ada))
+    held: list[Route] = []
+    page.route("**/js/app*.js", lambda route: held.append(route))
+    page.reload(wait_until="commit")
+    expect(page.get_by_role("heading", name="Completion A")).to_be_visible()
+    for key in ("6", "2", "6"):
+        page.keyboard.press(key)
+    expect(page.locator(LISTENS)).not_to_be_attached()
+    held.pop().continue_()
+    expect(page.locator(LISTENS)).to_be_attached()
+    page.keyboard.press("1")
+    _expect_board(page, ["A C", "B", "D"])
 
 
 def test_it_ranks_with_keys_alone(browse: Open, ada: User) -> None:

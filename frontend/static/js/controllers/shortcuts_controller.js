@@ -15,7 +15,12 @@ const OFF = "shortcuts:single-off";
 export default class extends Controller {
   static targets = ["sheet", "lines", "single"];
 
+  connect() {
+    setTimeout(() => this.#pressEarly()); // once every controller of the page has connected
+  }
+
   press(event) {
+    if (globalThis.earlyKeys) return; // kept there, to be pressed in their order
     const key = keyOf(event);
     if (event.defaultPrevented || event.isComposing || isSpokenFor(key, event.target)) return;
     if (isSingleCharacter(key) && localStorage.getItem(OFF)) return;
@@ -30,6 +35,13 @@ export default class extends Controller {
     this.linesTarget.replaceChildren(...sheet(document).flatMap(line));
     this.singleTarget.checked = !localStorage.getItem(OFF);
     this.sheetTarget.showModal();
+  }
+
+  #pressEarly() {
+    const early = globalThis.earlyKeys ?? [];
+    document.removeEventListener("keydown", globalThis.keepEarlyKey);
+    delete globalThis.earlyKeys;
+    for (const event of early) this.press(event);
   }
 
   close() {
