@@ -84,6 +84,8 @@ class DeskAdmin(ModelAdmin):
     # What the audit log calls a change made with the page's own form; None where saving calls a
     # service, which writes the entry itself.
     act: ClassVar[Act | None] = None
+    empty_hint = ""  # what an empty list says after "No … yet:", and its button
+    empty_button = "Add one"
 
     def save_model(self, request: HttpRequest, obj: Any, form: ModelForm, change: bool) -> None:
         super().save_model(request, obj, form, change)

@@ -82,6 +82,7 @@ class ModelVersionAdmin(RecordAdmin):
 
 @admin.register(Promotion)
 class PromotionAdmin(RecordAdmin):
+    empty_hint = "a finished round, or a version on its own page, is promoted."
     list_display = ("at", "role", "version", "by", "reason")
     list_filter = ("role",)
     list_select_related = ("version", "by")

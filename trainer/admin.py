@@ -83,6 +83,7 @@ ACTIONS = {
 
 @admin.register(TrainingRound)
 class TrainingRoundAdmin(RecordAdmin):
+    empty_hint = "collect rankings and demonstrations, or simulate some, then start one."
     list_display = ("title", "preset", "state_label", "in_line", "stage", "alarms", "policy",
                     "started_by", "created_at")  # fmt: skip
     list_filter = ("state", "preset")
@@ -175,6 +176,7 @@ def _plainly(value: Any) -> str:
 
 @admin.register(DatasetSnapshot)
 class DatasetSnapshotAdmin(RecordAdmin):
+    empty_hint = "a round freezes the labels it learns from into one."
     list_display = ("filename", "demonstrations", "rankings", "created_at", "erased_at")
     fields = ("filename", "sha256", "counts", "filters", "created_at", "erased_at")
     readonly_fields = fields

@@ -49,6 +49,7 @@ FOUND_TITLES = {
 
 @admin.register(Export)
 class ExportAdmin(AdminsOnly):
+    empty_hint = "choose what to hand to another trainer."
     list_display = ("__str__", "file", "split", "state_label", "rows", "requested_by", "created_at")
     list_filter = ("state", "what")
     list_select_related = ("requested_by",)
@@ -88,6 +89,7 @@ class ExportAdmin(AdminsOnly):
 
 @admin.register(Erasure)
 class ErasureAdmin(AdminsOnly):
+    empty_hint = "nobody has asked to be forgotten."
     list_display = ("__str__", "prompts", "labels", "by", "at")
     list_select_related = ("by",)
     fields = ("at", "by", "found")

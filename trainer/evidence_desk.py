@@ -32,6 +32,9 @@ _MOST_OFFERED = 60
 
 @admin.register(HeadToHead)
 class HeadToHeadAdmin(RecordAdmin):
+    empty_hint = (
+        "choose the versions to compare, and labelers judge them without knowing which is which."
+    )
     list_display = ("title", "state", "versions", "baseline", "split", "progress", "created_at")
     list_select_related = ("baseline",)
 
@@ -97,6 +100,7 @@ class HeadToHeadAdmin(RecordAdmin):
 
 @admin.register(Evaluation)
 class EvaluationAdmin(RecordAdmin):
+    empty_hint = "every round ends with one."
     list_display = ("version", "baseline", "judge", "split", "win_rate", "kl", "created_at")
     list_filter = ("judge", "split")
     list_select_related = ("version", "baseline")

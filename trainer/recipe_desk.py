@@ -35,6 +35,8 @@ class _OwnPages(RecordAdmin):
 
 @admin.register(SavedRecipe)
 class SavedRecipeAdmin(_OwnPages):
+    empty_hint = "the form that starts a round saves its settings as one."
+    empty_button = "Open the form"
     list_display = ("name", "preset", "stages", "saved_by", "saved_at")
     list_select_related = ("saved_by",)
     search_fields = ("name",)
@@ -68,6 +70,7 @@ class SavedRecipeAdmin(_OwnPages):
 
 @admin.register(Schedule)
 class ScheduleAdmin(_OwnPages):
+    empty_hint = "a schedule starts a saved recipe every week, or after so many new rankings."
     list_display = ("when", "recipe", "state_label", "next_start", "last_round", "failure")
     list_select_related = ("recipe", "last_round")
 

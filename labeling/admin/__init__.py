@@ -89,6 +89,7 @@ class AnswerForm(ModelForm):
 class ReportAdmin(DeskAdmin):
     """What labelers report; an answer resolves it and goes to the labeler."""
 
+    empty_hint = "what labelers report comes here."
     form = AnswerForm
     list_display = ("id", "says", "labeler", "task", "created_at", "answered_at", "answered_by")
     list_filter = (("answered_at", EmptyFieldListFilter), "assignment__task__kind")
@@ -140,6 +141,7 @@ class LabelerProfileAdmin(DeskAdmin):
 class ClientProfileAdmin(DeskAdmin):
     """Accounts whose programs may send more or fewer prompts a day than the setting says."""
 
+    empty_hint = "an account without one sends what the setting allows."
     act = Act.ACCOUNT_CHANGED
     list_display = ("user", "prompts_per_day")
     list_select_related = ("user",)

@@ -152,6 +152,9 @@ TASK_ACTIONS = [
 class BulkChangeAdmin(RecordAdmin):
     """Changes of many rows, and where they are undone."""
 
+    empty_hint = (
+        "tick rows of a list of prompts or tasks and choose an action; it can be undone here."
+    )
     list_display = ("__str__", "said", "by", "at", "undone_at")
     list_select_related = ("by",)
     change_form_template = "labeling/change.html"

@@ -29,6 +29,7 @@ STATE_COLOURS = {
 
 @admin.register(Import)
 class ImportAdmin(AdminsOnly):
+    empty_hint = "upload JSONL, CSV or Parquet; a dry run shows what would come in."
     list_display = ("__str__", "name", "state_label", "rows", "bad", "new", "by", "created_at")
     list_filter = ("state",)
     list_select_related = ("by",)

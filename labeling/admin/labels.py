@@ -98,6 +98,7 @@ class LabelAdmin(ListAdmin):
 
 @admin.register(Demonstration)
 class DemonstrationAdmin(LabelAdmin):
+    empty_hint = "open a queue and invite labelers, or simulate some."
     list_display = ("id", "asked", "says", "labeler", "active_seconds", "created_at", "excluded_at")
 
     def condition(self, text: str) -> Q:
@@ -111,6 +112,7 @@ class DemonstrationAdmin(LabelAdmin):
 
 @admin.register(Ranking)
 class RankingAdmin(LabelAdmin):
+    empty_hint = "open a queue and invite labelers, or simulate some."
     list_display = ("id", "asked", "labeler", "active_seconds", "form", "created_at", "excluded_at")
     list_select_related = ("labeler", "prompt", "form")
     list_filter = (

@@ -62,6 +62,7 @@ ACTIONS = [
 
 @admin.register(QuarantinedPrompt)
 class QuarantineAdmin(AdminsOnly):
+    empty_hint = "a prompt in which personal data is found waits here for a decision."
     actions = ACTIONS
     list_display = ("id", "found", "says", "use_case", "source", "author", "created_at")
     list_filter = (

@@ -36,6 +36,7 @@ from labeling.selectors.use_cases import spread
 
 @admin.register(Prompt)
 class PromptAdmin(ListAdmin):
+    empty_hint = "import a file, or let labelers write some."
     actions = PROMPT_ACTIONS
     list_display = ("id", "says", "use_case", "kind", "split", "state", "source", "author")
     list_filter = (
@@ -82,6 +83,7 @@ class PromptAdmin(ListAdmin):
 
 @admin.register(Completion)
 class CompletionAdmin(ListAdmin):
+    empty_hint = "they are sampled as soon as there are prompts and a policy."
     list_display = ("id", "says", "version", "task", "finish_reason", "created_at")
     list_filter = (
         of(Version, field="version"), of(Flag, path="completion"),
@@ -110,6 +112,7 @@ class SlotLines(Lines):
 
 @admin.register(LabelingTask)
 class LabelingTaskAdmin(ListAdmin):
+    empty_hint = "they open by themselves while there are prompts and their queue is open."
     actions = TASK_ACTIONS
     list_display = ("id", "kind", "purpose", "asked", "state", "progress", "policy", "created_at")
     list_filter = (
@@ -151,6 +154,7 @@ class LabelingTaskAdmin(ListAdmin):
 
 @admin.register(Assignment)
 class AssignmentAdmin(ListAdmin):
+    empty_hint = "a labeler who takes a task from a queue gets one."
     list_display = (
         "id", "labeler", "task", "state", "claimed_at", "lease_expires_at", "ended_at",
         "release_reason",

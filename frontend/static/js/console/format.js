@@ -27,5 +27,5 @@ export function pace(rate) {
 /** @param {number | null} amount in MiB @returns {string} */
 export function mebibytes(amount) {
   if (amount === null) return "–";
-  return amount >= 1024 ? `${number(amount / 1024)} GiB` : `${Math.round(amount).toLocaleString("en")} MiB`;
+  return amount >= 1024 ? `${(amount / 1024).toFixed(1)} GiB` : `${Math.round(amount).toLocaleString("en")} MiB`;
 }
