@@ -135,7 +135,7 @@ def start_form(query: Mapping[str, str]) -> StartForm:
         promote=recipe.promote,
         rules=PROMOTE,
         seed=recipe.seed,
-        starts=list(with_weights.exclude(kind=Kind.REWARD)),
+        starts=list(with_weights.filter(best_of=1, prefix="").exclude(kind=Kind.REWARD)),
         rewards=list(with_weights.filter(kind=Kind.REWARD)),
         recipes=list(SavedRecipe.objects.all()),
         labels=_labels(recipe),

@@ -183,7 +183,7 @@ def test_a_round_goes_on_with_other_settings(
     TrainingRun.objects.filter(pk=run.pk).update(state="failed", failure="out of memory")
     services.fail_round(round=round, stage="sft")
 
-    with pytest.raises(Problem, match="stages is settled in this round"):
+    with pytest.raises(Problem, match="stages: settled in this round"):
         services.retry(round=round, recipe={"stages": ["sft"]})
     with pytest.raises(Problem, match=r"sft\.epochs: must be at least 1"):
         services.retry(round=round, recipe={"sft": {"epochs": 0}})
@@ -200,6 +200,29 @@ def test_a_round_goes_on_with_other_settings(
     assert run.state == "finished"
     assert run.config["settings"]["tokens_per_micro_batch"] == 64
     assert run.config["settings"]["learning_rate"] == 1e-4
+
+
+def test_labels_that_are_frozen_stay_when_a_round_is_retried(
+    labels: Labels, small: dict[str, Any]
+) -> None:
+    labels.enough()
+    round = services.start_round(preset="tiny", recipe=small | {"stages": ["sft"]})
+    services.cancel(round=round)
+    others = {"labels": {"groups": ["training"]}}
+    services.retry(round=round, recipe=others)
+    assert round.recipe["labels"] == others["labels"], "nothing is frozen yet"
+
+    services.begin(round=round)
+    services.freeze_labels(round=round)
+    services.cancel(round=round)
+    with pytest.raises(Problem, match="Clone the round") as caught:
+        services.retry(round=round, recipe={"labels": {"agreement": 0.9}})
+    assert round.snapshot is not None and caught.value.errors is not None
+    assert round.snapshot.filename in caught.value.errors["labels"][0]
+    # The whole recipe with one setting changed, as the page's YAML says it.
+    whole = round.recipe | {"sft": round.recipe["sft"] | {"epochs": 2}}
+    services.retry(round=round, recipe=whole)
+    assert round.recipe["sft"]["epochs"] == 2
 
 
 def test_a_paused_round_lets_the_next_one_go_first(

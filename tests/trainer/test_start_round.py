@@ -7,7 +7,9 @@ import pytest
 from accounts.models import User
 from accounts.problems import Problem
 from models_service.models import ModelVersion
+from models_service.services import register_prompted
 from tests.trainer.conftest import Labels
+from trainer.forms import start_form
 from trainer.models import TrainingRound
 from trainer.selectors import starts
 from trainer.services import start_round
@@ -69,16 +71,19 @@ def test_a_version_whose_folder_is_gone_is_refused(labels: Labels, base: ModelVe
         assert "folder of lost is gone" in caught.value.errors[field][0]
 
 
-def test_a_best_of_version_is_no_start(labels: Labels, base: ModelVersion) -> None:
+def test_what_has_no_weights_of_its_own_is_no_start(labels: Labels, base: ModelVersion) -> None:
     labels.enough()
+    prompted = register_prompted(name="prompted", version=base, prefix="Briefly.")
     judge = ModelVersion.objects.create(name="judge", kind="reward", checkpoint="judge")
     best = ModelVersion.objects.create(
         name="best", kind="policy", checkpoint=base.checkpoint, parent=base, judge=judge, best_of=4
     )
-    with pytest.raises(Problem) as caught:
-        start_round(preset="tiny", start=best)
-    assert caught.value.errors is not None
-    assert f"start from {base}" in caught.value.errors["start"][0]
+    for version in (best, prompted):
+        with pytest.raises(Problem) as caught:
+            start_round(preset="tiny", start=version)
+        assert caught.value.errors is not None
+        assert f"start from {base}" in caught.value.errors["start"][0]
+    assert start_form({}).starts == [base]
 
 
 def test_a_reward_model_may_be_given_instead_of_trained(labels: Labels, base: ModelVersion) -> None:

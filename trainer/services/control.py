@@ -92,16 +92,15 @@ def _move(
 def _change_recipe(
     round: TrainingRound, changes: Mapping[str, Any], runs: QuerySet[TrainingRun]
 ) -> None:
-    finished = set(round.runs.filter(state=RunState.FINISHED).values_list("stage", flat=True))
-    fixed = sorted(set(changes) & (finished | {"stages", "seed"}))
-    if fixed:
-        raise Problem(400, f"{fixed[0]} is settled in this round. Start a new one to change it.",
-                      errors={fixed[0]: ["settled in this round"]})  # fmt: skip
+    given = ["reward"] if round.reward else []
     try:
-        complete = changed(round.recipe, changes, given=["reward"] if round.reward else [])
+        before, values = (
+            changed(round.recipe, some, given=given).to_dict() for some in ({}, changes)
+        )
     except ConfigError as error:
         raise Problem(400, str(error), errors=error.errors) from error
-    TrainingRound.objects.filter(pk=round.pk).update(recipe=complete.to_dict())
+    _refuse_settled(round, {name for name in values if values[name] != before[name]})
+    TrainingRound.objects.filter(pk=round.pk).update(recipe=values)
     round.refresh_from_db()
     for run in runs:
         settings = {**round.recipe[run.stage], "seed": round.seed}
@@ -111,6 +110,18 @@ def _change_recipe(
         runs.filter(pk=run.pk).update(config={**run.config, "settings": settings})
         if before.identity() != after.identity():
             _forget_progress(runs.filter(pk=run.pk))
+
+
+def _refuse_settled(round: TrainingRound, changes: set[str]) -> None:
+    """Raises Problem naming each part of the recipe that is to change and cannot any more."""
+    finished = round.runs.filter(state=RunState.FINISHED).values_list("stage", flat=True)
+    settled = dict.fromkeys({"stages", "seed", *finished}, "settled in this round")
+    if round.snapshot:
+        settled["labels"] = f"settled: they are frozen in {round.snapshot}"
+    if errors := {name: [settled[name]] for name in sorted(changes & set(settled))}:
+        name, (why, *_) = next(iter(errors.items()))
+        remedy = "Clone the round to change it: that starts a new one."
+        raise Problem(400, f"{name}: {why}. {remedy}", errors=errors)
 
 
 def _forget_progress(runs: QuerySet[TrainingRun]) -> None:

@@ -106,13 +106,17 @@ def _require_trainable(field: str, version: ModelVersion) -> None:
 
 
 def _require_own_answers(start: ModelVersion) -> None:
-    """A best-of version is not what its weights say, so no stage could be compared with it."""
+    """Training changes weights, and neither a best-of nor a prompted version has its own: what is
+    learned would be compared with something else than what was said before."""
     if start.best_of > 1:
-        sentence = (
-            f"{start} chooses among the answers of {start.parent} and has no weights of its own; "
-            f"start from {start.parent}."
-        )
-        raise Problem(400, sentence, errors={"start": [sentence]})
+        does = f"chooses among the answers of {start.parent}"
+    elif start.prefix:
+        does = "speaks under a prefix prompt, which training would leave out,"
+    else:
+        return
+    other = start.parent or "a version without it"
+    sentence = f"{start} {does} and has no weights of its own; start from {other}."
+    raise Problem(400, sentence, errors={"start": [sentence]})
 
 
 def _require_labels(recipe: Recipe, there: Mapping[str, int]) -> None:
