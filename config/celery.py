@@ -9,15 +9,15 @@ from __future__ import annotations
 
 import os
 
-import redis
 from celery import Celery
 from celery.signals import heartbeat_sent
 from kombu import Queue
 
+from models_service import presence
+
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
 
 QUEUES = ("default", "sampling", "training")
-_ALIVE_SECONDS = 10
 
 app = Celery("tutelage")
 app.config_from_object("django.conf:settings", namespace="CELERY")
@@ -46,23 +46,14 @@ app.autodiscover_tasks()
 @heartbeat_sent.connect
 def report_alive(**_: object) -> None:
     """A worker says every two seconds which queues it serves."""
-    with redis.Redis.from_url(app.conf.broker_url, socket_timeout=2) as broker:
-        for queue in app.amqp.queues.consume_from:
-            broker.set(_alive_key(queue), 1, ex=_ALIVE_SECONDS)
+    presence.tell_served(app.amqp.queues.consume_from)
 
 
 def unserved_queues() -> list[str]:
     """The queues of which no worker has been heard for ten seconds."""
-    with redis.Redis.from_url(app.conf.broker_url, socket_timeout=1) as broker:
-        heard = broker.mget([_alive_key(queue) for queue in QUEUES])
-    return [queue for queue, sign in zip(QUEUES, heard, strict=True) if not sign]
+    return presence.unserved(QUEUES)
 
 
 def forget_workers() -> None:
     """Take every queue as unserved until a worker is heard again."""
-    with redis.Redis.from_url(app.conf.broker_url, socket_timeout=1) as broker:
-        broker.delete(*map(_alive_key, QUEUES))
-
-
-def _alive_key(queue: str) -> str:
-    return f"tutelage:alive:{queue}"
+    presence.forget_served(QUEUES)

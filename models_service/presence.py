@@ -1,6 +1,7 @@
-"""Which process holds which models, and in how much memory, as each tells it after it sampled.
+"""Which worker is there: the queues that are served, and which process holds which models.
 
-Kept in Redis, one field a process, so that the console can show every worker on every machine.
+Kept in Redis, so that the console can tell of every worker on every machine. A worker says every
+two seconds which queues it serves, and after it sampled what it holds, in how much memory.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ import os
 import resource
 import socket
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 
@@ -19,6 +20,7 @@ from django.conf import settings
 
 _KEY = "tutelage:presence"
 _FORGOTTEN_SECONDS = 3600
+_ALIVE_SECONDS = 10
 
 
 @dataclass(frozen=True)
@@ -53,6 +55,30 @@ def present() -> list[Presence]:
         if gone:
             broker.hdel(_KEY, *gone)
     return sorted((one for one in told if one.process not in gone), key=lambda one: -one.at)
+
+
+def tell_served(queues: Iterable[str]) -> None:
+    """Say that a worker serves these queues now."""
+    with _broker() as broker:
+        for queue in queues:
+            broker.set(_alive_key(queue), 1, ex=_ALIVE_SECONDS)
+
+
+def unserved(queues: Sequence[str]) -> list[str]:
+    """Those of the queues of which no worker has been heard for ten seconds. Raises RedisError."""
+    with _broker() as broker:
+        heard = broker.mget([_alive_key(queue) for queue in queues])
+    return [queue for queue, sign in zip(queues, heard, strict=True) if not sign]
+
+
+def forget_served(queues: Iterable[str]) -> None:
+    """Take the queues as unserved until a worker is heard again."""
+    with _broker() as broker:
+        broker.delete(*map(_alive_key, queues))
+
+
+def _alive_key(queue: str) -> str:
+    return f"tutelage:alive:{queue}"
 
 
 def _broker() -> redis.Redis:

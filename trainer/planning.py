@@ -15,9 +15,11 @@ from labeling.selectors import Tally
 from models_service.models import ModelVersion
 from trainer import label_choice, services
 from trainer.algorithms.config import ConfigError
+from trainer.attendance import absence
 from trainer.estimates import estimates
 from trainer.models import DatasetSnapshot, TrainingRound
 from trainer.recipes import from_yaml, preset_recipe, to_yaml
+from trainer.selectors import UNDER_WAY
 from trainer.snapshots import label_tally, totals, totals_of
 
 _LABELERS_SHOWN = 12
@@ -37,7 +39,8 @@ class Wish:
 def plan(wish: Wish) -> dict[str, Any]:
     """Counts and shares of the labels, what is needed, estimates, and every refusal by its field.
 
-    `recipe` is the complete one and `yaml` its file, as far as the settings can be used at all.
+    `absence` says which workers are missing; `recipe` is the complete one and `yaml` its file, as
+    far as the settings can be used at all.
     """
     chosen, _ = label_choice.clean(_labels_of(wish))
     counted = label_tally(chosen)
@@ -48,7 +51,8 @@ def plan(wish: Wish) -> dict[str, Any]:
         "shares": shares(counted, labels.rankings_by_size(chosen)),
         "needed": {},
         "estimates": [],
-        "ahead": TrainingRound.objects.filter(state__in=["queued", "running"]).count(),
+        "ahead": TrainingRound.objects.filter(state__in=UNDER_WAY).count(),
+        "absence": asdict(missing) if (missing := absence()) else None,
         "recipe": None,
         "yaml": "",
     }

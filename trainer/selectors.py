@@ -15,11 +15,12 @@ from trainer.models import TrainingRound, TrainingRun
 from trainer.rounds import RoundState
 
 State = TrainingRound.State
+UNDER_WAY = (State.RUNNING, State.QUEUED)
 
 
 def open_rounds() -> list[TrainingRound]:
     """Rounds that may have a next step, the running one first, then the oldest."""
-    rounds = TrainingRound.objects.filter(state__in=[State.RUNNING, State.QUEUED])
+    rounds = TrainingRound.objects.filter(state__in=UNDER_WAY)
     return sorted(rounds, key=lambda round: (round.state != State.RUNNING, round.pk))
 
 

@@ -9,6 +9,7 @@ from rest_framework import serializers
 
 from models_service.models import ModelVersion, Promotion
 from trainer import selectors, watching
+from trainer.attendance import absence
 from trainer.models import (
     DatasetSnapshot,
     Evaluation,
@@ -80,6 +81,9 @@ class RoundDetailSerializer(RoundSerializer):
     samples = serializers.SerializerMethodField()
     sample_steps = serializers.SerializerMethodField(help_text="Steps with samples, by stage.")
     actions = serializers.SerializerMethodField(help_text="What can be done with it now.")
+    absence = serializers.SerializerMethodField(
+        help_text="Which worker it waits for in vain, and the command that starts one."
+    )
     promoted = serializers.SerializerMethodField(help_text="Whether its policy is in office.")
     on_policy_share = serializers.SerializerMethodField(
         help_text="Of the compared completions, those of the policy in office at its start, 0 to 1."
@@ -87,7 +91,8 @@ class RoundDetailSerializer(RoundSerializer):
 
     class Meta(RoundSerializer.Meta):
         fields = [*RoundSerializer.Meta.fields, "recipe", "snapshot", "runs", "evaluations",
-                  "samples", "sample_steps", "actions", "promoted", "on_policy_share"]  # fmt: skip
+                  "samples", "sample_steps", "actions", "absence", "promoted",
+                  "on_policy_share"]  # fmt: skip
 
     def get_samples(self, round: TrainingRound) -> list[dict[str, Any]]:
         return watching.latest_samples(round)
@@ -97,6 +102,10 @@ class RoundDetailSerializer(RoundSerializer):
 
     def get_actions(self, round: TrainingRound) -> list[str]:
         return selectors.actions(round)
+
+    def get_absence(self, round: TrainingRound) -> dict[str, str] | None:
+        missing = absence() if round.state in selectors.UNDER_WAY else None
+        return asdict(missing) if missing else None
 
     def get_on_policy_share(self, round: TrainingRound) -> float | None:
         return selectors.on_policy_share(round)

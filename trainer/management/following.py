@@ -9,22 +9,31 @@ from types import TracebackType
 
 from tqdm import tqdm
 
+from trainer.attendance import Absence, absence
 from trainer.models import TrainingRound, TrainingRun
 
 _POLL_SECONDS = 0.5
+_LOOKS_BETWEEN = 20  # a worker that just started has time to say so
 _OPEN = {TrainingRound.State.QUEUED, TrainingRound.State.RUNNING, TrainingRound.State.PAUSED}
 
 Say = Callable[[str], None]
 
 
 def follow(round: TrainingRound, say: Say) -> TrainingRound:
-    """Return the round once it has ended, telling of its stages meanwhile."""
+    """Return the round once it has ended, telling of its stages meanwhile, and of workers that are
+    missing."""
+    told: Absence | None = None
+    looks = 0
     with _Bars(say) as bars:
         while round.state in _OPEN:
             time.sleep(_POLL_SECONDS)
             round.refresh_from_db()
             for run in round.runs.all():
                 bars.show(run)
+            looks += 1
+            if looks % _LOOKS_BETWEEN == 0 and (missing := absence()) != told:
+                told = missing
+                say(f"{missing.text} {missing.command}" if missing else "The workers are there.")
     return round
 
 

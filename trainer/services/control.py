@@ -94,12 +94,12 @@ def _change_recipe(
 ) -> None:
     given = ["reward"] if round.reward else []
     try:
-        before, values = (
+        present, values = (
             changed(round.recipe, some, given=given).to_dict() for some in ({}, changes)
         )
     except ConfigError as error:
         raise Problem(400, str(error), errors=error.errors) from error
-    _refuse_settled(round, {name for name in values if values[name] != before[name]})
+    _refuse_settled(round, {name for name in values if values[name] != present[name]})
     TrainingRound.objects.filter(pk=round.pk).update(recipe=values)
     round.refresh_from_db()
     for run in runs:

@@ -15,7 +15,7 @@ import { call, problem } from "../api.js";
 import { Curves } from "./curves.js";
 import { element } from "./elements.js";
 import { number } from "./format.js";
-import { alarmNotice, badge, evaluationRows, showStage, slot } from "./round_parts.js";
+import { alarmNotice, badge, evaluationRows, showAbsence, showStage, slot } from "./round_parts.js";
 
 const SECONDS_WHILE_OPEN = 2;
 const SECONDS_WHEN_CLOSED = 15;
@@ -23,7 +23,7 @@ const SECONDS_AT_MOST = 60;
 const UNREACHABLE = "The server cannot be reached. Try again in a moment.";
 
 export default class extends Controller {
-  static targets = ["state", "action", "failure", "line", "offline", "alarms", "stage", "evaluation", "curves", "noCurves", "updated",
+  static targets = ["state", "action", "failure", "line", "absence", "offline", "alarms", "stage", "evaluation", "curves", "noCurves", "updated",
     "smoothing", "smoothed", "overlay", "laid", "dialog"];
   static values = { url: String, metricsUrl: String, title: String, list: String };
 
@@ -148,6 +148,7 @@ export default class extends Controller {
     this.failureTarget.textContent = round.failure;
     this.lineTarget.hidden = !round.ahead;
     this.lineTarget.textContent = round.ahead === 1 ? "One round goes first. This one starts by itself when it is over." : `${round.ahead} rounds go first. This one starts by itself when they are over.`;
+    showAbsence(this.absenceTarget, round.absence);
     for (const button of this.actionTargets) button.hidden = !round.actions.includes(button.dataset.name.split("-")[0]);
     for (const card of this.stageTargets) showStage(card, round.runs.find((run) => run.stage === card.dataset.stage));
     this.#showAlarms(round.alarms);

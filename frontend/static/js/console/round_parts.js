@@ -43,6 +43,15 @@ export function showStage(card, run) {
   slot(card, "output").textContent = run.output ?? "–";
 }
 
+/** Say which workers are missing and how one is started; a live region speaks only at a change.
+ * @param {HTMLElement} notice @param {{text: string, command: string} | null} absence */
+export function showAbsence(notice, absence) {
+  const { text, command } = absence ?? { text: "", command: "" };
+  if (notice.textContent === text + command) return;
+  notice.hidden = !absence;
+  notice.replaceChildren(...[element("p", {}, [text]), command && element("code", {}, [command])].filter(Boolean));
+}
+
 /** What goes wrong in PPO, and what to do about it. */
 export function alarmNotice({ title, text, remedy, step }) {
   return element("div", { class: "notice notice-warn" }, [

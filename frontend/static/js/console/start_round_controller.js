@@ -14,12 +14,13 @@ import { number } from "./format.js";
 import { countRows, estimateRows, judged, shareTables } from "./plan.js";
 import { differs, fill, recipeOf } from "./recipe_form.js";
 import { refused, UNREACHABLE } from "./refused.js";
+import { showAbsence } from "./round_parts.js";
 
 const PAUSE_MS = 400;
 const KEPT = "tutelage.recipe";
 
 export default class extends Controller {
-  static targets = ["error", "problem", "button", "counted", "counts", "shares", "choice", "facts", "estimates", "judged",
+  static targets = ["error", "problem", "absence", "button", "counted", "counts", "shares", "choice", "facts", "estimates", "judged",
     "differs", "find", "only", "none", "stage", "yaml", "yamlError", "recipeName", "replace", "saved"];
   static values = { url: String, check: String, read: String, recipes: String, page: String };
 
@@ -140,17 +141,18 @@ export default class extends Controller {
 
   #show(plan) {
     this.plan = plan;
-    const { labels, comparisons, shares, estimates, ahead } = plan;
+    const { labels, comparisons, shares, estimates, ahead, absence } = plan;
     if (Object.keys(plan.needed).length) this.countsTarget.replaceChildren(...countRows(plan));
     const open = [...this.sharesTarget.querySelectorAll("details[open]")].map((one) => one.dataset.title);
     this.sharesTarget.replaceChildren(...shareTables(shares, new Set(open)));
     this.choiceTarget.disabled = Boolean(this.element.elements.snapshot?.value);
     this.countedTarget.textContent = `${number(comparisons)} comparisons from ${number(labels.rankings)} rankings, ${number(labels.demonstrations)} demonstrations`;
     const facts = [["Comparisons", number(comparisons)], ["Demonstrations", number(labels.demonstrations)],
-      ["In line", ahead ? `${number(ahead)} ${ahead === 1 ? "round goes" : "rounds go"} first` : "starts at once"]];
+      ["In line", ahead ? `${number(ahead)} ${ahead === 1 ? "round goes" : "rounds go"} first` : absence ? "waits for a worker" : "starts at once"]];
     this.factsTarget.replaceChildren(...facts.flatMap(([term, value]) => [element("dt", {}, [term]), element("dd", {}, [value])]));
     this.estimatesTarget.replaceChildren(...estimateRows(estimates));
     this.judgedTarget.textContent = estimates.length ? judged(estimates) : "";
+    showAbsence(this.absenceTarget, absence);
     this.#refuse(plan.problem, plan.errors);
   }
 
