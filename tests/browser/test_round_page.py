@@ -1,13 +1,18 @@
-"""A round's page: samples to be read, and a dialog that says when no server answers."""
+"""A round's page: what goes wrong, curves laid over each other, samples, and faults that are said."""
 
 from __future__ import annotations
 
+import re
+
 import pytest
+from django.utils import timezone
 from playwright.sync_api import Locator, expect
 
 from accounts.models import User
 from models_service.models import Kind, ModelVersion
+from models_service.presence import forget_served
 from tests.browser.conftest import Open
+from trainer.attendance import QUEUES
 from trainer.models import Sample, TrainingRound, TrainingRun
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
@@ -30,6 +35,38 @@ def test_samples_are_read_side_by_side(browse: Open, rosa: User) -> None:
     expect(sample.get_by_text("You are a helpful AI assistant.")).to_be_visible()
 
 
+def test_what_goes_wrong_is_said_and_curves_are_compared(browse: Open, rosa: User) -> None:
+    forget_served(QUEUES)
+    steady, round = _ppo("Steady", "finished", kl=2.0), _ppo("Runaway", "running", kl=30.0)
+    page = browse(rosa)
+    page.goto(_address(round))
+    expect(page.get_by_text("No worker serves the queues default and training")).to_be_visible()
+    expect(page.get_by_text("celery --app config worker")).to_be_visible()
+    alarms = page.get_by_role("region", name="Alarms")
+    expect(alarms).to_contain_text("KL runs away. KL is 29.5 nats a response, above 20. By step 4.")
+    expect(alarms).to_contain_text("Raise kl_coefficient")
+    chart = page.locator(".chart").filter(has=page.get_by_role("heading", name="KL from the SFT"))
+    expect(chart).to_have_attribute("title", re.compile("^KL runs away"))
+    latest = chart.locator("tbody").first.get_by_role("row")
+    expect(latest).to_have_count(1)
+
+    page.get_by_label("Lay over").select_option(str(steady.pk))
+    expect(latest).to_have_count(2)
+    expect(latest.nth(1)).to_contain_text("Steady")
+    chart.get_by_text("All values").click()
+    values = chart.locator("details tbody tr").first.get_by_role("cell")
+    expect(values).to_have_text(["4", "31", "3"])
+
+    page.get_by_label("Smoothing").fill("0.5")
+    expect(page.locator("output")).to_have_text("0.50")
+    # ½ⁿ-weighted mean of 29, 29, 29, 31 from the newest back: 29 + 2 · (1/2) / (1 - 1/16).
+    expect(chart.get_by_role("heading").locator("b")).to_have_text("30.07")
+    expect(values).to_have_text(["4", "31", "3"])  # as they were
+
+    page.get_by_role("button", name="Take Steady away").click()
+    expect(latest).to_have_count(1)
+
+
 def test_an_action_without_a_server_says_so(browse: Open, rosa: User) -> None:
     page = browse(rosa)
     page.goto(_address(_round("running")))
@@ -50,6 +87,19 @@ def _top(shown: Locator) -> float:
     box = shown.bounding_box()
     assert box
     return box["y"]
+
+
+def _ppo(name: str, state: str, kl: float) -> TrainingRound:
+    """A round in PPO whose divergence is `kl` in the mean, and rises with its last step."""
+    start, _ = ModelVersion.objects.get_or_create(name="b", kind=Kind.POLICY, checkpoint="none")
+    recipe = {"stages": ["ppo"], "ppo": {}, "promote": "never"}
+    round = TrainingRound.objects.create(
+        name=name, preset="tiny", recipe=recipe, start=start, state=state, started_at=timezone.now()
+    )
+    run = TrainingRun.objects.create(round=round, stage="ppo", state="queued", seed=1)
+    for step, off in enumerate((-1, -1, -1, 1), start=1):
+        run.metrics.create(step=step, values={"objective/kl": kl + off})
+    return round
 
 
 def _round(state: str) -> TrainingRound:

@@ -86,10 +86,10 @@ export default class extends Controller {
     return { preset: preset.value, name: name.value, start: id(start), reward: id(reward), snapshot: id(snapshot), recipe: recipeOf(this.element) };
   }
 
-  async open({ currentTarget }) {
-    if (!currentTarget.files.length) return;
-    this.yamlTarget.value = await currentTarget.files[0].text();
-    currentTarget.value = "";
+  async open({ target }) {
+    if (!target.files.length) return;
+    this.yamlTarget.value = await target.files[0].text();
+    target.value = "";
     this.fill();
   }
 
