@@ -1,4 +1,4 @@
-"""A researcher fills the form from a YAML file, keeps it as a recipe, and lets it start by itself."""
+"""A researcher fills the form from YAML, keeps it as a recipe, and lets it start by itself."""
 
 from __future__ import annotations
 

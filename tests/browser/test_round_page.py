@@ -1,4 +1,4 @@
-"""A round's page: what goes wrong, curves laid over each other, samples, and faults that are said."""
+"""A round's page: what goes wrong, curves laid over others, samples, and faults told."""
 
 from __future__ import annotations
 
