@@ -13,7 +13,7 @@ run: .venv/runtime
 
 test: .venv/dev lint
 	@if command -v node >/dev/null; then node --test tests/js/*.mjs; fi
-	.venv/bin/python -m pytest
+	.venv/bin/python -m pytest --numprocesses logical --maxprocesses 4 --dist loadfile
 
 lint: .venv/dev
 	.venv/bin/ruff check

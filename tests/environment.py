@@ -1,6 +1,7 @@
 """Where the tests run: embedded services and files of their own, whatever the shell exports.
 
-Loaded by pytest before Django reads its settings (`-p tests.environment` in pyproject.toml).
+Loaded by pytest before Django reads its settings (`-p tests.environment` in pyproject.toml), in
+each process of `--numprocesses` anew.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from pathlib import Path
 
 _FOLDER = Path(
     os.environ.get("TUTELAGE_TEST_DIR") or Path(__file__).resolve().parent.parent / "var" / "test"
-)
+).joinpath(os.environ.get("PYTEST_XDIST_WORKER", ""))
 
 for name in ("DATABASE_URL", "REDIS_URL", "DEBUG", "HTTPS", "CHECKPOINT_DIR", "SNAPSHOT_DIR"):
     os.environ.pop(name, None)
