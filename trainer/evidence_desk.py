@@ -26,6 +26,25 @@ from trainer.model_card import body, model_card
 from trainer.models import Evaluation, TrainingRound
 from trainer.over_optimisation import over_optimisation
 
+# What is rolled back, and what that changes; said before it is done.
+_WAYS_BACK = {
+    Promotion.Role.POLICY: (
+        "",
+        "{before} answers all prompts again in the place of {now}. Waiting tasks are treated as in "
+        "any promotion. The reward model and the supervised baseline stay.",
+    ),
+    Promotion.Role.REWARD: (
+        "the reward model ",
+        "{before} judges again in the place of {now}, in evaluations and in the playground, and "
+        "chooses the epoch of supervised fine-tuning. What was trained against {now} stays as it "
+        "is.",
+    ),
+    Promotion.Role.SFT: (
+        "the supervised baseline ",
+        "{before} takes the part of {now} wherever answers of the supervised baseline are mixed "
+        "in.",
+    ),
+}
 _ORDER = (Kind.BASE, Kind.SFT, Kind.POLICY)
 _MOST_OFFERED = 60
 
@@ -149,7 +168,7 @@ class EvaluationAdmin(RecordAdmin):
             "waiting": gates.waiting_tasks(version),
             "round": TrainingRound.objects.filter(policy=version).first(),
             "evaluations": version.evaluations.select_related("baseline", "round"),
-            "before": former(Promotion.Role.POLICY),
+            "ways_back": _ways_back(),
             "policy": promoted(Promotion.Role.POLICY),
             "history": Promotion.objects.select_related("version", "by")[:20],
         })  # fmt: skip
@@ -209,6 +228,20 @@ class EvaluationAdmin(RecordAdmin):
             "others": ModelVersion.objects.filter(pk__in=compared).exclude(pk=pk),
             "figures": drawn(over_optimisation(version)),
         })  # fmt: skip
+
+
+def _ways_back() -> list[dict[str, str]]:
+    """The roles that somebody else played before: what a button says, and what it changes."""
+    return [
+        {
+            "role": role.value,
+            "button": f"Roll back {what}to {before}",
+            "text": effect.format(before=before, now=promoted(role))
+            + " Rolling back once more undoes it.",
+        }
+        for role, (what, effect) in _WAYS_BACK.items()
+        if (before := former(role))
+    ]
 
 
 def _page(

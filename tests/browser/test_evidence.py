@@ -92,6 +92,7 @@ def test_evaluated_promoted_against_a_gate_and_rolled_back(
     assert promoted("policy") == tuned
     assert not LabelingTask.objects.filter(purpose="training", state="open").exists()
 
+    expect(page.get_by_text("The reward model does not follow the policy")).to_be_visible()
     ask(page, "Roll back to tiny", "Roll back to tiny")
     expect(page.get_by_role("cell", name="Rolled back from tuned.")).to_be_visible()
     assert promoted("policy") == base

@@ -124,6 +124,21 @@ def test_going_back_needs_no_evidence(base: ModelVersion, policy: ModelVersion, 
     assert Promotion.objects.filter(role="policy").count() == 4
 
 
+def test_the_reward_model_stays_until_it_is_rolled_back_itself(
+    base: ModelVersion, policy: ModelVersion, reward: ModelVersion, rosa: User, client_of: Any
+) -> None:
+    newer = ModelVersion.objects.create(name="newer", kind="reward", checkpoint="judge")
+    services.promote(role="reward", version=newer)
+    services.promote(role="policy", version=policy, reason="A trial.")
+    services.roll_back(by=rosa)
+    assert (promoted("policy"), promoted("reward")) == (base, newer)
+    page = client_of(rosa).get(f"/admin/trainer/evaluation/versions/{base.pk}/promote/")
+    assert "Roll back to tuned" in page.text
+    assert "Roll back the reward model to judge" in page.text
+    assert client_of(rosa).post("/api/v1/roles/reward/roll-back/").status_code == 200
+    assert promoted("reward") == reward
+
+
 @pytest.mark.parametrize(("rule", "expire"), [("expire", 3), ("keep", 0), ("mix", None)])
 def test_what_becomes_of_waiting_tasks_is_said_before(
     labels: Any, policy: ModelVersion, settings: Any, rule: str, expire: int | None
