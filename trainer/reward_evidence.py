@@ -135,11 +135,13 @@ def _folds(reward: ModelVersion) -> Figure:
         Series(title, [point(name, one[key]) for name, one in rows if one.get(key)])
         for key, title in _FOLDS.items()
     ]
+    empty = [str(one["fold"]) for one in folds if not one["prompts"]]
+    without = f" Outside fold {', '.join(empty)} nothing was preferred: no model." if empty else ""
     return Figure(
         "accuracy-by-fold", "Accuracy by fold of labelers", "Pairs ordered as the labeler did, %",
         "Model trained", [one for one in series if one.points],
         "Each model learned from the labelers outside its fold. Bars are 95 % intervals over "
-        "prompts.", percent=True, reference=0.5, bounds=(0, 1), shape="rows",
+        f"prompts.{without}", percent=True, reference=0.5, bounds=(0, 1), shape="rows",
     )  # fmt: skip
 
 

@@ -28,7 +28,8 @@ GROUPS = ("seen", "left_out", "held_out")
 
 @dataclass(frozen=True)
 class Measured:
-    """What one fold's model did, and the prompts it learned from; no outcomes: asked to stop."""
+    """What one fold's model did, and the prompts it learned from: 0 where the others preferred
+    nothing, so that there was no model. Outcomes None: asked to stop."""
 
     prompts: int
     outcomes: Outcomes | None

@@ -22,7 +22,7 @@ from models_service.lm.heads import ScalarModel
 from models_service.lm.padding import batches_under_budget
 from trainer.algorithms import folds, loop
 from trainer.algorithms.batches import cut
-from trainer.algorithms.contract import Reporter, Result, Starts
+from trainer.algorithms.contract import Reporter, Result, Starts, TrainingError
 from trainer.algorithms.crew import Crew
 from trainer.algorithms.data import (
     HELD_OUT_LABELERS,
@@ -89,7 +89,11 @@ def train(
 
         def measure(number: int, labelers: frozenset[str], folder: Path) -> folds.Measured:
             part = folds.Part(report, number, length, parts)
-            return measure_fold(RewardModelling(config, data, start, labelers), folder, part)
+            try:
+                without = RewardModelling(config, data, start, labelers)
+            except TrainingError:  # the others' rankings are ties alone: nothing to learn from
+                return folds.Measured(0, {})
+            return measure_fold(without, folder, part)
 
         notes["folds"] = folds.report(left_out, work, measure, crew)
         if notes["folds"] is None:

@@ -117,3 +117,17 @@ def test_a_stopped_report_goes_on_to_the_same_figures(run, tmp_path: Path, make_
 def test_one_labeler_alone_gives_no_report(run, write_snapshot, lines: list) -> None:
     write_snapshot([{**x, "labeler": "ada"} if "labeler" in x else x for x in lines])
     assert "one labeler" in run().notes["folds_left_out"]
+
+
+def test_a_fold_outside_of_which_all_is_tied_has_no_model(run, write_snapshot, lines: list) -> None:
+    """Only ada prefers anything; the fold that leaves her out has no comparison to learn from."""
+    write_snapshot([
+        {**line, "ranks": [1] * len(line["ranks"])}
+        if line.get("labeler") in ("cyd", "dan", "eve") else line
+        for line in lines
+    ])  # fmt: skip
+    report = run().notes["folds"]
+    [hers] = [row for row in report["folds"] if not row["prompts"]]
+    assert {who: hers[who] for who in folds.GROUPS} == dict.fromkeys(folds.GROUPS)
+    assert all(row["held_out"]["n"] for row in report["folds"] if row is not hers)
+    assert report["held_out"]["n"] > 0
