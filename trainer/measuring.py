@@ -29,6 +29,7 @@ from trainer import runner
 from trainer.diagnosis import diagnosis, scored_pairs
 from trainer.evidence import verdicts_of
 from trainer.models import Evaluation, Measurement
+from trainer.reporting import beating
 from trainer.statistics import Clusters, mean, rate
 from trainer.verdicts import Figures, figure
 
@@ -68,12 +69,11 @@ def request_measurement(*, contest: HeadToHead, by: User | None = None) -> Measu
     )
 
 
-@transaction.atomic
 def close_contest(*, contest: HeadToHead, by: User | None = None) -> Measurement:
     """Ask labelers for no more, and a worker for the figures. Raises Problem when it is closed."""
-    if not close_head_to_head(contest, by=by):
-        raise Problem(409, f"{contest} was closed already.")
-    return request_measurement(contest=contest, by=by)
+    if measurement := _close(contest, by):
+        return measurement
+    raise Problem(409, f"{contest} was closed already.")
 
 
 def perform(pk: int) -> bool:
@@ -84,7 +84,8 @@ def perform(pk: int) -> bool:
         return False
     measurement = Measurement.objects.select_related("reward", "head_to_head").get(pk=pk)
     try:
-        figures = _measured(measurement)
+        with beating(lambda: _mine(measurement).update(heartbeat_at=Now())):
+            figures = _measured(measurement)
     except MeasurementLost:
         return True
     except Exception as error:  # whatever it dies of is told to the researcher
@@ -100,9 +101,16 @@ def tend() -> list[int]:
     for contest in HeadToHead.objects.filter(closed_at=None):
         progress = told.progress(contest)
         if progress.done and progress.given:
-            close_contest(contest=contest)
+            _close(contest)
     lost = _open().filter(Q(heartbeat_at__lt=timezone.now() - _SILENT) | Q(attempt=None))
     return list(lost.values_list("pk", flat=True))
+
+
+@transaction.atomic
+def _close(contest: HeadToHead, by: User | None = None) -> Measurement | None:
+    """None where somebody closed it meanwhile."""
+    closed = close_head_to_head(contest, by=by)
+    return request_measurement(contest=contest, by=by) if closed else None
 
 
 def _measured(measurement: Measurement) -> dict[str, Any]:

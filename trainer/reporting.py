@@ -7,7 +7,7 @@ import os
 import socket
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 from uuid import uuid4
@@ -99,21 +99,28 @@ def held(run: TrainingRun) -> Any:
 
 @contextmanager
 def heartbeat(run: TrainingRun) -> Iterator[None]:
-    """Keep the run's heartbeat fresh from a thread of its own, through long steps too."""
+    """Keep the run's heartbeat fresh, through long steps too."""
+    with beating(lambda: held(run).update(heartbeat_at=timezone.now())):
+        yield
+
+
+@contextmanager
+def beating(beat: Callable[[], int]) -> Iterator[None]:
+    """Call `beat` from a thread of its own every few seconds, until it finds no row any more."""
     over = threading.Event()
 
-    def beat() -> None:
+    def go() -> None:
         try:
             while not over.wait(settings.RUN_HEARTBEAT_SECONDS):
                 try:
-                    if not held(run).update(heartbeat_at=timezone.now()):
+                    if not beat():
                         return
                 except DatabaseError:  # a database that restarts; the lease outlasts a few beats
                     connection.close()
         finally:
             connection.close()
 
-    thread = threading.Thread(target=beat, name=f"heartbeat of run {run.pk}", daemon=True)
+    thread = threading.Thread(target=go, name="heartbeat", daemon=True)
     thread.start()
     try:
         yield

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from accounts.models import User
+from accounts.problems import Problem
 from labeling.models import (
     Completion,
     HeadToHead,
@@ -165,6 +166,22 @@ def test_it_closes_by_itself_with_the_last_label(contest: HeadToHead) -> None:
     assert measuring.tend() == [pk]  # nobody has taken it up yet
     measuring.perform(pk)
     assert measuring.tend() == []
+
+
+def test_somebody_closes_it_at_the_same_moment(
+    contest: HeadToHead, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    progress = measuring.told.progress
+
+    def closed_meanwhile(one: HeadToHead) -> Any:
+        found = progress(one)
+        measuring.close_contest(contest=contest)
+        return found
+
+    monkeypatch.setattr(measuring.told, "progress", closed_meanwhile)
+    assert measuring.tend() == [Measurement.objects.get().pk]
+    with pytest.raises(Problem, match="closed already"):
+        measuring.close_contest(contest=contest)
 
 
 def test_researchers_alone(contest: HeadToHead, ada: User, client_of: Call) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import math
+import threading
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
@@ -19,7 +20,7 @@ from tests.trainer.conftest import Labels
 from trainer import runner, services, tasks
 from trainer.algorithms.contract import TrainingError
 from trainer.models import Evaluation, Metric, TrainingRound, TrainingRun
-from trainer.reporting import LostRunError, RunReporter
+from trainer.reporting import LostRunError, RunReporter, beating
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -242,6 +243,21 @@ def test_a_paused_round_lets_the_next_one_go_first(
     now()
     first.refresh_from_db()
     assert first.state == "finished"
+
+
+def test_a_heart_beats_until_its_row_is_gone(settings: Any) -> None:
+    settings.RUN_HEARTBEAT_SECONDS = 0.001
+    left, silent = [1, 1, 0], threading.Event()
+
+    def beat() -> int:
+        rows = left.pop(0)
+        if not left:
+            silent.set()
+        return rows
+
+    with beating(beat):
+        assert silent.wait(10)
+    assert left == []
 
 
 def test_a_lost_message_is_sent_again(run: TrainingRun) -> None:
