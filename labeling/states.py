@@ -13,6 +13,7 @@ from typing import Any
 from django.db.models import QuerySet
 
 from labeling.models import Assignment, Import, LabelingTask, Prompt, Slot
+from labeling.prepared import Change
 
 
 @dataclass(frozen=True)
@@ -25,7 +26,12 @@ class Move:
 
     def apply(self, rows: QuerySet[Any], **values: Any) -> int:
         """Move those of the rows that are still in a source state; returns how many."""
-        return rows.filter(state__in=self.sources).update(state=self.target, **values)
+        movable, change = self.change(rows, **values)
+        return movable.update(**change)
+
+    def change(self, rows: QuerySet[Any], **values: Any) -> Change:
+        """The same as something to be prepared."""
+        return rows.filter(state__in=self.sources), {"state": self.target, **values}
 
 
 class Tasks:

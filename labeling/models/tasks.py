@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from django.conf import settings
 from django.db import models
+from django.utils.functional import cached_property
 
+from labeling import prepared
 from labeling.models.evaluations import HeadToHead
 from labeling.models.guidelines import FormVersion, Guideline, Purpose, TaskKind
 from labeling.models.labelers import LabelerProfile
@@ -145,6 +147,11 @@ class LabelingTask(models.Model):
         assert self.prompt is not None, "a constraint of the table"
         return self.prompt
 
+    @cached_property
+    def texts(self) -> dict[int, str]:
+        """The text of each completion by its id, read once."""
+        return dict(_texts(self.pk))
+
 
 class Completion(models.Model):
     """What a model answered, and everything needed to make it answer so again."""
@@ -175,6 +182,11 @@ class Completion(models.Model):
 
     def __str__(self) -> str:
         return f"Completion {self.pk}"
+
+
+@prepared.select
+def _texts(task: int) -> models.QuerySet[Completion, tuple[int, str]]:
+    return Completion.objects.filter(task=task).order_by().values_list("pk", "text")
 
 
 class Slot(models.Model):

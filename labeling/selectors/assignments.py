@@ -39,7 +39,7 @@ def shown_completions(assignment: Assignment) -> list[dict[str, str]]:
     """Id and text of each completion, in the labeler's display order."""
     if not assignment.display_order:
         return []
-    texts = {completion.pk: completion.text for completion in assignment.task.completions.all()}
+    texts = assignment.task.texts
     return [{"id": str(pk), "text": texts[pk]} for pk in assignment.display_order]
 
 

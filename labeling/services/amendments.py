@@ -16,7 +16,7 @@ from accounts.problems import Problem
 from labeling.models import Assignment, Prompt
 from labeling.selectors.amendments import Outcome, is_amendable, obstacle, outcomes
 from labeling.services.ownership import own
-from labeling.services.submissions import as_submitted, digest_of, seconds_of, store
+from labeling.services.submissions import digest_of, draft_of, kept, seconds_of, store
 
 _OBSTACLES = {
     "excluded": "This label was taken out of the data, so it cannot be amended any more.",
@@ -66,9 +66,10 @@ def _retire(label: Outcome) -> None:
 
 
 def _note(assignment: Assignment, body: Mapping[str, Any], digest: str) -> Assignment:
-    values = as_submitted(assignment, body, seconds_of(body))
+    seconds = seconds_of(body)
+    draft = draft_of(assignment, body, seconds)
     same = Assignment.objects.filter(pk=assignment.pk, submission_hash=assignment.submission_hash)
-    moved = same.update(submission_hash=digest, **values)
+    moved = same.update(**kept(digest=digest, seconds=seconds, draft=draft))
     assert moved == 1, "the assignment is locked"
     assignment.submission_hash = digest
     return assignment

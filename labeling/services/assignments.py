@@ -8,28 +8,21 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterable, Sequence
+from datetime import datetime
 from typing import Any
 
 from django.db import transaction
-from django.db.models import Prefetch, prefetch_related_objects
+from django.db.models import QuerySet
 from django.utils import timezone
 
 from accounts.models import User
 from accounts.problems import Problem
-from labeling import texts
-from labeling.models import (
-    Assignment,
-    Completion,
-    FormVersion,
-    Guideline,
-    LabelerProfile,
-    LabelingTask,
-    Slot,
-    TaskKind,
-)
+from labeling import prepared, texts
+from labeling.models import Assignment, LabelerProfile, LabelingTask, Slot, TaskKind
 from labeling.models.guidelines import Purpose
+from labeling.prepared import Change
 from labeling.selectors.open_slots import open_slots, profile_of
-from labeling.services.guidelines import current_form
+from labeling.services.guidelines import current_form, current_guideline
 from labeling.services.leases import extend, free_held_slot, go_on, hold, lease_end
 from labeling.services.ownership import lock, own_open, own_writable
 from labeling.states import Assignments, Slots
@@ -90,27 +83,45 @@ def proceed(*, assignment_id: int, labeler: User) -> bool:
 
 def _held(labeler: User, kinds: Iterable[str], states: Iterable[str]) -> list[Assignment]:
     """What the locked labeler holds, what they have begun first."""
-    mine = Assignment.objects.filter(labeler=labeler, state__in=states, task__kind__in=kinds)
-    # Seldom there, so what hangs on it is left to be read when it is. As words, "active" stands
-    # before "reserved".
-    held = list(mine.select_for_update(of=("self",)).order_by("state", "pk"))
+    held = _held_by(labeler.pk, kinds=tuple(kinds), states=tuple(states))
     for assignment in held:
         assignment.labeler = labeler
     return held
+
+
+@prepared.select
+def _held_by(
+    labeler: int, *, kinds: tuple[str, ...], states: tuple[str, ...]
+) -> QuerySet[Assignment]:
+    mine = Assignment.objects.filter(labeler=labeler, state__in=states, task__kind__in=kinds)
+    # Seldom there, so what hangs on it is left to be read when it is. As words, "active" stands
+    # before "reserved".
+    return mine.select_for_update(of=("self",)).order_by("state", "pk")
 
 
 def _next_slot(
     profile: LabelerProfile, kinds: Sequence[str], purposes: Sequence[str], *, spare: int = 0
 ) -> Slot | None:
     """The first free slot, if so many more of its queue stay free."""
-    free = open_slots(profile).select_for_update(skip_locked=True, of=("self",))
-    free = free.select_related("task__prompt").only(*_NEEDED).order_by("-priority", "id")
+    labeler, declined, group = profile.user_id, profile.declined_topics, profile.group
     for kind in kinds:
         for purpose in purposes:
-            slots = free.filter(kind=kind, purpose=purpose)[: spare + 1]
+            queue = {"kind": kind, "purpose": purpose, "group": group}
+            slots = _first_free(labeler, declined, **queue, count=spare + 1)
             if len(slots) > spare:
                 return slots[0]
     return None
+
+
+@prepared.select
+def _first_free(
+    labeler: int, declined: list[str], *, kind: str, purpose: str, group: str, count: int
+) -> QuerySet[Slot]:
+    profile = LabelerProfile(user_id=labeler, declined_topics=declined, group=group)
+    free = open_slots(profile).filter(kind=kind, purpose=purpose)
+    free = free.select_for_update(skip_locked=True, of=("self",))
+    free = free.select_related("task__prompt").only(*_NEEDED)
+    return free.order_by("-priority", "id")[:count]
 
 
 def _assign(slot: Slot, labeler: User, *, ahead: bool = False) -> Assignment | None:
@@ -120,32 +131,27 @@ def _assign(slot: Slot, labeler: User, *, ahead: bool = False) -> Assignment | N
         )
         return assignment if hold(slot, assignment, ahead=ahead) else None
     end = lease_end(ahead=ahead)
-    Slots.hold.apply(Slot.objects.filter(pk=slot.pk), labeler=labeler, lease_expires_at=end)
+    _take(slot.pk, labeler.pk, end)
     return Assignment.objects.create(
         task=slot.task,
         labeler=labeler,
         state=Assignment.State.RESERVED if ahead else Assignment.State.ACTIVE,
-        guideline=_guideline(slot),
-        form=_form(slot),
+        guideline=current_guideline(kind=slot.kind, purpose=slot.purpose),
+        form=current_form() if slot.kind == TaskKind.RANKING else None,
         display_order=_shuffled(slot.task),
         lease_expires_at=end,
     )
 
 
-def _guideline(slot: Slot) -> Guideline | None:
-    rows = Guideline.objects.filter(kind=slot.kind, purpose=slot.purpose)
-    return rows.order_by("-version").first()
-
-
-def _form(slot: Slot) -> FormVersion | None:
-    return current_form() if slot.kind == TaskKind.RANKING else None
+@prepared.update
+def _take(slot: int, labeler: int, end: datetime) -> Change:
+    rows = Slot.objects.filter(pk=slot)
+    return Slots.hold.change(rows, labeler=labeler, lease_expires_at=end)
 
 
 def _shuffled(task: LabelingTask) -> list[int]:
     """The completions' ids; their texts stay with the task, since they are shown next."""
-    texts = Completion.objects.only("task", "text").order_by()
-    prefetch_related_objects([task], Prefetch("completions", texts))
-    order = [completion.pk for completion in task.completions.all()]
+    order = list(task.texts)
     random.shuffle(order)
     return order
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 from django.db import transaction
-from django.db.models import Max
+from django.db.models import Max, QuerySet
 
 from accounts.audit import Act, record
 from accounts.models import User
 from accounts.problems import Problem
+from labeling import prepared
 from labeling.models import Assignment, FormVersion, Guideline, GuidelineRead
 from labeling.rating_form import FIRST_FORM, fault
 from labeling.states import Assignments
@@ -17,10 +18,25 @@ from labeling.states import Assignments
 
 def current_form() -> FormVersion:
     """The newest form; a fresh installation gets the paper's as version 1."""
-    newest = FormVersion.objects.order_by("-version").first()
-    if newest is not None:
-        return newest
+    if newest := _newest_form():
+        return newest[0]
     return FormVersion.objects.get_or_create(version=1, defaults={"fields": FIRST_FORM})[0]
+
+
+@prepared.select
+def _newest_form() -> QuerySet[FormVersion]:
+    return FormVersion.objects.order_by("-version")[:1]
+
+
+def current_guideline(*, kind: str, purpose: str) -> Guideline | None:
+    """The newest version; None while none is published."""
+    newest = _newest_guideline(kind=kind, purpose=purpose)
+    return newest[0] if newest else None
+
+
+@prepared.select
+def _newest_guideline(*, kind: str, purpose: str) -> QuerySet[Guideline]:
+    return Guideline.objects.filter(kind=kind, purpose=purpose).order_by("-version")[:1]
 
 
 @transaction.atomic

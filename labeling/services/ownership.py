@@ -6,8 +6,11 @@ assignment, then the slot.
 
 from __future__ import annotations
 
+from django.db.models import BigIntegerField, QuerySet
+
 from accounts.models import User
 from accounts.problems import Problem
+from labeling import prepared
 from labeling.models import Assignment
 from labeling.selectors.amendments import is_amendable
 
@@ -19,19 +22,31 @@ _OVER = {
 
 def lock(labeler: User) -> User:
     """The labeler's row with the profile; their other requests wait until the transaction ends."""
+    [locked] = _locked(labeler.pk)
+    return locked
+
+
+@prepared.select
+def _locked(labeler: int) -> QuerySet[User]:
     rows = User.objects.select_for_update(of=("self",), no_key=True).select_related("labeler")
-    return rows.get(pk=labeler.pk)
+    return rows.filter(pk=labeler)
 
 
 def own(*, assignment_id: int, labeler: User) -> Assignment:
     """The labeler's assignment, locked. Raises Problem 404 for another's and for none."""
     locked = lock(labeler)
-    rows = Assignment.objects.select_for_update(of=("self",)).select_related("task", "form")
-    assignment = rows.filter(pk=assignment_id, labeler=labeler).first()
-    if assignment is None:
+    found = _mine(assignment_id, labeler.pk) if assignment_id <= BigIntegerField.MAX_BIGINT else []
+    if not found:
         raise Problem(404, "You have no such task.")
+    [assignment] = found
     assignment.labeler = locked  # with the profile
     return assignment
+
+
+@prepared.select
+def _mine(assignment_id: int, labeler: int) -> QuerySet[Assignment]:
+    rows = Assignment.objects.select_for_update(of=("self",)).select_related("task", "form")
+    return rows.filter(pk=assignment_id, labeler=labeler).order_by()
 
 
 def own_open(*, assignment_id: int, labeler: User) -> Assignment:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Mapping
+from datetime import datetime
 from typing import Any
 
 from django.db import transaction
@@ -13,8 +14,9 @@ from django.utils import timezone
 
 from accounts.models import User
 from accounts.problems import Problem
-from labeling import texts
+from labeling import prepared, texts
 from labeling.models import Assignment, Slot, TaskKind
+from labeling.prepared import Change
 from labeling.selectors.amendments import outcomes
 from labeling.services import demonstrations, rankings, written_prompts
 from labeling.services.leases import free_slot
@@ -53,7 +55,7 @@ def submit(*, assignment_id: int, labeler: User, body: Mapping[str, Any]) -> Ass
     # One that was sent back has a label already, which stays, excluded.
     before = outcomes(assignment)[0] if assignment.submission_hash else None
     store(assignment, body, seconds, before)
-    return _close(assignment, digest, as_submitted(assignment, body, seconds))
+    return _close(assignment, digest, seconds, draft_of(assignment, body, seconds))
 
 
 def store(
@@ -63,15 +65,24 @@ def store(
     return _STORE[TaskKind(assignment.task.kind)](assignment, body, seconds, supersedes)
 
 
-def as_submitted(assignment: Assignment, body: Mapping[str, Any], seconds: int) -> dict[str, Any]:
-    """What the assignment keeps of it: the time spent, and a draft to amend it from.
+def draft_of(assignment: Assignment, body: Mapping[str, Any], seconds: int) -> dict[str, Any]:
+    """The label as a draft, to amend it from."""
+    said = {name: body[name] for name in _SAID[TaskKind(assignment.task.kind)] if name in body}
+    return said | {"active_seconds": seconds} if texts.keepable(said) else {}
+
+
+def kept(*, digest: Any, seconds: Any, draft: Any) -> dict[str, Any]:
+    """What the assignment keeps of a label.
 
     Its new draft version lets a tab that still shows the task save nothing over it.
     """
-    said = {name: body[name] for name in _SAID[TaskKind(assignment.task.kind)] if name in body}
-    draft = said | {"active_seconds": seconds} if texts.keepable(said) else {}
     version = F("draft_version") + 1
-    return {"active_seconds": seconds, "draft": draft, "draft_version": version}
+    return {
+        "submission_hash": digest,
+        "active_seconds": seconds,
+        "draft": draft,
+        "draft_version": version,
+    }
 
 
 def digest_of(body: Mapping[str, Any]) -> str:
@@ -98,10 +109,7 @@ def seconds_of(body: Mapping[str, Any]) -> int:
 
 
 def _fill_slot(assignment: Assignment) -> None:
-    mine = Slot.objects.filter(
-        task=assignment.task_id, labeler=assignment.labeler_id, state=Slot.State.HELD
-    )
-    if Slots.fill.apply(mine, lease_expires_at=None):
+    if _fill_held(assignment.task_id, assignment.labeler_id):
         return
     slot = free_slot(assignment)
     if slot is None:
@@ -113,14 +121,22 @@ def _fill_slot(assignment: Assignment) -> None:
     Slots.fill.apply(Slot.objects.filter(pk=slot.pk), labeler=assignment.labeler_id)
 
 
-def _close(assignment: Assignment, digest: str, values: dict[str, Any]) -> Assignment:
+@prepared.update
+def _fill_held(task: int, labeler: int) -> Change:
+    mine = Slot.objects.filter(task=task, labeler=labeler, state=Slot.State.HELD)
+    return Slots.fill.change(mine, lease_expires_at=None)
+
+
+def _close(assignment: Assignment, digest: str, seconds: int, draft: dict[str, Any]) -> Assignment:
     assignment.ended_at = timezone.now()
-    moved = Assignments.submit.apply(
-        Assignment.objects.filter(pk=assignment.pk),
-        submission_hash=digest,
-        ended_at=assignment.ended_at,
-        **values,
-    )
+    moved = _submit(assignment.pk, digest, assignment.ended_at, seconds, json.dumps(draft))
     assert moved == 1, "the assignment is locked and was open"
     assignment.state = Assignment.State.SUBMITTED
     return assignment
+
+
+@prepared.update
+def _submit(assignment: int, digest: str, at: datetime, seconds: int, draft: str) -> Change:
+    rows, values = Assignment.objects.filter(pk=assignment), {"ended_at": at}
+    values |= kept(digest=digest, seconds=seconds, draft=draft)
+    return Assignments.submit.change(rows, **values)

@@ -1,0 +1,150 @@
+"""Statements that Django compiles once and PostgreSQL plans once, for the path of every label.
+
+Putting a query together takes several times as long as running it. A function that returns rows, or
+a change of rows, is decorated here and called once, with a placeholder for each positional
+argument; so it may only put them where a value goes in. Keyword arguments are part of the
+statement, of which there is one for each of their combinations: they should have few values.
+
+    @prepared.select
+    def _held_by(labeler: int, *, kind: str) -> QuerySet[Slot]:
+        return Slot.objects.filter(labeler=labeler, kind=kind)
+
+    slots = _held_by(labeler.pk, kind="ranking")  # a list
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from copy import copy
+from dataclasses import dataclass
+from functools import cache, wraps
+from inspect import Parameter, signature
+from itertools import count
+from typing import Any, ClassVar, ParamSpec, TypeVar
+from weakref import WeakKeyDictionary
+
+from django.db import DEFAULT_DB_ALIAS, connections
+from django.db.models import Expression, QuerySet
+from django.db.models.sql import UpdateQuery
+from django.db.models.sql.compiler import SQLCompiler
+from django.db.models.sql.constants import ROW_COUNT
+from psycopg2.extensions import AsIs
+
+P = ParamSpec("P")
+Row = TypeVar("Row")
+Change = tuple[QuerySet[Any], dict[str, Any]]
+"""Rows, and the values they are to get."""
+
+_numbers = count(1)
+_known: WeakKeyDictionary[Any, set[str]] = WeakKeyDictionary()
+"""The names of the statements that a connection has been told."""
+
+
+def select(build: Callable[P, QuerySet[Any, Row]]) -> Callable[P, list[Row]]:
+    """Run the query that the function builds; what it returns becomes a list."""
+
+    def compiled(rows: QuerySet[Any, Row]) -> tuple[Any, _Statement]:
+        return rows, _Statement(build.__name__, rows.query.get_compiler(DEFAULT_DB_ALIAS))
+
+    statement = _once(build, compiled)
+
+    @wraps(build)
+    def run(*given: P.args, **constants: P.kwargs) -> list[Row]:
+        rows, prepared = statement(**constants)
+        return list(rows._iterable_class(_Source(rows.model, prepared.bound(given))))
+
+    return run
+
+
+def update(build: Callable[P, Change]) -> Callable[P, int]:
+    """Make the change that the function describes; the result is the number of rows."""
+
+    def compiled(change: Change) -> _Statement:
+        rows, values = change
+        query: Any = rows.query.chain(UpdateQuery)
+        query.add_update_values(values)
+        return _Statement(build.__name__, query.get_compiler(DEFAULT_DB_ALIAS))
+
+    statement = _once(build, compiled)
+
+    @wraps(build)
+    def run(*given: P.args, **constants: P.kwargs) -> int:
+        return int(statement(**constants).bound(given).execute_sql(ROW_COUNT))
+
+    return run
+
+
+def _once(build: Callable[..., Any], compiled: Callable[[Any], Any]) -> Callable[..., Any]:
+    """What is made of the function's result, kept for each of its keyword arguments."""
+    parameters = signature(build).parameters.values()
+    places = [one for one in parameters if one.kind != Parameter.KEYWORD_ONLY]
+    given = [_Given(place) for place, _ in enumerate(places)]
+    return cache(lambda **constants: compiled(build(*given, **constants)))
+
+
+class _Given(Expression):
+    """Stands where the argument at this place goes in."""
+
+    def __init__(self, place: int) -> None:
+        super().__init__()
+        self.place = place
+
+    def as_sql(self, compiler: SQLCompiler, connection: Any) -> tuple[str, Any]:
+        """A parameter that is known later."""
+        return "%s", (self,)
+
+
+class _Statement:
+    """A compiled query under a name that PostgreSQL is told once a connection."""
+
+    def __init__(self, name: str, compiler: Any) -> None:
+        self.name = f"{name.strip('_')}_{next(_numbers)}"
+        self.compiler = compiler
+        self.sql, self.parameters = compiler.as_sql()
+
+    def bound(self, given: Sequence[Any]) -> Any:
+        """The compiler for this thread's connection, with its work done."""
+        bound = copy(self.compiler)
+        bound.connection = connections[DEFAULT_DB_ALIAS]
+        call = self._call(bound.connection, given)
+        bound.as_sql = lambda: call
+        return bound
+
+    def _call(self, connection: Any, given: Sequence[Any]) -> tuple[str, Sequence[Any]]:
+        if connection.settings_dict.get("DISABLE_SERVER_SIDE_CURSORS"):
+            # Connections come from a pool, each transaction's another one.
+            return self.sql, self._filled(lambda place: given[place])
+        self._tell(connection)
+        places = ", ".join(["%s"] * len(given))
+        return f"EXECUTE {self.name}" + (f"({places})" if places else ""), given
+
+    def _tell(self, connection: Any) -> None:
+        connection.ensure_connection()
+        known = _known.setdefault(connection.connection, set())
+        if self.name in known:
+            return
+        with connection.cursor() as cursor:
+            numbered = self._filled(lambda place: AsIs(f"${place + 1}"))
+            text = cursor.mogrify(self.sql, numbered).decode()
+            cursor.execute(f"PREPARE {self.name} AS {text}")
+        known.add(self.name)
+
+    def _filled(self, value: Callable[[int], Any]) -> list[Any]:
+        return [value(one.place) if isinstance(one, _Given) else one for one in self.parameters]
+
+
+@dataclass(frozen=True)
+class _Source:
+    """What Django's iterables ask of a QuerySet and of its query."""
+
+    model: Any
+    compiler: SQLCompiler
+    db: ClassVar = DEFAULT_DB_ALIAS
+    _known_related_objects: ClassVar[dict[Any, Any]] = {}
+
+    @property
+    def query(self) -> _Source:
+        return self
+
+    def get_compiler(self, using: str) -> SQLCompiler:
+        return self.compiler
