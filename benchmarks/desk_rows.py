@@ -63,6 +63,7 @@ def fill(prompts: int) -> int:
 def _make(cursor: Any, sizes: dict[str, int]) -> None:
     for table in _TABLES:
         cursor.execute(f"SELECT setval('{table}_id_seq', {_FAR})")
+    cursor.execute("TRUNCATE labeling_labelingtask CASCADE")  # what the queues have asked already
     templates = _templates()
     cursor.execute(_TEMPORARY)
     _copy_texts(cursor, "bench_prompt_text", sizes["prompts"], 4)

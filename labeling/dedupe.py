@@ -38,17 +38,14 @@ def fingerprint(messages: Sequence[Mapping[str, str]]) -> str:
     return _digest("\x1e".join(turns))
 
 
-def prefix_fingerprint(messages: Sequence[Mapping[str, str]]) -> str:
-    """The same for two conversations that share a long beginning; empty for shorter ones.
-
-    System messages are left out: a product puts the same one before every prompt.
-    """
-    text = spoken(messages)
+def prefix_fingerprint(text: str) -> str:
+    """The same for two `spoken` texts that share a long beginning; empty for shorter ones."""
     return _digest(text[:PREFIX]) if len(text) >= PREFIX else ""
 
 
 def spoken(messages: Sequence[Mapping[str, str]]) -> str:
-    """What the conversation says, normalised, without system messages."""
+    """What the conversation says, normalised, without system messages: a product puts the same one
+    before every prompt."""
     said = (m for m in messages if m["role"] != "system")
     return "\x1e".join(normalised(m["content"]) for m in said)
 

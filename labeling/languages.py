@@ -22,6 +22,11 @@ def language_of(text: str) -> str:
     return str(code) if probability >= SURE and code != "zxx" else ""
 
 
+def load() -> None:
+    """Read the model now, so that processes forked from this one share it."""
+    _identifier()
+
+
 @cache
 def _identifier() -> LanguageIdentifier:
     return LanguageIdentifier.from_model_file(MODEL_FILE, norm_probs=True)

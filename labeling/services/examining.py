@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
+import json
 import multiprocessing
 import os
 import threading
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
 
+from labeling import languages
 from labeling.chats import as_row
-from labeling.cleaning import Recognisers, examined
+from labeling.cleaning import Examined, Recognisers, examined
 from labeling.privacy import installed_names
-from labeling.prompt_rows import RowError, name_of, parse
-from labeling.readers import Row
+from labeling.prompt_rows import NewPrompt, RowError, name_of, parse
+from labeling.readers import Cursor, Row
 
 LONG = 2**20
 """Bytes from which a file is read by several processes."""
@@ -28,23 +29,27 @@ _AHEAD = 4  # batches that may be under way at once
 
 @dataclass(frozen=True)
 class Looked:
-    """What a row turned out to be: its name and what `Examined.as_dict` says, or why it is bad."""
+    """What the rows of a batch turned out to be, ready to be stored, and where reading goes on."""
 
-    row: Row
-    name: str = ""
-    examined: dict[str, Any] | None = None
-    error: str = ""
+    good: list[tuple[int, str, str]]
+    """Line, name and what `Examined.as_dict` says, as JSON."""
+    bad: list[tuple[int, str, str]]
+    """Line, reason and how the row begins."""
+    tally: dict[str, Counter[str]]
+    """Good rows by the kinds of personal data in them, languages and use cases."""
+    after: Cursor | None
 
 
 def looked_at(
     batches: Iterable[list[Row]], *, region: str, pipeline: str, size: int
-) -> Generator[list[Looked]]:
+) -> Generator[Looked]:
     """The batches in their order, each row cleaned or named bad."""
     look = partial(_look_at, region=region, pipeline=pipeline)
     if size < LONG or (os.cpu_count() or 1) < _PROCESSES or _is_daemon():
         yield from map(look, batches)
         return
     # Forked, the processes have models and patterns loaded; they never touch the database.
+    languages.load()
     context = multiprocessing.get_context("fork")
     with ProcessPoolExecutor(_PROCESSES, context, _end_with, (os.getpid(),)) as pool:
         try:
@@ -71,10 +76,10 @@ def _end_with(parent: int) -> None:
 
 def _in_order(
     pool: ProcessPoolExecutor,
-    look: Callable[[list[Row]], list[Looked]],
+    look: Callable[[list[Row]], Looked],
     batches: Iterable[list[Row]],
-) -> Iterator[list[Looked]]:
-    waiting: deque[Future[list[Looked]]] = deque()
+) -> Iterator[Looked]:
+    waiting: deque[Future[Looked]] = deque()
     for batch in batches:
         waiting.append(pool.submit(look, batch))
         if len(waiting) >= _AHEAD:
@@ -83,17 +88,34 @@ def _in_order(
         yield waiting.popleft().result()
 
 
-def _look_at(batch: list[Row], region: str, pipeline: str) -> list[Looked]:
+def _look_at(batch: list[Row], region: str, pipeline: str) -> Looked:
+    rows: list[tuple[int, str, NewPrompt]] = []
+    bad = []
+    for row in batch:
+        try:
+            rows.append((row.line, *_read(row)))
+        except RowError as error:
+            bad.append((row.line, str(error), row.text))
     found = Recognisers(region, installed_names(pipeline))
-    return [_look(row, found) for row in batch]
+    prompts = examined([prompt for _, _, prompt in rows], found)
+    good = [
+        (line, name, json.dumps(one.as_dict()))
+        for (line, name, _), one in zip(rows, prompts, strict=True)
+    ]
+    return Looked(good, bad, _tally(prompts), batch[-1].after)
 
 
-def _look(row: Row, found: Recognisers) -> Looked:
-    place = Row(row.line, row.after, text=row.text)  # without its value, which need not travel
+def _read(row: Row) -> tuple[str, NewPrompt]:
+    """The row's name and its prompt. Raises RowError."""
     if row.error:
-        return Looked(place, error=row.error)
+        raise RowError("", row.error)
     value = as_row(row.value)
-    try:
-        return Looked(place, name_of(value), examined(parse(value), found).as_dict())
-    except RowError as error:
-        return Looked(place, error=str(error))
+    return name_of(value), parse(value)
+
+
+def _tally(prompts: list[Examined]) -> dict[str, Counter[str]]:
+    return {
+        "personal": Counter(kind for one in prompts for kind in {s["kind"] for s in one.spans}),
+        "languages": Counter(one.row.language for one in prompts),
+        "use_cases": Counter(one.row.use_case for one in prompts),
+    }

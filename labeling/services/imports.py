@@ -31,6 +31,11 @@ from labeling.states import Imports
 
 Advance = Callable[[int], None]
 
+_STAGE = """
+INSERT INTO labeling_stagedprompt (of_id, line, name, examined)
+SELECT %s, line, name, examined::jsonb
+FROM unnest(%s::bigint[], %s::text[], %s::text[]) AS row (line, name, examined)
+"""
 _LOCK = 0x1B4  # the first half of the key of an import's lock
 _KEPT_NAMES = 40  # languages of a tally
 
@@ -152,38 +157,28 @@ def _batches(rows: Iterable[Row]) -> Iterator[list[Row]]:
 
 
 @transaction.atomic
-def _stage(mine: Import, batch: list[Looked]) -> None:
+def _stage(mine: Import, batch: Looked) -> None:
     """Keep what a batch of rows says, together with the place after it."""
-    staged = [
-        StagedPrompt(of=mine, line=one.row.line, name=one.name, examined=one.examined)
-        for one in batch
-        if not one.error
-    ]
-    rejected = [
-        RejectedRow(of=mine, line=one.row.line, reason=one.error, text=one.row.text)
-        for one in batch
-        if one.error
-    ]
-    StagedPrompt.objects.bulk_create(staged)
-    RejectedRow.objects.bulk_create(rejected)
-    if after := batch[-1].row.after:
-        mine.cursor["at"] = [after.offset, after.line]
-    _count(mine.tally, staged, rejected)
+    if batch.good:
+        columns = [list(column) for column in zip(*batch.good, strict=True)]
+        with connection.cursor() as cursor:
+            cursor.execute(_STAGE, [mine.pk, *columns])
+    RejectedRow.objects.bulk_create(
+        RejectedRow(of=mine, line=line, reason=reason, text=text)
+        for line, reason, text in batch.bad
+    )
+    if batch.after:
+        mine.cursor["at"] = [batch.after.offset, batch.after.line]
+    _count(mine.tally, batch)
     _keep(mine, format=mine.format, cursor=mine.cursor, tally=mine.tally)
 
 
-def _count(tally: dict[str, Any], staged: list[StagedPrompt], rejected: list[RejectedRow]) -> None:
-    tally["rows"] = tally.get("rows", 0) + len(staged) + len(rejected)
-    tally["bad"] = tally.get("bad", 0) + len(rejected)
-    kinds: Counter[str] = Counter(tally.get("personal", {}))
-    languages: Counter[str] = Counter(tally.get("languages", {}))
-    use_cases: Counter[str] = Counter(tally.get("use_cases", {}))
-    for one in staged:
-        kinds.update({span["kind"] for span in one.examined["spans"]})
-        languages[one.examined["row"]["language"]] += 1
-        use_cases[one.examined["row"]["use_case"]] += 1
-    tally |= {"personal": kinds, "languages": dict(languages.most_common(_KEPT_NAMES))}
-    tally["use_cases"] = use_cases
+def _count(tally: dict[str, Any], batch: Looked) -> None:
+    tally["rows"] = tally.get("rows", 0) + len(batch.good) + len(batch.bad)
+    tally["bad"] = tally.get("bad", 0) + len(batch.bad)
+    for name, found in batch.tally.items():
+        counts = Counter(tally.get(name, {})) + found
+        tally[name] = dict(counts.most_common(_KEPT_NAMES))
 
 
 def _name_repeated(mine: Import) -> None:
@@ -211,10 +206,11 @@ def _rehearse(mine: Import) -> None:
 
 def _take_all(mine: Import, advance: Advance) -> Added:
     result, last = Added(), 0
-    while rows := list(mine.staged.filter(line__gt=last).order_by("line")[:BATCH]):
-        batch = [Examined.from_dict(row.examined) for row in rows]
+    staged = mine.staged.order_by("line").values_list("line", "examined")
+    while rows := list(staged.filter(line__gt=last)[:BATCH]):
+        batch = [Examined.from_dict(found) for _, found in rows]
         take(batch, result, source=Prompt.Source.IMPORT)
-        last = rows[-1].line
+        last, _ = rows[-1]
         advance(len(rows))
         cache.set(mine.progress_key, result.taken, timeout=300)
         _require_wanted(mine)

@@ -117,7 +117,7 @@ def test_every_message_is_a_part() -> None:
 
 
 def test_what_is_staged_comes_back_as_it_was() -> None:
-    one = examined(parse(FEW_SHOT), Recognisers())
+    [one] = examined([parse(FEW_SHOT)], Recognisers())
     assert type(one).from_dict(one.as_dict()) == one
 
 

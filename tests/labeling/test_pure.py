@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from labeling import dedupe, few_shot
 from labeling.agreement import Agreement, among, between
-from labeling.dedupe import fingerprint, prefix_fingerprint
+from labeling.dedupe import fingerprint, prefix_fingerprint, spoken
 from labeling.languages import language_of
 from labeling.preferences import pairs, ranks_of
 from labeling.services.prompts import split_of
@@ -52,8 +52,9 @@ def test_case_space_and_unicode_form_do_not_tell_prompts_apart() -> None:
 
 def test_a_long_beginning_is_shared() -> None:
     start = "once upon a time " * 20
-    assert prefix_fingerprint(_said(start + "a")) == prefix_fingerprint(_said(start.upper() + "b"))
-    assert prefix_fingerprint(_said("short")) == ""
+    one, other = spoken(_said(start + "a")), spoken(_said(start.upper() + "b"))
+    assert prefix_fingerprint(one) == prefix_fingerprint(other)
+    assert prefix_fingerprint("short") == ""
 
 
 @given(st.text(min_size=1), st.text())
