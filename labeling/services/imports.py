@@ -7,17 +7,19 @@ holds a lock of the database that ends with it.
 
 from __future__ import annotations
 
+import json
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from typing import Any, NoReturn
 
 from django.conf import settings
 from django.core.cache import cache
 from django.db import connection, transaction
-from django.db.models import F, Min, Window
-from django.db.models.functions import Now
+from django.db.models import F, Min, TextField, Window
+from django.db.models.functions import Cast, Now
 
 from accounts.audit import Act, record
 from accounts.problems import Problem
@@ -205,16 +207,35 @@ def _rehearse(mine: Import) -> None:
 
 
 def _take_all(mine: Import, advance: Advance) -> Added:
-    result, last = Added(), 0
-    staged = mine.staged.order_by("line").values_list("line", "examined")
-    while rows := list(staged.filter(line__gt=last)[:BATCH]):
-        batch = [Examined.from_dict(found) for _, found in rows]
+    result = Added()
+    for batch in _staged(mine):
         take(batch, result, source=Prompt.Source.IMPORT)
-        last, _ = rows[-1]
-        advance(len(rows))
+        advance(len(batch))
         cache.set(mine.progress_key, result.taken, timeout=300)
         _require_wanted(mine)
     return result
+
+
+def _staged(mine: Import) -> Iterator[list[Examined]]:
+    """The staged rows in batches; each is decoded while the one before it is being stored."""
+    rows = mine.staged.order_by("line").annotate(found=Cast("examined", TextField()))
+    last = 0
+
+    def fetched() -> list[str]:
+        nonlocal last
+        batch = list(rows.filter(line__gt=last).values_list("line", "found")[:BATCH])
+        last = batch[-1][0] if batch else last
+        return [found for _, found in batch]
+
+    with ThreadPoolExecutor(1) as beside:
+        coming = beside.submit(_decoded, fetched())
+        while batch := coming.result():
+            coming = beside.submit(_decoded, fetched())
+            yield batch
+
+
+def _decoded(found: list[str]) -> list[Examined]:
+    return [Examined.from_dict(json.loads(one)) for one in found]
 
 
 def _note(mine: Import, result: Added) -> None:

@@ -153,9 +153,7 @@ def _insert(rows: Sequence[dict[str, Any]]) -> None:
     empty = {field.column: field.get_default() for field in fields}
     columns = ", ".join(f'"{name}"' for name in empty)
     with connection.cursor() as cursor:
-        cursor.execute(
-            _INSERT.format(columns=columns), [json.dumps([empty | row for row in rows])]
-        )
+        cursor.execute(_INSERT.format(columns=columns), [json.dumps([empty | row for row in rows])])
 
 
 def _is_by_database(field: Field) -> bool:
