@@ -2,24 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from django.db.models import FloatField, Max
+from django.db.models.fields.json import KT
+from django.db.models.functions import Cast, Coalesce
+
 from models_service.models import ModelVersion
-from models_service.selectors import ancestors
 from trainer import footprint, memory
-from trainer.models import TrainingRun
+from trainer.models import Metric, TrainingRun
 from trainer.recipes import Recipe
 
-_LOOKED_AT = 20  # newest runs of a stage among which a like one is sought
+_LOOKED_AT = 20  # newest runs of each stage, about, among which a like one is sought
 
 
 @dataclass(frozen=True)
 class Estimate:
     """One stage: seconds and peak MiB as `source` took them, scaled; None where no run is like it.
 
-    `needs` is what it takes by the model's shape, in MiB, where the checkpoint tells.
+    `needs` is what it takes by the model's shape alone, in MiB, where the checkpoint tells: a rough
+    figure, without what the process takes before there is a model.
     """
 
     stage: str
@@ -30,23 +34,36 @@ class Estimate:
     needs: float | None
 
 
+@dataclass(frozen=True)
+class _Like:
+    """A run to judge by, and its peak in bytes where it was measured."""
+
+    run: TrainingRun
+    peak: float | None
+
+
 def estimates(recipe: Recipe, start: ModelVersion, counts: Mapping[str, int]) -> list[Estimate]:
     """Of every stage of the recipe, with these labels (as `snapshots.count_labels` gives them)."""
-    shape = footprint.shape_of(start.folder)
-    return [_of(stage, recipe.configs[stage].to_dict(), start, counts, shape)
-            for stage in recipe.stages]  # fmt: skip
+    shape, likes = footprint.shape_of(start.folder), _likes(recipe, start)
+    return [
+        _of(stage, recipe.configs[stage].to_dict(), counts, shape, likes.get(stage))
+        for stage in recipe.stages
+    ]
 
 
 def over_memory(recipe: Recipe, start: ModelVersion) -> dict[str, list[str]]:
     """Settings that need more memory than the training machine has, by their address."""
     shape, there = footprint.shape_of(start.folder), training_memory()
-    errors = {}
-    for stage in recipe.stages if shape else ():
-        assert shape is not None
+    if shape is None:
+        return {}
+    likes, errors = _likes(recipe, start), {}
+    for stage in recipe.stages:
         settings = recipe.configs[stage].to_dict()
-        need = footprint.needed(stage, settings, shape)
+        scale, beyond = _calibration(stage, shape, likes.get(stage))
+        need = scale * footprint.needed(stage, settings, shape) + beyond
         if need > there:
-            most = footprint.most_tokens(stage, settings, shape, there)
+            room = int((there - beyond) / scale)
+            most = footprint.most_tokens(stage, settings, shape, room)
             errors[f"{stage}.tokens_per_micro_batch"] = [_over(need, there, most)]
     return errors
 
@@ -59,7 +76,7 @@ def training_memory() -> int:
     return memory.machine()
 
 
-def _over(need: int, there: int, most: int) -> str:
+def _over(need: float, there: int, most: int) -> str:
     remedy = (
         f"set it to {most} or fewer"
         if most
@@ -71,38 +88,69 @@ def _over(need: int, there: int, most: int) -> str:
 def _of(
     stage: str,
     settings: Mapping[str, Any],
-    start: ModelVersion,
     counts: Mapping[str, int],
     shape: footprint.Shape | None,
+    like: _Like | None,
 ) -> Estimate:
-    like = _like(stage, settings, start)
     needs = footprint.needed(stage, settings, shape) / memory.MIB if shape else None
     title = str(TrainingRun.Stage(stage).label)
     if like is None:
         return Estimate(stage, title, None, None, "", needs)
-    assert like.started_at and like.ended_at
-    then = _work(stage, like.config["settings"], _counts(like))
+    run = like.run
+    assert run.started_at and run.ended_at
+    then = _work(stage, run.config["settings"], _counts(run))
     ratio = _work(stage, settings, counts) / then if then else 1.0
-    seconds = (like.ended_at - like.started_at).total_seconds() * ratio
-    return Estimate(stage, title, seconds, _peak(like), str(like.round), needs)
+    seconds = (run.ended_at - run.started_at).total_seconds() * ratio
+    peak = like.peak and like.peak / memory.MIB
+    if needs and shape:
+        scale, beyond = _calibration(stage, shape, like)
+        peak = peak and scale * needs + beyond / memory.MIB
+    return Estimate(stage, title, seconds, peak, str(run.round), needs)
 
 
-def _like(stage: str, settings: Mapping[str, Any], start: ModelVersion) -> TrainingRun | None:
-    """The newest run of the stage on a model of the same line that nothing interrupted."""
-    finished = TrainingRun.objects.filter(stage=stage, state=TrainingRun.State.FINISHED)
-    root = _root(start)
-    for run in finished.select_related("round__start", "round__snapshot").order_by("-id")[
-        :_LOOKED_AT
-    ]:
-        trunk = run.config.get("settings", {}).get("trunk")
+def _calibration(stage: str, shape: footprint.Shape, like: _Like | None) -> tuple[float, float]:
+    """What to multiply a need by shape with, and bytes to add, to meet what was measured.
+
+    What a like run took beyond its shape (Python, PyTorch, fragments) is taken again; where it took
+    less, so will the next, in proportion. 1 and 0 where nothing was measured.
+    """
+    if like is None or like.peak is None:
+        return 1.0, 0.0
+    then = footprint.needed(stage, like.run.config["settings"], shape)
+    return (1.0, like.peak - then) if like.peak > then else (like.peak / then, 0.0)
+
+
+def _likes(recipe: Recipe, start: ModelVersion) -> dict[str, _Like]:
+    """Of each stage the newest run on a model of the same line that nothing interrupted."""
+    finished = TrainingRun.objects.filter(
+        stage__in=recipe.stages, state=TrainingRun.State.FINISHED
+    ).select_related("round__start", "round__snapshot")
+    parents = dict(ModelVersion.objects.values_list("pk", "parent"))
+    root = _root(start.pk, parents)
+    found: dict[str, TrainingRun] = {}
+    for run in finished.order_by("-id")[: _LOOKED_AT * len(recipe.stages)]:
+        trunk = getattr(recipe.configs[run.stage], "trunk", None)
+        alike = run.config.get("settings", {}).get("trunk") == trunk
         uninterrupted = len(run.executions) == 1 and run.started_at and run.ended_at
-        if uninterrupted and trunk == settings.get("trunk") and _root(run.round.start) == root:
-            return run
-    return None
+        if alike and uninterrupted and _root(run.round.start_id, parents) == root:
+            found.setdefault(run.stage, run)
+    peaks = _peaks(found.values())
+    return {stage: _Like(run, peaks.get(run.pk)) for stage, run in found.items()}
 
 
-def _root(version: ModelVersion) -> ModelVersion:
-    return [version, *ancestors(version)][-1]
+def _root(version: int, parents: Mapping[int, int | None]) -> int:
+    """The base that a version descends from."""
+    while parent := parents.get(version):
+        version = parent
+    return version
+
+
+def _peaks(runs: Iterable[TrainingRun]) -> dict[int, float]:
+    """Bytes each run took at its peak, of its GPU where it had one, by its id."""
+    peak = Cast(Coalesce(KT("values__memory/gpu_peak"), KT("values__memory/peak")), FloatField())
+    measured = Metric.objects.filter(run__in=[run.pk for run in runs]).order_by()
+    rows = measured.values_list("run").annotate(most=Max(peak))
+    return {run: most * memory.MIB for run, most in rows if most is not None}
 
 
 def _counts(run: TrainingRun) -> dict[str, int]:
@@ -133,12 +181,3 @@ def _work(stage: str, settings: Mapping[str, Any], counts: Mapping[str, int]) ->
         answers = settings.get("n", settings.get("answers_per_prompt", 1)) * length
         return float(at_most("prompts", "validation_prompts") * answers)
     return 1.0
-
-
-def _peak(run: TrainingRun) -> float | None:
-    peaks = [
-        peak
-        for values in run.metrics.values_list("values", flat=True)
-        if (peak := values.get("memory/gpu_peak", values.get("memory/peak"))) is not None
-    ]
-    return max(peaks, default=None)

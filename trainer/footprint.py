@@ -1,8 +1,8 @@
 """About how much memory a stage needs, from the model's shape and the settings: pure, in bytes.
 
 Training holds float32 weights, gradients and Adam's two moments, PPO several models (docs/ppo.md),
-and what a micro-batch leaves behind for its backward pass. An estimate, to refuse what cannot go
-well: what a run really took is measured (`memory/peak`).
+and what a micro-batch leaves behind for its backward pass. A rough figure, without what Python and
+PyTorch take themselves; `trainer.estimates` moves it to what earlier runs really took.
 """
 
 from __future__ import annotations
@@ -48,13 +48,14 @@ def shape_of(folder: Path) -> Shape | None:
 def needed(stage: str, settings: Mapping[str, Any], shape: Shape) -> int:
     """Bytes that a stage takes with these settings."""
     copies = _SHARED_TRUNKS if settings.get("trunk") == "shared" else _COPIES.get(stage, 1)
-    return _FLOAT * copies * shape.parameters + _tokens(settings) * _a_token(stage, shape)
+    parameters = shape.parameters + settings.get("heads", 0) * shape.hidden
+    return _FLOAT * copies * parameters + _tokens(settings) * _a_token(stage, settings, shape)
 
 
 def most_tokens(stage: str, settings: Mapping[str, Any], shape: Shape, memory: int) -> int:
     """The largest micro-batch, in tokens, that fits; 0 where the weights alone do not."""
     weights = needed(stage, {**settings, "tokens_per_micro_batch": 0}, shape)
-    return max(0, (memory - weights) // _a_token(stage, shape))
+    return max(0, (memory - weights) // _a_token(stage, settings, shape))
 
 
 def _tokens(settings: Mapping[str, Any]) -> int:
@@ -64,11 +65,11 @@ def _tokens(settings: Mapping[str, Any]) -> int:
     return int(min(settings.get("tokens_per_micro_batch", 0), size * longest))
 
 
-def _a_token(stage: str, shape: Shape) -> int:
+def _a_token(stage: str, settings: Mapping[str, Any], shape: Shape) -> int:
     # Without a backward pass one layer's numbers are there at a time.
     layers = 1 if stage in _SAMPLING else shape.layers
     logits = 2 * shape.vocabulary if stage == "sft" else 0
-    return _FLOAT * (_KEPT * layers * shape.hidden + logits)
+    return _FLOAT * (_KEPT * layers * shape.hidden + logits + settings.get("heads", 0))
 
 
 def _parameters(path: Path) -> int:

@@ -44,9 +44,11 @@ export function estimateRows(estimates) {
 /** By what the estimates are judged. */
 export function judged(estimates) {
   const sources = [...new Set(estimates.map(({ source }) => source).filter(Boolean))];
-  if (!sources.length) return "No earlier run of this model: its time is unknown, its memory judged by the model's shape.";
-  const rest = estimates.some(({ source }) => !source) ? " A stage without a time has no earlier run; its memory is judged by the model's shape." : "";
-  return `Scaled from what ${sources.join(", ")} took.${rest}`;
+  const rough = estimates.some(({ memory, needs }) => memory === null && needs !== null);
+  return [
+    sources.length ? `Scaled from what ${sources.join(", ")} took.` : "No earlier run of this model, so its time is unknown.",
+    rough ? "“About” is a rough figure by the model's shape, without what Python and PyTorch take themselves." : "",
+  ].filter(Boolean).join(" ");
 }
 
 function shareRow(bar, longest) {
