@@ -17,8 +17,8 @@ from trainer import label_choice, services
 from trainer.algorithms.config import ConfigError
 from trainer.attendance import absence
 from trainer.estimates import estimates
-from trainer.models import DatasetSnapshot, TrainingRound
-from trainer.recipes import from_yaml, preset_recipe, to_yaml
+from trainer.models import DatasetSnapshot, TrainingRound, TrainingRun
+from trainer.recipes import Recipe, from_yaml, preset_recipe, to_yaml
 from trainer.selectors import UNDER_WAY
 from trainer.snapshots import label_tally, totals, totals_of
 
@@ -39,8 +39,8 @@ class Wish:
 def plan(wish: Wish) -> dict[str, Any]:
     """Counts and shares of the labels, what is needed, estimates, and every refusal by its field.
 
-    `absence` says which workers are missing; `recipe` is the complete one and `yaml` its file, as
-    far as the settings can be used at all.
+    `notes` says what will be otherwise than the recipe says, `absence` which workers are missing;
+    `recipe` is the complete one and `yaml` its file, as far as the settings can be used at all.
     """
     chosen, _ = label_choice.clean(_labels_of(wish))
     counted = label_tally(chosen)
@@ -51,6 +51,7 @@ def plan(wish: Wish) -> dict[str, Any]:
         "shares": shares(counted, labels.rankings_by_size(chosen)),
         "needed": {},
         "estimates": [],
+        "notes": [],
         "ahead": TrainingRound.objects.filter(state__in=UNDER_WAY).count(),
         "absence": asdict(missing) if (missing := absence()) else None,
         "recipe": None,
@@ -104,10 +105,22 @@ def _usable(wish: Wish, counts: Mapping[str, int]) -> dict[str, Any]:
     file = to_yaml(wish.preset, values)
     needed = recipe.labels_needed()
     told: dict[str, Any] = {"needed": needed, "recipe": values, "yaml": file}
+    told["notes"] = _notes(recipe, counts)
     with suppress(Problem):  # without a promoted policy there is nothing to start from yet
         start = wish.start or services.default_start()
         told["estimates"] = [asdict(one) for one in estimates(recipe, start, counts)]
     return told
+
+
+def _notes(recipe: Recipe, counts: Mapping[str, int]) -> list[str]:
+    """What does not stand against the recipe, and will not be as it says either."""
+    there, notes = counts["validation_prompts"], []
+    for stage in recipe.stages:
+        wanted = getattr(recipe.configs[stage], "prompts", 0)
+        if wanted > there > 0:
+            title = TrainingRun.Stage(stage).label
+            notes.append(f"{title} asks {there} validation prompts, all there are, not {wanted}.")
+    return notes
 
 
 def _refusals(wish: Wish) -> dict[str, Any]:

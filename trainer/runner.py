@@ -227,7 +227,24 @@ def _evaluate(run: TrainingRun, report: RunReporter) -> Outcome:
     contest = evaluation.Contest(**folders, best_of=versions["policy"].best_of)
     config = EvaluationConfig.from_dict(run.config["settings"])
     figures = evaluation.evaluate(config, snapshot=_snapshot(run), contest=contest, report=report)
-    return Outcome({"figures": figures}) if figures else Outcome(stopped=True)
+    if figures is None:
+        return Outcome(stopped=True)
+    notes = _fewer_prompts(config, figures)
+    for note in notes.values():
+        say(run, note)
+    return Outcome({"figures": figures, "notes": notes})
+
+
+def _fewer_prompts(config: EvaluationConfig, figures: Mapping[str, Any]) -> dict[str, str]:
+    """That fewer prompts were asked than the recipe says, where there were no more."""
+    asked = figures["win_rate"]["n"] // config.answers_per_prompt
+    if asked == config.prompts:
+        return {}
+    sentence = (
+        f"{asked} prompts were asked, not the recipe's {config.prompts}: the snapshot has no more "
+        f"validation prompts of {config.max_prompt_tokens} tokens at most."
+    )
+    return {"prompts": sentence}
 
 
 ALGORITHMS: Mapping[str, Callable[[TrainingRun, RunReporter], Outcome]] = {

@@ -19,6 +19,10 @@ from trainer.models import LogLine, Metric, Sample, TrainingRound, TrainingRun
 from trainer.runner import silent_since
 
 LOG_LINES = 300
+MOST_POINTS = 2000  # of a curve on a page, which is some thousand pixels wide at most
+
+Point = tuple[int, float | None]
+Curves = dict[str, dict[str, list[Point]]]
 
 
 def progress(run: TrainingRun) -> dict[str, Any]:
@@ -52,14 +56,27 @@ def latest_samples(round: TrainingRound) -> list[dict[str, Any]]:
     return found
 
 
-def curves(metrics: list[Metric]) -> dict[str, dict[str, list[tuple[int, float | None]]]]:
+def curves(metrics: list[Metric]) -> Curves:
     """Points of every curve: stage → metric → [(step, value)]."""
-    series: dict[str, dict[str, list[tuple[int, float | None]]]] = {}
+    series: Curves = {}
     for metric in metrics:
         stage = series.setdefault(metric.run.stage, {})
         for name, value in metric.values.items():
             stage.setdefault(name, []).append((metric.step, value))
     return series
+
+
+def thinned(series: Curves) -> Curves:
+    """The same curves; of one with more points every nth and the last."""
+    return {
+        stage: {name: _thin(points, MOST_POINTS) for name, points in metrics.items()}
+        for stage, metrics in series.items()
+    }
+
+
+def _thin(points: list[Point], most: int) -> list[Point]:
+    every = -(-len(points) // most)
+    return points if every < 2 else [*points[:-1:every], points[-1]]
 
 
 def table(round: TrainingRound) -> Iterator[str]:

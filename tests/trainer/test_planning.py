@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
+from unittest.mock import patch
 
 import pytest
 from django.test import Client
@@ -14,9 +15,11 @@ from accounts.models import User
 from accounts.problems import Problem
 from models_service.models import ModelVersion
 from tests.trainer.conftest import Labels
-from trainer import estimates
+from trainer import estimates, memory
+from trainer.estimates import over_memory
 from trainer.models import DatasetSnapshot, TrainingRound, TrainingRun
 from trainer.planning import Wish, plan
+from trainer.recipes import preset_recipe
 from trainer.services import freeze_labels, start_round
 
 pytestmark = pytest.mark.django_db
@@ -116,7 +119,7 @@ def test_time_and_memory_are_judged_by_a_run_of_the_same_model(labels: Labels) -
     finished(before, "ppo")
     double = {"ppo": {"iterations": 8}}
     told = {one["stage"]: one for one in plan(Wish("tiny", double))["estimates"]}
-    assert (told["ppo"]["seconds"], told["ppo"]["memory"]) == (120, 900)
+    assert (told["ppo"]["seconds"], told["ppo"]["memory"]) == pytest.approx((120, 900))
     assert told["ppo"]["source"] == "Before"
     assert (told["sft"]["seconds"], told["sft"]["source"]) == (None, "")
     finished(before, "reward")
@@ -127,6 +130,51 @@ def test_time_and_memory_are_judged_by_a_run_of_the_same_model(labels: Labels) -
     assert estimates.training_memory() == 2**34
     other = ModelVersion.objects.create(name="other", kind="base", checkpoint="other")
     assert all(one["seconds"] is None for one in plan(Wish("tiny", {}, other))["estimates"])
+
+
+def test_memory_is_moved_to_what_was_measured(labels: Labels, base: ModelVersion) -> None:
+    """A like run took 900 MiB, much of it not the model's: so will the next."""
+    labels.enough()
+    before = start_round(preset="tiny")
+    finished(before, "ppo")
+    rough, larger = (
+        {one["stage"]: one for one in plan(Wish("tiny", recipe))["estimates"]}["ppo"]
+        for recipe in ({}, {"ppo": {"max_response_tokens": 200, "tokens_per_micro_batch": 4096}})
+    )
+    grown = larger["needs"] - rough["needs"]
+    assert grown > 0
+    assert (rough["memory"], larger["memory"]) == pytest.approx((900, 900 + grown))
+
+    recipe = preset_recipe("tiny", {})
+    there = int(899 * memory.MIB)
+    with patch.object(estimates, "training_memory", lambda: there):
+        told = over_memory(recipe, base)["ppo.tokens_per_micro_batch"][0]
+        most = int(told.split("set it to ")[1].split()[0])
+        fits = preset_recipe("tiny", {"ppo": {"tokens_per_micro_batch": most}})
+        assert over_memory(fits, base) == {}
+
+
+def test_however_many_runs_there_were_the_queries_stay_few(
+    labels: Labels, base: ModelVersion, django_assert_max_num_queries: Any
+) -> None:
+    labels.enough()
+    for number in range(8):
+        base = ModelVersion.objects.create(
+            name=f"v{number}", kind="sft", checkpoint=base.checkpoint, parent=base
+        )
+        for stage in ("sft", "reward", "ppo"):
+            finished(round := start_round(preset="tiny", start=base), stage)
+    recipe, counts = preset_recipe("tiny", {}), {"rankings": 8, "demonstrations": 8}
+    with django_assert_max_num_queries(3):
+        told = {one.stage: one.source for one in estimates.estimates(recipe, base, counts)}
+    assert told["ppo"] == str(round)
+
+
+def test_more_prompts_than_there_are_is_said(labels: Labels) -> None:
+    labels.enough()
+    [note] = plan(Wish("tiny", {"evaluation": {"prompts": 50}}))["notes"]
+    assert note == "Evaluation asks 8 validation prompts, all there are, not 50."
+    assert plan(Wish("tiny", {"evaluation": {"prompts": 8}}))["notes"] == []
 
 
 def test_a_round_may_take_the_labels_of_another(labels: Labels) -> None:

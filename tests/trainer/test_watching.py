@@ -14,6 +14,7 @@ from django.test import Client
 from accounts.models import User
 from models_service.models import ModelVersion
 from trainer import memory, run_log, watching
+from trainer.api import views
 from trainer.models import LogLine, Metric, Sample, TrainingRound, TrainingRun
 
 pytestmark = pytest.mark.django_db
@@ -60,6 +61,21 @@ def test_curves_leave_as_csv(get: Callable[..., object], ppo: TrainingRun) -> No
     assert told == [("ppo", "1", "0.25", ""), ("ppo", "2", "", ""), ("sft", "1", "", "3.5")]
 
 
+def test_a_long_curve_is_thinned_and_its_file_is_not(
+    get: Callable[..., object], ppo: TrainingRun, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    metrics(ppo, "objective/kl", *(float(step) for step in range(1, 11)))
+    Metric.objects.filter(step=5).update(values={"objective/kl": 5.0, "eval/loss": 1.0})
+    told = get("metrics/").json()
+    assert (len(told["stages"]["ppo"]["objective/kl"]), told["thinned"]) == (10, False)
+    monkeypatch.setattr(watching, "MOST_POINTS", 4)
+    told = get("metrics/").json()
+    steps = [step for step, _ in told["stages"]["ppo"]["objective/kl"]]
+    assert (steps, told["thinned"]) == ([1, 4, 7, 10], True)
+    assert told["stages"]["ppo"]["eval/loss"] == [[5, 1.0]], "one with few points stays whole"
+    assert len(get("curves.csv").getvalue().decode().splitlines()) == 11
+
+
 def test_curves_leave_as_event_files(get: Callable[..., object], ppo: TrainingRun) -> None:
     metrics(ppo, "objective/kl", 0.25, 0.5)
     with zipfile.ZipFile(io.BytesIO(get("tensorboard.zip").content)) as archive:
@@ -71,6 +87,17 @@ def test_curves_leave_as_event_files(get: Callable[..., object], ppo: TrainingRu
 def test_a_round_without_steps_leaves_empty_files(get: Callable[..., object]) -> None:
     assert get("curves.csv").getvalue() == b"stage,step,at\r\n"
     assert zipfile.ZipFile(io.BytesIO(get("tensorboard.zip").content)).namelist() == []
+
+
+def test_rounds_come_a_part_at_a_time(
+    rosa: User, client_of: ClientOf, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ids = [make_round("finished").pk for _ in range(3)]
+    monkeypatch.setattr(views, "MOST_ROUNDS", 2)
+    client, url = client_of(rosa), "/api/v1/rounds/"
+    assert [one["id"] for one in client.get(url).json()] == [ids[2], ids[1]]
+    assert [one["id"] for one in client.get(url, {"before": ids[1]}).json()] == [ids[0]]
+    assert client.get(url, {"before": "now"}).status_code == 400
 
 
 def test_samples_of_any_step(get: Callable[..., object], ppo: TrainingRun) -> None:

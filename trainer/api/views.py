@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 
 from django.db.models import QuerySet
 from django.shortcuts import get_object_or_404
-from drf_spectacular.utils import extend_schema
+from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework import generics
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -24,19 +24,30 @@ from trainer.api.serializers import (
     RoundSerializer,
     StartSerializer,
 )
+from trainer.api.watching import whole_number
 from trainer.models import TrainingRound
 from trainer.tasks import advance_rounds
 
+MOST_ROUNDS = 100
+
 
 class RoundList(generics.ListAPIView):
-    """All rounds, newest first; POST starts one. Researchers."""
+    """Up to a hundred rounds, newest first; POST starts one. Researchers.
+
+    `before`, the last one's id, gets those that are older.
+    """
 
     permission_classes = [IsResearcher]
     serializer_class = RoundSerializer
 
     def get_queryset(self) -> QuerySet[TrainingRound]:
-        return TrainingRound.objects.select_related("start", "policy")
+        rounds = TrainingRound.objects.select_related("start", "policy")
+        before = whole_number(self.request, "before")
+        return (rounds.filter(pk__lt=before) if before else rounds)[:MOST_ROUNDS]
 
+    @extend_schema(
+        parameters=[OpenApiParameter("before", int, description="Id of the last round you have.")]
+    )
     def list(self, request: Request, *args: Any, **kwargs: Any) -> Response:
         rounds = list(self.get_queryset())
         context = {"alarms": watching.alarms_of(rounds)}

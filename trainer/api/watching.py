@@ -25,7 +25,8 @@ class RoundMetrics(APIView):
     """Curves of a round's stages, whole or since a moment. Researchers.
 
     Pass the answer's `cursor` as `since` to get only what is new. Values are lists of
-    [step, value] pairs.
+    [step, value] pairs; of a curve with more than 2,000 only every nth and the last, and
+    `thinned` says so: the CSV holds them all.
     """
 
     permission_classes = [IsResearcher]
@@ -39,9 +40,10 @@ class RoundMetrics(APIView):
         since = _moment(request.query_params.get("since"))
         metrics = watching.metrics_since(round, since)
         cursor = metrics[-1].at if metrics else since
-        return Response(
-            {"cursor": cursor and cursor.isoformat(), "stages": watching.curves(metrics)}
-        )
+        whole = watching.curves(metrics)
+        shown = watching.thinned(whole)
+        told = {"cursor": cursor and cursor.isoformat(), "stages": shown, "thinned": shown != whole}
+        return Response(told)
 
 
 class RoundTable(APIView):
@@ -85,7 +87,7 @@ class RoundSamples(APIView):
     )
     def get(self, request: Request, pk: int) -> Response:
         round = get_object_or_404(TrainingRound, pk=pk)
-        stage, step = request.query_params.get("stage", ""), _number(request, "step")
+        stage, step = request.query_params.get("stage", ""), whole_number(request, "step")
         return Response(
             {"stage": stage, "step": step, "rows": watching.samples_at(round, stage, step)}
         )
@@ -102,14 +104,15 @@ class RoundLog(APIView):
     )
     def get(self, request: Request, pk: int) -> Response:
         round = get_object_or_404(TrainingRound, pk=pk)
-        return Response(watching.log_after(round, _number(request, "after")))
+        return Response(watching.log_after(round, whole_number(request, "after")))
 
 
 def _as_file(name: str) -> dict[str, str]:
     return {"Content-Disposition": f'attachment; filename="{name}"'}
 
 
-def _number(request: Request, name: str) -> int:
+def whole_number(request: Request, name: str) -> int:
+    """A parameter of the address, 0 where it is left out. Raises Problem."""
     text = request.query_params.get(name, "0")
     if not text.isdecimal() or len(text) > 18:
         raise Problem(400, f"{name} must be a whole number.", errors={name: ["not a number"]})

@@ -23,7 +23,7 @@ const SECONDS_AT_MOST = 60;
 const UNREACHABLE = "The server cannot be reached. Try again in a moment.";
 
 export default class extends Controller {
-  static targets = ["state", "action", "failure", "line", "absence", "offline", "alarms", "stage", "evaluation", "curves", "noCurves", "updated",
+  static targets = ["state", "action", "failure", "line", "absence", "offline", "alarms", "stage", "evaluation", "curves", "noCurves", "thinned", "updated",
     "smoothing", "smoothed", "overlay", "laid", "dialog"];
   static values = { url: String, metricsUrl: String, title: String, list: String };
 
@@ -127,6 +127,7 @@ export default class extends Controller {
     if (round.status !== 200 || metrics.status !== 200) throw new Error("no answer");
     this.cursor = metrics.body.cursor;
     this.curves.add(metrics.body.stages);
+    if (metrics.body.thinned) this.thinnedTarget.hidden = false;
     this.#show(round.body);
     this.noCurvesTarget.hidden = this.curvesTarget.childElementCount > 0;
     this.updatedTarget.textContent = `as of ${new Date().toLocaleTimeString()}`;
@@ -154,6 +155,8 @@ export default class extends Controller {
     this.#showAlarms(round.alarms);
     this.evaluationTarget.hidden = !round.evaluations.length;
     // The round's own evaluation was made first and has the most to say.
+    const judged = round.runs.find((run) => run.stage === "evaluation");
+    slot(this.evaluationTarget, "notes").textContent = Object.values(judged?.result.notes ?? {}).join(" ");
     slot(this.evaluationTarget, "figures").replaceChildren(...round.evaluations.toReversed().flatMap(evaluationRows));
   }
 

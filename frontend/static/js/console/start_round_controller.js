@@ -20,7 +20,7 @@ const PAUSE_MS = 400;
 const KEPT = "tutelage.recipe";
 
 export default class extends Controller {
-  static targets = ["error", "problem", "absence", "button", "counted", "counts", "shares", "choice", "facts", "estimates", "judged",
+  static targets = ["error", "problem", "absence", "button", "counted", "counts", "shares", "choice", "facts", "estimates", "judged", "notes",
     "differs", "find", "only", "none", "stage", "yaml", "yamlError", "recipeName", "replace", "saved"];
   static values = { url: String, check: String, read: String, recipes: String, page: String };
 
@@ -152,6 +152,7 @@ export default class extends Controller {
     this.factsTarget.replaceChildren(...facts.flatMap(([term, value]) => [element("dt", {}, [term]), element("dd", {}, [value])]));
     this.estimatesTarget.replaceChildren(...estimateRows(estimates));
     this.judgedTarget.textContent = estimates.length ? judged(estimates) : "";
+    this.notesTarget.textContent = plan.notes.join(" ");
     showAbsence(this.absenceTarget, absence);
     this.#refuse(plan.problem, plan.errors);
   }
