@@ -15,10 +15,14 @@ from torch import Tensor, nn
 from transformers import DynamicCache, PreTrainedModel
 
 from models_service.lm.cache import expand
+from models_service.lm.logprobs import unembed
 from models_service.lm.packing import packed_linears
 from models_service.lm.padding import batches_under_budget, left_pad, position_ids
 
 TOKEN_BUDGET = 16_384
+# A GPU takes about as long for one row's next token as for a thousand rows': there, as many tokens
+# as their cache fits into this part of its memory.
+GPU_SHARE_FOR_CACHE = 1 / 8
 
 # Called with prompt number, completion number and token, as tokens are drawn.
 OnToken = Callable[[int, int, int], None]
@@ -76,18 +80,20 @@ def generate(
     sampling: Sampling,
     *,
     on_token: OnToken | None = None,
-    token_budget: int = TOKEN_BUDGET,
+    token_budget: int | None = None,
 ) -> list[list[Generated]]:
     """Draw k completions of every prompt, in the order of the prompts.
 
     A completion depends on its prompt, its own seed and the model alone (up to float rounding),
     not on what else is in the batch; a prompt given again continues the seeds of the first.
-    `token_budget` bounds the cached tokens of a batch. Raises PromptTooLong.
+    `token_budget` bounds the cached tokens of a batch (default: what suits the device). Raises
+    PromptTooLong.
     """
     rows = _plan(model, prompts, k, sampling)
     lengths = [k * (len(prompt) + sampling.max_new_tokens) for prompt in prompts]
-    with torch.inference_mode(), _evaluating(model), packed_linears(model):
-        for batch in batches_under_budget(lengths, token_budget):
+    budget = _token_budget(model) if token_budget is None else token_budget
+    with torch.inference_mode(), _evaluating(model), packed_linears(model), _exact_logits(model):
+        for batch in batches_under_budget(lengths, budget):
             chosen = [row for index in batch for row in rows[index]]
             _run(model, [prompts[i] for i in batch], k, chosen, sampling, on_token)
     return [[row.output for row in group] for group in rows]
@@ -113,6 +119,17 @@ def draw(logits: Tensor, uniforms: Tensor, temperature: float) -> tuple[Tensor, 
         targets = (uniforms.to(cumulative)[:, None] * total).minimum(total.nextafter(-total))
         tokens = torch.searchsorted(cumulative, targets, right=True).squeeze(-1)
     return tokens, logprobs.gather(-1, tokens[:, None]).squeeze(-1)
+
+
+def _token_budget(model: PreTrainedModel) -> int:
+    if model.device.type != "cuda":
+        return TOKEN_BUDGET
+    config = model.config.get_text_config()
+    heads = getattr(config, "num_key_value_heads", None) or config.num_attention_heads
+    width = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
+    bytes_a_token = 2 * 4 * config.num_hidden_layers * heads * width  # float32 keys and values
+    memory = torch.cuda.get_device_properties(model.device).total_memory
+    return max(TOKEN_BUDGET, int(memory * GPU_SHARE_FOR_CACHE) // bytes_a_token)
 
 
 def _plan(
@@ -212,6 +229,25 @@ def _last_logits(
         use_cache=True,
         logits_to_keep=1,
     ).logits[:, -1]
+
+
+@contextmanager
+def _exact_logits(model: PreTrainedModel) -> Iterator[None]:
+    """Inside, logits are not rounded by a GPU's autocast, as they are not where a policy trains."""
+    head = model.get_output_embeddings()
+    if model.device.type != "cuda" or type(head) is not nn.Linear:
+        yield
+        return
+
+    def forward(hidden: Tensor) -> Tensor:
+        rows = hidden.flatten(0, -2)
+        return unembed(rows, head.weight, head.bias).unflatten(0, hidden.shape[:-1])
+
+    vars(head)["forward"] = forward
+    try:
+        yield
+    finally:
+        vars(head).pop("forward", None)
 
 
 @contextmanager

@@ -16,7 +16,9 @@ from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 from transformers import PreTrainedModel
 
+# Rows of logits at a time: what a CPU's caches like; a GPU wants more to do at once.
 VOCABULARY_ROWS = 256
+VOCABULARY_ROWS_ON_GPU = 2048
 
 
 def token_logprobs(
@@ -29,6 +31,19 @@ def token_logprobs(
     shape = _Shape.of(model, temperature)
     logprobs: Tensor = _TokenLogprobs.apply(hidden, head.weight, head.bias, targets, shape)
     return logprobs
+
+
+def unembed(hidden: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+    """The unembedding's outputs [R, V] of `hidden` [R, d], in float32.
+
+    Under autocast on a GPU factors are rounded to half precision and products are not: rounded
+    logits are most of the noise between two ways to compute one log-probability.
+    """
+    if not (hidden.is_cuda and torch.is_autocast_enabled("cuda")):
+        return nn.functional.linear(hidden, weight, bias).float()
+    half = torch.get_autocast_dtype("cuda")
+    outputs = torch.mm(hidden.to(half), weight.to(half).t(), out_dtype=torch.float32)
+    return outputs if bias is None else outputs.add_(bias)
 
 
 @dataclass(frozen=True)
@@ -80,7 +95,7 @@ class _TokenLogprobs(torch.autograd.Function):
         ctx.save_for_backward(hidden, weight, bias, targets)
         ctx.shape, ctx.autocast = shape, _autocast_now(hidden.device.type)
         parts = []
-        for rows in _chunks(len(hidden)):
+        for rows in _chunks(hidden):
             logprobs = _logits(hidden[rows], weight, bias, shape).log_softmax(dim=-1)
             parts.append(logprobs.gather(1, targets[rows, None]).squeeze(1))
         return torch.cat(parts)
@@ -95,7 +110,7 @@ class _TokenLogprobs(torch.autograd.Function):
             for i, tensor in enumerate((hidden, weight, bias))
         ]
         with torch.autocast(hidden.device.type, **ctx.autocast):
-            for rows in _chunks(len(hidden)):
+            for rows in _chunks(hidden):
                 logits = _logits(hidden[rows], weight, bias, ctx.shape)
                 change = _change(logits, targets[rows], gradient[rows])
                 _add_chunk(grads, ctx.shape.unbend(change, logits), hidden[rows], weight, rows)
@@ -107,13 +122,14 @@ def _autocast_now(device: str) -> dict[str, Any]:
     return {"enabled": enabled, "dtype": torch.get_autocast_dtype(device) if enabled else None}
 
 
-def _chunks(count: int) -> Iterator[slice]:
-    return (slice(i, i + VOCABULARY_ROWS) for i in range(0, count, VOCABULARY_ROWS))
+def _chunks(hidden: Tensor) -> Iterator[slice]:
+    size = VOCABULARY_ROWS_ON_GPU if hidden.is_cuda else VOCABULARY_ROWS
+    return (slice(i, i + size) for i in range(0, len(hidden), size))
 
 
 def _logits(hidden: Tensor, weight: Tensor, bias: Tensor | None, shape: _Shape) -> Tensor:
     """Float32 logits [R, V]."""
-    return shape.bend(nn.functional.linear(hidden, weight, bias).float())
+    return shape.bend(unembed(hidden, weight, bias))
 
 
 def _change(logits: Tensor, targets: Tensor, gradient: Tensor) -> Tensor:
