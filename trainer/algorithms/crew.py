@@ -8,8 +8,9 @@ exactly what one process alone would compute. Weights are whole in every process
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
+import os
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any, TypeVar
 
 import torch
@@ -29,6 +30,8 @@ class Crew:
     """This process among its fellows, and the device it computes on."""
 
     def __init__(self) -> None:
+        # What `repeatable` needs of cuBLAS, which reads it once.
+        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
         # Without cpu=True processes that have no GPU do not find each other.
         self._state = PartialState(cpu=not torch.cuda.is_available())
         self.device: torch.device = self._state.device
@@ -115,3 +118,18 @@ class Crew:
         if self.device.type == "cuda":
             return torch.autocast("cuda", dtype=torch.bfloat16)
         return nullcontext()
+
+    @contextmanager
+    def repeatable(self) -> Iterator[None]:
+        """Inside, a GPU adds up in the same order every time, gradients of attention too, so that a
+        resumed run ends in the same bits; a CPU does so anyway."""
+        if self.device.type != "cuda":
+            yield
+            return
+        torch.use_deterministic_algorithms(True)
+        # Filling new memory would only cost time.
+        torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
+        try:
+            yield
+        finally:
+            torch.use_deterministic_algorithms(False)

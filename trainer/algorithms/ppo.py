@@ -131,7 +131,7 @@ class PPO:
             self.done = True
             self.notes["stopped_early"] = f"KL {kl:.2f} passed {self.config.kl_limit} at {step}"
             return metrics
-        with self.clock.measure("train"):
+        with self.clock.measure("train"), self.crew.repeatable():
             metrics |= self.learner.learn(experience, step)
         self._adapt(kl)
         if (step + 1) % self.config.evaluate_every == 0 and step + 1 < self.total:

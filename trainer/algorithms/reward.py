@@ -176,7 +176,7 @@ class RewardModelling:
         batch = cut(order, self.config.batch_size)[index]
         rate = self.config.learning_rate * cosine_to_tenth(step, self.total)
         set_learning_rate(self.optimizer, rate)
-        with self.clock.measure("train"):
+        with self.clock.measure("train"), self.crew.repeatable():
             return {**self._update(batch), "lr": rate}
 
     def _update(self, batch: Sequence[int]) -> dict[str, float]:

@@ -122,7 +122,7 @@ class FineTuning:
         """One update, and after the last of an epoch its evaluation."""
         rate = self.config.learning_rate * cosine_to_tenth(step, self.total)
         set_learning_rate(self.optimizer, rate)
-        with self.clock.measure("train"):
+        with self.clock.measure("train"), self.crew.repeatable():
             metrics = {**self._update(self._batch(step), step), "lr": rate}
         if (step + 1) % self.steps_per_epoch == 0:
             with self.clock.measure("evaluate"):
