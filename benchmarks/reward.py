@@ -3,41 +3,49 @@
 A group is one prompt of 64 tokens with K completions of 64; a step is forward, backward and update
 on all its K(K−1)/2 pairs. Ours computes the prompt once and every completion once; TRL runs two
 full rows a pair. Float32, no gradient checkpointing. The floor is 6 operations a parameter and
-distinct token.
+distinct token. On a GPU ours also takes the paper's 64 groups a step.
 """
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
-from duel import add_floor_shares, duel, parser, prepare
+from duel import TOKENS, Arena, best, parser
 from environment import TRL
-from machine import measure_machine
 
 PROMPT, COMPLETION = 64, 64
+STEPS = 3
+# TRL's own number of steps, for it takes most of the time.
+TRL_STEPS = {4: 3, 9: 2}
+PAPER_BATCH = 64
 
 
-def compare_at(k: int, model: str, steps: int, trl_steps: int) -> dict[str, Any]:
-    """Both contenders on groups of `k` completions, a group a step."""
-    rows = [{"prompt": PROMPT, "completions": [COMPLETION] * k}] * (max(steps, trl_steps) + 1)
-    work = prepare("reward", model, rows) | {"algorithm": "reward", "reward": None}
-    ours = {"config": {"batch_size": 1, "learning_rate": 1e-5}, "steps": steps}
+def compare_at(arena: Arena, k: int, groups: int) -> dict[str, Any]:
+    """The contenders on `groups` groups of `k` completions a step."""
+    rows = [{"prompt": PROMPT, "completions": [COMPLETION] * k}] * (groups * (STEPS + 1))
+    work = arena.prepare("reward", rows) | {"algorithm": "reward", "reward": None}
+    config = {
+        "batch_size": groups, "learning_rate": 1e-5,
+        "tokens_per_micro_batch": max(4096, TOKENS[arena.device]),
+    }  # fmt: skip
     pairs = k * (k - 1) // 2
-    trl = {"arguments": {"per_device_train_batch_size": pairs}, "steps": trl_steps}
-    tokens = work["rows"][0]["prompt"] + sum(work["rows"][0]["completions"])
-    return duel(work, {"tutelage": ours | {"floor_flops": 6 * work["trunk"] * tokens}}, trl, TRL)
+    trl = {"arguments": {"per_device_train_batch_size": pairs}, "steps": TRL_STEPS[k]}
+    tokens = groups * (work["rows"][0]["prompt"] + sum(work["rows"][0]["completions"]))
+    ours = {"config": config, "steps": STEPS, "floor_flops": 6 * work["trunk"] * tokens}
+    results = arena.duel(work, {"tutelage": ours}, trl, TRL)
+    for result in results.values():
+        result["seconds_a_group"] = round(best(result) / groups, 5)
+        result["tokens_a_second"] = round(tokens / best(result))
+    return results
 
 
 def main() -> None:
     """Both K, between two measurements of the machine."""
-    model = "tiny" if parser(__doc__).parse_args().quick else "packaged"
-    before = measure_machine()
-    figures = {"k4": compare_at(4, model, 3, 3), "k9": compare_at(9, model, 3, 2)}
-    machine = max(before, measure_machine(), key=lambda m: m["matrix_gflops"])
-    for part in figures.values():
-        add_floor_shares(part, machine)
-    print(json.dumps({"benchmark": "reward", "model": model, "machine": machine, **figures}))
+    arena = Arena.chosen(parser(__doc__).parse_args())
+    sizes = {"k4": (4, 1), "k9": (9, 1)}
+    if arena.device == "cuda":
+        sizes |= {f"{name}_batch{PAPER_BATCH}": (k, PAPER_BATCH) for name, (k, _) in sizes.items()}
+    arena.report("reward", lambda: {name: compare_at(arena, *size) for name, size in sizes.items()})
 
 
 if __name__ == "__main__":

@@ -4,38 +4,41 @@ An update is 32 examples of ragged length, the loss on responses only; TRL takes
 time (its default) and accumulates. Float32, no gradient checkpointing. The floor is 6 operations a
 parameter and token, logits at response positions only. `passes` times our scoring of 16 rows of
 128 tokens, forward and backward, against the machine's matrix rate; `--passes` measures these
-alone.
+alone. On a GPU ours also takes as many examples and rows as fill it.
 """
 
 from __future__ import annotations
 
-import json
 import random
 import sys
 from typing import Any
 
-from duel import add_floor_shares, best, duel, parser, prepare
+from duel import Arena, best, parser
 from environment import TRL
-from machine import measure_machine, run_contender
+from machine import run_contender
 
-EXAMPLES, MICRO_BATCH, STEPS = 32, 8, 2
-TOKENS = 512  # ours a pass; more takes more memory
+EXAMPLES, MICRO_BATCH = 32, 8
+STEPS = {"cpu": 2, "cuda": 3}
+ROWS, PROMPT, RESPONSE = 16, 64, 64
+MANY_EXAMPLES, MANY_ROWS = 512, 256
 
 
-def compare(model: str) -> dict[str, Any]:
-    """Both contenders on the same updates."""
-    work = prepare("sft", model, ragged_rows((STEPS + 1) * EXAMPLES))
-    work |= {"algorithm": "sft", "reward": None, "steps": STEPS}
-    config = {"batch_size": EXAMPLES, "epochs": 1, "tokens_per_micro_batch": TOKENS}
+def compare_at(arena: Arena, examples: int) -> dict[str, Any]:
+    """The contenders on the same updates of so many examples."""
+    steps = STEPS[arena.device]
+    work = arena.prepare("sft", ragged_rows((steps + 1) * examples))
+    work |= {"algorithm": "sft", "reward": None, "steps": steps}
+    budget = work["tokens_a_pass"]
+    config = {"batch_size": examples, "epochs": 1, "tokens_per_micro_batch": budget}
     trl = {"arguments": {
         "per_device_train_batch_size": MICRO_BATCH,
-        "gradient_accumulation_steps": EXAMPLES // MICRO_BATCH,
+        "gradient_accumulation_steps": examples // MICRO_BATCH,
     }}  # fmt: skip
-    prompts = sum(row["prompt"] for row in work["rows"]) / (STEPS + 1)
-    responses = sum(sum(row["completions"]) for row in work["rows"]) / (STEPS + 1)
+    prompts = sum(row["prompt"] for row in work["rows"]) / (steps + 1)
+    responses = sum(sum(row["completions"]) for row in work["rows"]) / (steps + 1)
     flops = 6 * (work["trunk"] * (prompts + responses) + work["unembedding"] * responses)
     ours = {"tutelage": {"config": config, "floor_flops": flops}}
-    results = duel(work, ours, trl, TRL)
+    results = arena.duel(work, ours, trl, TRL)
     for result in results.values():
         result["tokens_a_second"] = round((prompts + responses) / best(result), 1)
     return results
@@ -53,10 +56,25 @@ def ragged_rows(count: int) -> list[dict[str, Any]]:
     ]
 
 
-def measure_passes(model: str) -> dict[str, Any]:
-    """Forward and forward-and-backward time of 16 rows of 128 tokens, half of them response."""
-    work = prepare("sft-passes", model, [{"prompt": 64, "completions": [64]}] * 16)
-    return run_contender(sys.executable, "contenders/passes.py", work | {"tokens_a_pass": TOKENS})
+def measure_passes(arena: Arena, rows: int) -> dict[str, Any]:
+    """A forward and a forward and backward pass over rows of 128 tokens, half of them response."""
+    lengths = {"prompt": PROMPT, "completions": [RESPONSE]}
+    work = arena.prepare("sft-passes", [lengths] * rows)
+    return run_contender(sys.executable, "contenders/passes.py", work)
+
+
+def compare(arena: Arena, passes_alone: bool) -> dict[str, Any]:
+    """Updates, unless passes are wanted alone, and passes, by size."""
+    many = arena.device == "cuda"
+    updates = {} if passes_alone else {"updates": EXAMPLES}
+    passes = {"passes": ROWS}
+    if many:
+        updates |= {} if passes_alone else {f"updates_batch{MANY_EXAMPLES}": MANY_EXAMPLES}
+        passes |= {f"passes_batch{MANY_ROWS}": MANY_ROWS}
+    return {
+        **{name: compare_at(arena, examples) for name, examples in updates.items()},
+        **{name: measure_passes(arena, rows) for name, rows in passes.items()},
+    }
 
 
 def main() -> None:
@@ -64,17 +82,8 @@ def main() -> None:
     options = parser(__doc__)
     options.add_argument("--passes", action="store_true", help="the passes alone")
     chosen = options.parse_args()
-    model = "tiny" if chosen.quick else "packaged"
-    before = measure_machine()
-    figures = {} if chosen.passes else compare(model)
-    passes = measure_passes(model)
-    machine = max(before, measure_machine(), key=lambda m: m["matrix_gflops"])
-    add_floor_shares(figures, machine)
-    for name in ("forward", "forward_and_backward"):
-        rate = passes[f"{name}_gflops"] / machine["matrix_gflops"]
-        passes[f"{name}_share_of_matrix_rate"] = round(rate, 3)
-    report = {"benchmark": "sft", "model": model, "machine": machine, **figures, "passes": passes}
-    print(json.dumps(report))
+    arena = Arena.chosen(chosen)
+    arena.report("sft", lambda: compare(arena, chosen.passes))
 
 
 if __name__ == "__main__":

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import resource
+import sys
 import time
 
 
@@ -31,7 +32,14 @@ class Stopwatch:
             raise Enough
 
     def print(self) -> None:
-        """The result as the process's last line. Linux counts ru_maxrss in KiB."""
-        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+        """The result as the process's last line."""
         rounded = [{k: round(v, 4) for k, v in step.items()} for step in self.steps]
-        print(json.dumps({"steps": rounded, "peak_mb": round(peak)}))
+        print(json.dumps({"steps": rounded, **peak_memory()}))
+
+
+def peak_memory() -> dict[str, int]:
+    """What this process had at most, in MiB, and of a GPU. Linux counts ru_maxrss in KiB."""
+    peak = {"peak_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024}
+    if (torch := sys.modules.get("torch")) and torch.cuda.is_available():
+        peak["gpu_peak_mb"] = torch.cuda.max_memory_allocated() >> 20
+    return peak

@@ -10,26 +10,47 @@ from __future__ import annotations
 import json
 import random
 import sys
+from bisect import bisect_right
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from transformers import PreTrainedModel, PreTrainedTokenizerBase
+import torch
+from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedModel, PreTrainedTokenizerBase
 
 from models_service.lm.chat import Message, encode_prompt, encode_response, pad_token_id
-from models_service.lm.checkpoint import load_policy, save_reward
+from models_service.lm.checkpoint import load_policy, save_policy, save_reward
 from models_service.lm.heads import ScalarModel
 from models_service.lm.packaged import write_packaged_checkpoint
-from models_service.lm.tiny import write_tiny_checkpoint
+from models_service.lm.tiny import byte_tokenizer, write_tiny_checkpoint
 
-WRITERS = {"packaged": write_packaged_checkpoint, "tiny": write_tiny_checkpoint}
 WORDS = ("the", "of", "and", "to", "in", "that", "was", "he", "it", "for", "on", "with", "as")
+
+
+def write_random_checkpoint(folder: Path) -> None:
+    """The packaged model's shape (SmolLM2-135M) with random weights and a token a byte: the same
+    work for a machine that has not got the packaged weights."""
+    config = LlamaConfig(
+        vocab_size=49_152, hidden_size=576, intermediate_size=1536, num_hidden_layers=30,
+        num_attention_heads=9, num_key_value_heads=3, max_position_embeddings=8192,
+        rope_parameters={"rope_theta": 100_000.0, "rope_type": "default"}, rms_norm_eps=1e-5,
+        tie_word_embeddings=True, bos_token_id=None, pad_token_id=0, eos_token_id=1,
+    )  # fmt: skip
+    torch.manual_seed(0)
+    save_policy(LlamaForCausalLM(config), byte_tokenizer(), folder)
+
+
+WRITERS = {
+    "packaged": write_packaged_checkpoint,
+    "random": write_random_checkpoint,
+    "tiny": write_tiny_checkpoint,
+}
 
 
 def prepare(job: dict[str, Any]) -> dict[str, Any]:
     """Write checkpoints (once), snapshot and token ids; their places and the parameter counts."""
     folder = Path(job["folder"])
-    policy, reward = (folder / f"{job['model']}-{kind}" for kind in ("policy", "reward"))
+    policy, reward = (folder.parent / f"{job['model']}-{kind}" for kind in ("policy", "reward"))
     folder.mkdir(parents=True, exist_ok=True)
     if not policy.exists():
         WRITERS[job["model"]](policy)
@@ -81,10 +102,10 @@ def _messages(text: str) -> list[Message]:
 
 def _text(rng: random.Random, length: int, encode: Callable[[str], list[int]]) -> str:
     """Random words, the most whose encoding is no longer than `length` (at least one)."""
-    text = rng.choice(WORDS)
-    while len(encode(longer := f"{text} {rng.choice(WORDS)}")) <= length:
-        text = longer
-    return text
+    words = rng.choices(WORDS, k=length)
+    texts = [" ".join(words[:count]) for count in range(1, length + 1)]
+    fitting = bisect_right(texts, length, key=lambda text: len(encode(text)))
+    return texts[max(fitting, 1) - 1]
 
 
 def _lengths(row: dict[str, Any]) -> dict[str, Any]:
