@@ -19,6 +19,7 @@ from accelerate.utils import broadcast_object_list, gather_object, parse_flag_fr
 from torch import Tensor, nn
 from torch.distributed.device_mesh import init_device_mesh
 
+from models_service.lm.norms import lean_norms
 from trainer.algorithms import sharding
 from trainer.algorithms.contract import TrainingError
 
@@ -46,10 +47,16 @@ class Crew:
 
     def place(self, model: M) -> M:
         """Move a model to this process's device, where it is sharded if weights are."""
-        model.to(self.device)
+        self.move(model)
         if self.shards:
             sharding.shard(model, init_device_mesh(self.device.type, (self.size,)))
         return model
+
+    def move(self, model: M) -> M:
+        """Move a model to this process's device, whole."""
+        if self.device.type == "cuda":
+            lean_norms(model)
+        return model.to(self.device)
 
     def gathered(self, model: nn.Module) -> AbstractContextManager[None]:
         """Inside, this process can do passes without gradient whatever the others do."""

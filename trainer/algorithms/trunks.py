@@ -127,8 +127,7 @@ class SharedTrunks:
         crew: Crew,
     ) -> None:
         self.config, self.pad_id, self.crew = config, pad_id, crew
-        self.policy = policy.to(crew.device)
-        reward.to(crew.device)
+        self.policy, reward = crew.move(policy), crew.move(reward)
         self.adapted = _with_adapters(policy, config)
         self.reward = reward.requires_grad_(False)
         self.value = reward.with_own_head()
