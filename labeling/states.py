@@ -12,8 +12,8 @@ from typing import Any
 
 from django.db.models import QuerySet
 
+from accounts.prepared import Change
 from labeling.models import Assignment, Import, LabelingTask, Prompt, Slot
-from labeling.prepared import Change
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ A claim locks the labeler's own row, so two tabs get the same task, and takes a 
 
 from __future__ import annotations
 
+import json
 import random
 from collections.abc import Iterable, Sequence
 from datetime import datetime
@@ -15,12 +16,13 @@ from django.db import transaction
 from django.db.models import QuerySet
 from django.utils import timezone
 
+from accounts import prepared
 from accounts.models import User
+from accounts.prepared import Change
 from accounts.problems import Problem
-from labeling import prepared, texts
+from labeling import texts
 from labeling.models import Assignment, LabelerProfile, LabelingTask, Slot, TaskKind
 from labeling.models.guidelines import Purpose
-from labeling.prepared import Change
 from labeling.selectors.open_slots import open_slots, profile_of
 from labeling.services.guidelines import current_form, current_guideline
 from labeling.services.leases import extend, free_held_slot, go_on, hold, lease_end
@@ -103,11 +105,17 @@ def _next_slot(
     profile: LabelerProfile, kinds: Sequence[str], purposes: Sequence[str], *, spare: int = 0
 ) -> Slot | None:
     """The first free slot, if so many more of its queue stay free."""
-    labeler, declined, group = profile.user_id, profile.declined_topics, profile.group
+    declined = json.dumps(profile.declined_topics)
     for kind in kinds:
         for purpose in purposes:
-            queue = {"kind": kind, "purpose": purpose, "group": group}
-            slots = _first_free(labeler, declined, **queue, count=spare + 1)
+            slots = _first_free(
+                profile.user_id,
+                declined,
+                kind=kind,
+                purpose=purpose,
+                group=profile.group,
+                count=spare + 1,
+            )
             if len(slots) > spare:
                 return slots[0]
     return None
@@ -115,7 +123,7 @@ def _next_slot(
 
 @prepared.select
 def _first_free(
-    labeler: int, declined: list[str], *, kind: str, purpose: str, group: str, count: int
+    labeler: int, declined: str, *, kind: str, purpose: str, group: str, count: int
 ) -> QuerySet[Slot]:
     profile = LabelerProfile(user_id=labeler, declined_topics=declined, group=group)
     free = open_slots(profile).filter(kind=kind, purpose=purpose)

@@ -7,7 +7,7 @@ from operator import itemgetter
 
 from django.db.models import QuerySet
 
-from labeling import prepared
+from accounts import prepared
 from labeling.agreement import among
 from labeling.models import LabelingTask, RankedCompletion
 

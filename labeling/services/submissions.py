@@ -12,11 +12,12 @@ from django.db import transaction
 from django.db.models import F
 from django.utils import timezone
 
+from accounts import prepared
 from accounts.models import User
+from accounts.prepared import Change
 from accounts.problems import Problem
-from labeling import prepared, texts
+from labeling import texts
 from labeling.models import Assignment, Slot, TaskKind
-from labeling.prepared import Change
 from labeling.selectors.amendments import outcomes
 from labeling.services import demonstrations, rankings, written_prompts
 from labeling.services.leases import free_slot

@@ -101,6 +101,9 @@ class _Statement:
         self.name = f"{name.strip('_')}_{next(_numbers)}"
         self.compiler = compiler
         self.sql, self.parameters = compiler.as_sql()
+        if compiler.select:
+            converters = compiler.get_converters([column for column, *_ in compiler.select])
+            compiler.get_converters = lambda _: converters
 
     def bound(self, given: Sequence[Any]) -> Any:
         """The compiler for this thread's connection, with its work done."""
