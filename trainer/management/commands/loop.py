@@ -78,6 +78,7 @@ class Command(ExampleCommand):
         round = follow(round, self.say)
         if round.state != TrainingRound.State.FINISHED or round.policy is None:
             raise CommandError(f"{round} is {round.state}. {round.failure}".strip())
+        self.say(f"Round {number}: comparing {round.policy} with {round.start} ...")
         return judged(round, options["utility"])
 
 
