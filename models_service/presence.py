@@ -59,7 +59,8 @@ def present() -> list[Presence]:
 
 def tell_served(queues: Iterable[str]) -> None:
     """Say that a worker serves these queues now."""
-    with _broker() as broker:
+    # It says so again two seconds later.
+    with suppress(redis.RedisError), _broker() as broker:
         for queue in queues:
             broker.set(_alive_key(queue), 1, ex=_ALIVE_SECONDS)
 
