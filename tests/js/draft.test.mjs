@@ -182,3 +182,16 @@ test("after the end nothing is kept or sent", async () => {
   await world.pass(60_000);
   assert.deepEqual([world.sent.length, world.copy(), keeper.state], [0, null, "closed"]);
 });
+
+test("while the label is on its way the last edit is not saved; when it does not arrive, it is", async () => {
+  keeper.change({ text: "a" });
+  keeper.rest();
+  await world.pass(QUIET_MS);
+  assert.deepEqual([world.sent, world.copy().draft], [[], { text: "a" }]);
+  keeper.wake();
+  await world.pass(0);
+  assert.deepEqual([world.sent.length, keeper.state], [1, "saved"]);
+  keeper.wake();
+  await world.pass(QUIET_MS);
+  assert.equal(world.sent.length, 1);
+});

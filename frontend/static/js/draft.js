@@ -78,6 +78,16 @@ export class DraftKeeper {
     if (this.#isDirty() && ["unsaved", "offline"].includes(this.state)) await this.#save(last);
   }
 
+  /** The label is on its way and the draft with it: the last edit need not be saved meanwhile. */
+  rest() {
+    this.#unschedule();
+  }
+
+  /** It did not arrive: the last edit is saved after all. */
+  wake() {
+    if (this.#isDirty() && ["unsaved", "offline"].includes(this.state)) this.#schedule(0);
+  }
+
   /** Go on after a pause: back online, or logged in again. @returns {Promise<void>} */
   async resume() {
     if (!["offline", "expired"].includes(this.state)) return;

@@ -189,10 +189,12 @@ export default class extends Controller {
   }
 
   submit({ detail: { label } }) {
+    this.keeper.rest();
     this.submission.submit({ ...label, active_seconds: this.activeSeconds() });
   }
 
   async submitted(answer, edited) {
+    if (!answer || answer.status >= 300) this.keeper.wake();
     if (!answer) this.sayUnsent();
     else if (answer.status === 401) this.askToLogIn();
     else if (answer.status < 300 && edited) await this.offerAmendment();
