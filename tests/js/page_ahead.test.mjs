@@ -25,41 +25,43 @@ test("one page is fetched for a task that stays the same", async () => {
   answers.push(reserved(7), reserved(7));
   await ahead.prepare();
   await ahead.prepare();
-  assert.deepEqual([fetched, ahead.take(7)], [[7], { page: 7 }]);
+  assert.deepEqual([await ahead.take(7), fetched], [{ page: 7 }, [7]]);
 });
 
-test("it is taken only for the task with which the server goes on", async () => {
+test("a page on its way is waited for", async () => {
+  answers.push(reserved(7));
+  ahead.prepare();
+  assert.deepEqual([await ahead.take(7), fetched], [{ page: 7 }, [7]]);
+});
+
+test("if the server goes on with another task, that one's page is fetched", async () => {
   answers.push(reserved(7));
   await ahead.prepare();
-  assert.deepEqual([ahead.take(8), ahead.take(null), ahead.take(undefined)], [null, null, null]);
-});
-
-test("nothing was fetched, nothing is taken", () => {
-  assert.equal(ahead.take(null), null);
+  assert.deepEqual([await ahead.take(8), fetched], [{ page: 8 }, [7, 8]]);
 });
 
 test("a task that is no longer to be had is given up", async () => {
   answers.push(reserved(7), { status: 204, body: null });
   await ahead.prepare();
   await ahead.prepare();
-  assert.deepEqual([ahead.id, ahead.take(7)], [null, null]);
+  assert.equal(ahead.id, null);
 });
 
 test("without a server what was fetched stays, and the server decides at the end", async () => {
   answers.push(reserved(7), new TypeError("no network"));
   await ahead.prepare();
   await ahead.prepare();
-  assert.deepEqual(ahead.take(7), { page: 7 });
+  assert.deepEqual(await ahead.take(7), { page: 7 });
 });
 
-test("a page that did not come leaves no id behind", async () => {
+test("a page that did not come leaves no id behind, and is not taken", async () => {
   answers.push(reserved(7), reserved(7));
   ahead.outside.fetch = async () => null;
   await ahead.prepare();
   assert.equal(ahead.id, null);
   ahead.outside.fetch = async () => { throw new TypeError("no network"); };
   await ahead.prepare();
-  assert.equal(ahead.id, null);
+  assert.deepEqual([ahead.id, await ahead.take(7)], [null, null]);
 });
 
 test("asked anew, the same task's page is fetched again; without one nothing is", async () => {

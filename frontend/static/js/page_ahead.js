@@ -18,15 +18,15 @@ export class PageAhead {
     this.id = null;
     /** @type {Document | null} */
     this.page = null;
-    this.busy = false;
+    /** @type {Promise<void> | null} */
+    this.busy = null;
   }
 
   /** Reserve the next task and fetch its page; again, keep it. @returns {Promise<void>} */
-  async prepare() {
-    if (this.busy) return;
-    this.busy = true;
-    await this.#prepare().catch(() => {}); // without a server, what is here may still be held
-    this.busy = false;
+  prepare() {
+    // Without a server, what is here may still be held.
+    this.busy ??= this.#prepare().catch(() => {}).finally(() => { this.busy = null; });
+    return this.busy;
   }
 
   /** What was fetched no longer shows how things are: fetch it anew. @returns {Promise<void>} */
@@ -36,10 +36,12 @@ export class PageAhead {
     await this.prepare();
   }
 
-  /** The page of the task with which the server says to go on, if it is this one.
-   * @param {number | null | undefined} id @returns {Document | null} */
-  take(id) {
-    return id === this.id ? this.page : null;
+  /** The page of the task with which the server says to go on: it is here, on its way or still to
+   * be fetched. @param {number} id @returns {Promise<Document | null>} null if it does not come */
+  async take(id) {
+    await this.busy;
+    if (id !== this.id) await this.#fetch(id).catch(() => {});
+    return this.page;
   }
 
   async #prepare() {

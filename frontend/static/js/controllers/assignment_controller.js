@@ -251,14 +251,20 @@ export default class extends Controller {
   async finish(next, labels = 0) {
     this.keeper.close();
     if (this.doneValue) return location.assign(this.doneValue);
-    const page = this.ahead.take(next);
-    if (page) return this.turn(page, next, labels);
+    const id = next ?? await this.claim();
+    if (!id) return location.assign(this.queueValue);
+    const page = await this.ahead.take(id);
+    return page ? this.turn(page, id, labels) : location.assign(this.pageOf(id));
+  }
+
+  /** What was reserved just now, if it still is, or the next one. */
+  async claim() {
     const answer = await call("POST", this.claimValue, { kinds: [this.kindValue] }).catch(() => null);
-    return location.assign(answer?.status === 200 ? this.pageOf(answer.body.id) : this.queueValue);
+    return answer?.status === 200 ? answer.body.id : null;
   }
 
   turn(page, next, labels) {
-    // It was made before this label was counted.
+    // It may have been made before this label was counted.
     const today = page.querySelector("[data-assignment-target=today]");
     if (today) today.textContent = String(Number(this.todayTarget.textContent) + labels);
     turnTo(page, this.pageOf(next));
