@@ -1,7 +1,7 @@
 """Log-probabilities of chosen tokens from hidden states, without a table of all logits.
 
-Logits are made a few hundred rows at a time, once forward and once more backward, and every chunk
-adds its part to the unembedding's gradient in place.
+Logits are made a few hundred rows at a time, once forward and, but for the last rows, once more
+backward; every chunk adds its part to the unembedding's gradient in place.
 """
 
 from __future__ import annotations
@@ -15,6 +15,9 @@ import torch
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 from transformers import PreTrainedModel
+
+from models_service.lm import gradients
+from models_service.lm.products import linear
 
 # Rows of logits at a time: what a CPU's caches like; a GPU wants more to do at once.
 VOCABULARY_ROWS = 256
@@ -40,7 +43,7 @@ def unembed(hidden: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
     logits are most of the noise between two ways to compute one log-probability.
     """
     if not (hidden.is_cuda and torch.is_autocast_enabled("cuda")):
-        return nn.functional.linear(hidden, weight, bias).float()
+        return linear(hidden, weight, bias).float()
     half = torch.get_autocast_dtype("cuda")
     outputs = torch.mm(hidden.to(half), weight.to(half).t(), out_dtype=torch.float32)
     return outputs if bias is None else outputs.add_(bias)
@@ -72,16 +75,17 @@ class _Shape:
             outputs.div_(self.cap).tanh_().mul_(self.cap)
         return outputs
 
-    def unbend(self, gradient: Tensor, logits: Tensor) -> Tensor:
-        """The outputs' gradient from the logits', in its place."""
-        if self.cap != math.inf:
+    def unbend(self, gradient: Tensor, logits: Tensor | None) -> Tensor:
+        """The outputs' gradient from the logits', in its place; only a cap needs the logits."""
+        if logits is not None and self.cap != math.inf:
             gradient.mul_(1 - (logits / self.cap).square_())
         return gradient.mul_(self.slope) if self.slope != 1 else gradient
 
 
 class _TokenLogprobs(torch.autograd.Function):
-    """∂ log p(t)/∂ logits = onehot(t) − p: the backward pass needs the probabilities alone, and
-    makes them anew. It takes the forward pass's autocast with it."""
+    """∂ log p(t)/∂ logits = onehot(t) − p: the backward pass needs the probabilities alone. It
+    begins with the last chunk's, which are kept, and makes the others anew. It takes the forward
+    pass's autocast with it."""
 
     @staticmethod
     def forward(
@@ -94,26 +98,36 @@ class _TokenLogprobs(torch.autograd.Function):
     ) -> Tensor:
         ctx.save_for_backward(hidden, weight, bias, targets)
         ctx.shape, ctx.autocast = shape, _autocast_now(hidden.device.type)
-        parts = []
+        parts, kept = [], None
         for rows in _chunks(hidden):
-            logprobs = _logits(hidden[rows], weight, bias, shape).log_softmax(dim=-1)
-            parts.append(logprobs.gather(1, targets[rows, None]).squeeze(1))
+            del kept  # before the next is made
+            kept = _logits(hidden[rows], weight, bias, shape).log_softmax(dim=-1)
+            parts.append(kept.gather(1, targets[rows, None]).squeeze(1))
+        ctx.kept = kept if shape.cap == math.inf else None
         return torch.cat(parts)
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
         hidden, weight, bias, targets = ctx.saved_tensors
-        wanted = ctx.needs_input_grad
+        of_hidden, of_weight, of_bias = ctx.needs_input_grad[:3]
         grads = [
-            torch.zeros_like(tensor) if wanted[i] else None
-            for i, tensor in enumerate((hidden, weight, bias))
+            torch.zeros_like(hidden) if of_hidden else None,
+            gradients.buffer(weight) if of_weight else None,
+            torch.zeros_like(bias) if of_bias else None,
         ]
+        kept, ctx.kept = ctx.kept, None
         with torch.autocast(hidden.device.type, **ctx.autocast):
-            for rows in _chunks(hidden):
-                logits = _logits(hidden[rows], weight, bias, ctx.shape)
-                change = _change(logits, targets[rows], gradient[rows])
+            for rows in reversed(list(_chunks(hidden))):
+                logits = None
+                if kept is None:
+                    logits = _logits(hidden[rows], weight, bias, ctx.shape)
+                    kept = logits.log_softmax(dim=-1)
+                change = _change(kept, targets[rows], gradient[rows])
+                kept = None
                 _add_chunk(grads, ctx.shape.unbend(change, logits), hidden[rows], weight, rows)
+        if gradients.is_in_place(weight):
+            grads[1] = None
         return *grads, None, None
 
 
@@ -132,9 +146,10 @@ def _logits(hidden: Tensor, weight: Tensor, bias: Tensor | None, shape: _Shape) 
     return shape.bend(unembed(hidden, weight, bias))
 
 
-def _change(logits: Tensor, targets: Tensor, gradient: Tensor) -> Tensor:
-    """The logits' gradient [R, V] from that of the targets' log-probabilities [R]."""
-    change = logits.log_softmax(dim=-1).exp_().mul_(-gradient[:, None])
+def _change(logprobs: Tensor, targets: Tensor, gradient: Tensor) -> Tensor:
+    """The logits' gradient [R, V] from that of the targets' log-probabilities [R], in the place of
+    all log-probabilities [R, V]."""
+    change = logprobs.exp_().mul_(-gradient[:, None])
     return change.scatter_add_(1, targets[:, None], gradient[:, None])
 
 
@@ -144,7 +159,7 @@ def _add_chunk(
     """Add what the outputs of some rows pass on to states, weight and bias."""
     of_hidden, of_weight, of_bias = grads
     if of_hidden is not None:
-        of_hidden[rows] = change @ weight
+        of_hidden[rows] = linear(change, weight.t())
     if of_weight is not None and torch.is_autocast_enabled(hidden.device.type):
         of_weight += change.t() @ hidden  # multiplied in half precision, added up in full
     elif of_weight is not None:

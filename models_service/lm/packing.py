@@ -1,6 +1,8 @@
-"""Linear layers with their weights laid out anew, so that a model samples faster on a CPU.
+"""Linear layers computed otherwise than torch does by default, so that a model is faster on a CPU.
 
-`packed_linears` keeps every float32 number and lasts as long as a batch: for rollouts and all else.
+`direct_linears` leaves the weights where they are and takes the faster library: for scoring, by
+hundreds of tokens. `packed_linears` lays them out anew, for as long as it samples, and keeps every
+float32 number: for rollouts and all else.
 `halve_linears` rounds the weights to half precision and stays: for completions that only labelers
 see, never for rollouts, whose log-probabilities must be the policy's.
 """
@@ -14,7 +16,11 @@ import torch
 from torch import Tensor, nn
 from transformers import PreTrainedModel
 
+from models_service.lm.products import is_plain, linear
+
 MOST_KL = 1e-3
+
+Forward = Callable[[Tensor], Tensor]
 
 
 class PrecisionError(ValueError):
@@ -51,26 +57,39 @@ def packed_linears(model: nn.Module) -> Iterator[None]:
     are not seen. Anything but float32 on a CPU is left alone. Where two threads sample from one
     model, the first to leave takes the packed copies away and the other goes on without.
     """
+    with _replaced(model, _packed_forward):
+        yield
+
+
+@contextmanager
+def direct_linears(model: nn.Module) -> Iterator[None]:
+    """Inside, and without gradient, the model's float32 linear layers on a CPU are `linear`s."""
+    with _replaced(model, lambda layer: lambda x: linear(x, layer.weight, layer.bias)):
+        yield
+
+
+@contextmanager
+def _replaced(model: nn.Module, forward: Callable[[nn.Linear], Forward]) -> Iterator[None]:
     linears = [m for m in model.modules() if isinstance(m, nn.Linear) and _packable(m)]
-    for linear in linears:
-        vars(linear)["forward"] = _packed_forward(linear)
+    for layer in linears:
+        vars(layer)["forward"] = forward(layer)
     try:
         yield
     finally:
-        for linear in linears:
-            vars(linear).pop("forward", None)
+        for layer in linears:
+            vars(layer).pop("forward", None)
 
 
-def _packable(linear: nn.Linear) -> bool:
-    plain = type(linear) is nn.Linear and linear.weight.dtype == torch.float32
-    if "forward" in vars(linear):
-        return False  # packed already
-    return plain and linear.weight.device.type == "cpu" and torch.backends.mkldnn.is_available()
+def _packable(layer: nn.Linear) -> bool:
+    if "forward" in vars(layer):
+        return False  # replaced already
+    plain = type(layer) is nn.Linear and is_plain(layer.weight)
+    return plain and torch.backends.mkldnn.is_available()
 
 
-def _packed_forward(linear: nn.Linear) -> Callable[[Tensor], Tensor]:
-    weight = torch.ops.mkldnn._reorder_linear_weight(linear.weight.detach(), None)
-    bias = linear.bias
+def _packed_forward(layer: nn.Linear) -> Forward:
+    weight = torch.ops.mkldnn._reorder_linear_weight(layer.weight.detach(), None)
+    bias = layer.bias
 
     def forward(x: Tensor) -> Tensor:
         return torch.ops.mkldnn._linear_pointwise(x, weight, bias, "none", [], "")
@@ -78,9 +97,9 @@ def _packed_forward(linear: nn.Linear) -> Callable[[Tensor], Tensor]:
     return forward
 
 
-def _halved_forward(linear: nn.Linear) -> Callable[[Tensor], Tensor]:
-    bias = None if linear.bias is None else linear.bias.detach()
-    packed = torch.ops.quantized.linear_prepack_fp16(linear.weight.detach(), bias)
+def _halved_forward(layer: nn.Linear) -> Forward:
+    bias = None if layer.bias is None else layer.bias.detach()
+    packed = torch.ops.quantized.linear_prepack_fp16(layer.weight.detach(), bias)
 
     def forward(x: Tensor) -> Tensor:
         return torch.ops.quantized.linear_dynamic_fp16(x, packed)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 
 import torch
@@ -10,6 +11,7 @@ from torch import Tensor
 from transformers import PreTrainedModel
 
 from models_service.lm.logprobs import token_logprobs
+from models_service.lm.packing import direct_linears
 from models_service.lm.padding import Padded, lean_batches, right_pad
 
 TOKEN_BUDGET = 8_192
@@ -42,18 +44,19 @@ def response_logprobs(
     [batch, time, vocabulary] tensor exists. Prompts must not be empty.
     """
     lengths = [len(p) + len(r) for p, r in zip(prompts, responses, strict=True)]
-    if torch.is_grad_enabled():
-        batches = [list(range(len(lengths)))]
-    else:
+    learning = torch.is_grad_enabled()
+    batches = [list(range(len(lengths)))]
+    if not learning:
         batches = lean_batches(lengths, token_budget, model.device)
     shape = right_pad(responses, 0).to(model.device).mask
     logprobs = torch.zeros(shape.shape, device=model.device)
-    for batch in batches:
-        place = _response_places([len(responses[i]) for i in batch], batch)
-        chosen = _score_batch(
-            model, [prompts[i] for i in batch], [responses[i] for i in batch], temperature
-        )
-        logprobs = logprobs.index_put(place, chosen)
+    with nullcontext() if learning else direct_linears(model):
+        for batch in batches:
+            place = _response_places([len(responses[i]) for i in batch], batch)
+            chosen = _score_batch(
+                model, [prompts[i] for i in batch], [responses[i] for i in batch], temperature
+            )
+            logprobs = logprobs.index_put(place, chosen)
     return Scored(logprobs, shape)
 
 

@@ -13,15 +13,19 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F
+from peft.tuners.lora import Linear as LoraLinear
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 from torch.distributed.tensor import DTensor
 
+from models_service.lm import gradients
+from models_service.lm.products import is_plain, linear
+
 
 @contextmanager
 def in_place(model: nn.Module) -> Iterator[None]:
-    """Inside, backward passes add the gradients of the model's linear layers and embeddings to
-    `.grad` themselves. Same numbers; other hooks on those gradients are not called.
+    """Inside, backward passes add the gradients of the model's linear layers, adapters and
+    embeddings to `.grad` themselves. Same numbers; other hooks on those gradients are not called.
 
     Only what is trained, in float32 on a CPU, and whole: under autocast on a GPU, and where weights
     are sharded over processes, nothing is changed.
@@ -29,19 +33,19 @@ def in_place(model: nn.Module) -> Iterator[None]:
     changed = [m for m in model.modules() if type(m) in _FORWARDS and _suits(m)]
     for module in changed:
         vars(module)["forward"] = _FORWARDS[type(module)](module)
+    weights = [m.weight for m in changed if isinstance(m.weight, nn.Parameter)]
     try:
-        yield
+        with gradients.in_place(w for w in weights if w.requires_grad):
+            yield
     finally:
         for module in changed:
             del vars(module)["forward"]
 
 
 def _suits(module: nn.Module) -> bool:
-    weight = module.weight
-    assert isinstance(weight, nn.Parameter)
-    exact = weight.dtype == torch.float32 and weight.device.type == "cpu"
-    free = not isinstance(weight, DTensor) and "forward" not in vars(module)
-    return weight.requires_grad and exact and free
+    weights = list(module.parameters())
+    whole = all(is_plain(w) and not isinstance(w, DTensor) for w in weights)
+    return whole and "forward" not in vars(module) and any(w.requires_grad for w in weights)
 
 
 def _linear(module: nn.Linear) -> Callable[[Tensor], Tensor]:
@@ -52,9 +56,16 @@ def _embedding(module: nn.Embedding) -> Callable[[Tensor], Tensor]:
     return lambda ids: _Embedding.apply(ids, module.weight, module.padding_idx)
 
 
+def _adapted(module: LoraLinear) -> Callable[[Tensor], Tensor]:
+    base, (name,) = module.get_base_layer(), module.active_adapters
+    a, b = module.lora_A[name].weight, module.lora_B[name].weight
+    return lambda x: _Adapted.apply(x, base.weight, base.bias, a, b, module.scaling[name])
+
+
 _FORWARDS: dict[type, Callable[[Any], Callable[[Tensor], Tensor]]] = {
     nn.Linear: _linear,
     nn.Embedding: _embedding,
+    LoraLinear: _adapted,
 }
 
 
@@ -63,20 +74,44 @@ class _Linear(torch.autograd.Function):
     def forward(ctx: Any, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
         ctx.save_for_backward(x)
         ctx.weight, ctx.has_bias = weight, bias is not None
-        return F.linear(x, weight, bias)
+        return linear(x, weight, bias)
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
         (x,), weight = ctx.saved_tensors, ctx.weight
         rows = gradient.reshape(-1, gradient.shape[-1])
-        inputs = x.reshape(-1, x.shape[-1])
-        if weight.grad is None:
-            weight.grad = rows.t() @ inputs
-        else:
-            weight.grad.addmm_(rows.t(), inputs)
-        of_x = gradient @ weight if ctx.needs_input_grad[0] else None
+        gradients.add_product(weight, rows, x.reshape(-1, x.shape[-1]))
+        of_x = linear(gradient, weight.t()) if ctx.needs_input_grad[0] else None
         return of_x, None, rows.sum(0) if ctx.has_bias else None
+
+
+class _Adapted(torch.autograd.Function):
+    """W·x + b + s·B·A·x of a frozen layer with low-rank adapters, in one go."""
+
+    @staticmethod
+    def forward(
+        ctx: Any, x: Tensor, weight: Tensor, bias: Tensor | None, a: Tensor, b: Tensor, scale: float
+    ) -> Tensor:
+        inputs = x.flatten(0, -2)
+        low = inputs @ a.t()
+        ctx.save_for_backward(inputs, low)
+        ctx.weights, ctx.scale = (weight, a, b), scale
+        out = linear(inputs, weight, bias).addmm_(low, b.t(), alpha=scale)
+        return out.unflatten(0, x.shape[:-1])
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
+        (inputs, low), (weight, a, b) = ctx.saved_tensors, ctx.weights
+        rows = gradient.flatten(0, -2)
+        of_low = (rows @ b).mul_(ctx.scale)
+        gradients.add_product(a, of_low, inputs)
+        gradients.add_product(b, rows, low, ctx.scale)
+        if not ctx.needs_input_grad[0]:
+            return (None,) * 6
+        of_x = linear(rows, weight.t()).addmm_(of_low, a)
+        return of_x.unflatten(0, gradient.shape[:-1]), *(None,) * 5
 
 
 class _Embedding(torch.autograd.Function):
@@ -92,7 +127,5 @@ class _Embedding(torch.autograd.Function):
         (ids,), weight = ctx.saved_tensors, ctx.weight
         if ctx.padding is not None:
             gradient = gradient.masked_fill((ids == ctx.padding).unsqueeze(-1), 0)
-        if weight.grad is None:
-            weight.grad = torch.zeros_like(weight)
-        weight.grad.index_add_(0, ids.flatten(), gradient.flatten(0, -2))
+        gradients.buffer(weight).index_add_(0, ids.flatten(), gradient.flatten(0, -2))
         return None, None, None

@@ -16,6 +16,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 from models_service.lm.chat import decode
 from models_service.lm.generation import Generated, Sampling, generate
 from models_service.lm.heads import ScalarModel, at_last_token
+from models_service.lm.packing import direct_linears
 from models_service.lm.padding import lean_batches, right_pad
 
 Tokens = list[int]
@@ -69,7 +70,8 @@ def score_episodes(model: ScalarModel, episodes: Episodes, pad_id: int, budget: 
         hidden = model.right_padded_hidden(batch.ids)
         return model.project(at_last_token(hidden, batch.mask))
 
-    return _in_batches(score, episodes.lengths(), budget, _device(model))
+    with direct_linears(model):
+        return _in_batches(score, episodes.lengths(), budget, _device(model))
 
 
 def response_values(
@@ -95,13 +97,14 @@ def read_episodes(
 ) -> tuple[list[float], list[Tensor]]:
     """Every episode's score, and the states [T, d] before its response tokens, from one pass."""
     read: dict[int, tuple[float, Tensor]] = {}
-    for rows in lean_batches(episodes.lengths(), budget, _device(model)):
-        batch = right_pad(_joined(episodes, rows), pad_id).to(_device(model))
-        hidden = model.right_padded_hidden(batch.ids)
-        scores = model.project(at_last_token(hidden, batch.mask)).tolist()
-        for row, score, states in zip(rows, scores, hidden, strict=True):
-            start, length = len(episodes.prompts[row]) - 1, len(episodes.responses[row])
-            read[row] = score, states[start : start + length].clone()
+    with direct_linears(model):
+        for rows in lean_batches(episodes.lengths(), budget, _device(model)):
+            batch = right_pad(_joined(episodes, rows), pad_id).to(_device(model))
+            hidden = model.right_padded_hidden(batch.ids)
+            scores = model.project(at_last_token(hidden, batch.mask)).tolist()
+            for row, score, states in zip(rows, scores, hidden, strict=True):
+                start, length = len(episodes.prompts[row]) - 1, len(episodes.responses[row])
+                read[row] = score, states[start : start + length].clone()
     ordered = [read[i] for i in range(len(read))]
     return [score for score, _ in ordered], [states for _, states in ordered]
 

@@ -19,8 +19,9 @@ from torch import Tensor
 from models_service.lm.chat import pad_token_id
 from models_service.lm.checkpoint import load_policy, save_reward
 from models_service.lm.heads import ScalarModel
+from models_service.lm.packing import direct_linears
 from models_service.lm.padding import batches_under_budget
-from trainer.algorithms import folds, loop
+from trainer.algorithms import accumulate, folds, loop
 from trainer.algorithms.batches import cut
 from trainer.algorithms.contract import Reporter, Result, Starts, TrainingError
 from trainer.algorithms.crew import Crew
@@ -183,18 +184,9 @@ class RewardModelling:
         """Mean loss over the prompts of the batch, one optimizer step."""
         sums = torch.zeros(3, device=self.crew.device)
         micro_batches = self._micro_batches(self.crew.share(batch))
-        for rows, weight in self.crew.in_step(micro_batches, list(batch[:1])):
-            groups, weights = [self.groups[i] for i in rows], self.weights[rows]
-            with self.crew.autocast():
-                opinions = group_opinions(self.model, groups, self.pad_id)
-            parts = [
-                _group_loss(one, group, drawn)
-                for one, group, drawn in zip(opinions, groups, weights, strict=True)
-            ]
-            loss = weight * torch.stack(parts).sum() / len(batch)
-            loss.backward()
-            sums[0] += loss.detach()
-            sums[1:] += weight * _agreement(opinions, groups).to(sums)
+        with accumulate.in_place(self.model):
+            for rows, weight in self.crew.in_step(micro_batches, list(batch[:1])):
+                sums += self._backward(rows, weight, len(batch))
         norm = update(self.optimizer, self.config.max_grad_norm, self.crew)
         loss_sum, correct, pairs = self.crew.total(sums).tolist()
         return {
@@ -203,6 +195,20 @@ class RewardModelling:
             "reward/pairs": pairs,
             "grad_norm": norm,
         }
+
+    def _backward(self, rows: list[int], weight: float, prompts: int) -> Tensor:
+        """Add the gradient of some prompts' part of the mean loss; that part, how many pairs the
+        scores order as the labelers did, and how many there are, [3]."""
+        groups, weights = [self.groups[i] for i in rows], self.weights[rows]
+        with self.crew.autocast():
+            opinions = group_opinions(self.model, groups, self.pad_id)
+        parts = [
+            _group_loss(one, group, drawn)
+            for one, group, drawn in zip(opinions, groups, weights, strict=True)
+        ]
+        loss = weight * torch.stack(parts).sum() / prompts
+        loss.backward()
+        return torch.cat([loss.detach()[None], weight * _agreement(opinions, groups).to(loss)])
 
     def _micro_batches(self, rows: Sequence[int]) -> list[list[int]]:
         budget = self.config.tokens_per_micro_batch
@@ -238,7 +244,12 @@ class RewardModelling:
         """What each head says of the completions of every group, in order, without gradient."""
         budget = self.config.tokens_per_micro_batch
         said: dict[int, Tensor] = {}
-        with torch.no_grad(), self.crew.autocast(), self.crew.gathered(self.model):
+        with (
+            torch.no_grad(),
+            self.crew.autocast(),
+            self.crew.gathered(self.model),
+            direct_linears(self.model),
+        ):
             for rows in batches_under_budget([group.length for group in groups], budget):
                 part = group_opinions(self.model, [groups[i] for i in rows], self.pad_id)
                 said |= dict(zip(rows, part, strict=True))

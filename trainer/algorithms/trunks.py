@@ -21,6 +21,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from models_service.lm.checkpoint import save_policy
 from models_service.lm.heads import ScalarModel
+from models_service.lm.packing import direct_linears
 from models_service.lm.padding import lean_batches
 from models_service.lm.scoring import response_logprobs
 from trainer.algorithms.crew import Crew
@@ -94,10 +95,11 @@ class SeparateTrunks:
     @torch.no_grad()
     def _values_now(self, episodes: Episodes, budget: int) -> list[list[float]]:
         values: dict[int, list[float]] = {}
-        for rows in lean_batches(episodes.lengths(), budget, self.value.head.weight.device):
-            batch = response_values(self.value, *episodes.tokens(rows), self.pad_id)
-            for row, value in zip(rows, batch.cpu(), strict=True):
-                values[row] = value[: len(episodes.responses[row])].tolist()
+        with direct_linears(self.value):
+            for rows in lean_batches(episodes.lengths(), budget, self.value.head.weight.device):
+                batch = response_values(self.value, *episodes.tokens(rows), self.pad_id)
+                for row, value in zip(rows, batch.cpu(), strict=True):
+                    values[row] = value[: len(episodes.responses[row])].tolist()
         return [values[i] for i in range(len(values))]
 
     def values(self, experience: Experience, rows: Sequence[int]) -> Tensor:

@@ -5,8 +5,13 @@ from __future__ import annotations
 from copy import deepcopy
 
 import torch
+from peft import LoraConfig, inject_adapter_in_model
 from torch import nn
+from transformers import LlamaForCausalLM
 
+from models_service.lm import logprobs
+from models_service.lm.scoring import response_logprobs
+from models_service.lm.tiny import tiny_model
 from trainer.algorithms import accumulate
 
 
@@ -25,7 +30,7 @@ class Model(nn.Module):
         return self.head(self.frozen(self.inner(self.embedding(ids)).tanh()))
 
 
-def gradients(model: Model, parts: list[torch.Tensor]) -> dict[str, torch.Tensor]:
+def gradients(model: nn.Module, parts: list[torch.Tensor]) -> dict[str, torch.Tensor]:
     for ids in parts:
         model(ids).square().sum().backward()
     return {name: p.grad for name, p in model.named_parameters() if p.grad is not None}
@@ -42,6 +47,46 @@ def test_the_sum_over_parts_is_autograds() -> None:
     assert found.keys() == expected.keys() == {"embedding.weight", "inner.weight", "inner.bias"}
     for name, gradient in expected.items():
         torch.testing.assert_close(found[name], gradient)
+
+
+def test_adapters_gradients_are_autograds_and_the_frozen_weights_have_none() -> None:
+    torch.manual_seed(0)
+    config = LoraConfig(r=2, lora_alpha=6, target_modules=["first", "last"])
+    model = nn.Sequential()
+    model.add_module("first", nn.Linear(4, 6))
+    model.add_module("bend", nn.Tanh())
+    model.add_module("last", nn.Linear(6, 3, bias=False))
+    ours = inject_adapter_in_model(config, model)
+    for parameter in ours.parameters():  # the second factors start at zero
+        nn.init.normal_(parameter)
+    theirs = deepcopy(ours)
+    parts = list(torch.randn(3, 2, 5, 4))
+    expected = gradients(theirs, parts)
+    with accumulate.in_place(ours):
+        torch.testing.assert_close(ours(parts[0]), theirs(parts[0]))
+        found = gradients(ours, parts)
+    assert found.keys() == expected.keys() and len(found) == 4
+    for name, gradient in expected.items():
+        assert "lora_" in name
+        torch.testing.assert_close(found[name], gradient)
+
+
+def test_the_unembedding_adds_to_the_embeddings_gradient(monkeypatch) -> None:
+    monkeypatch.setattr(logprobs, "VOCABULARY_ROWS", 2)
+    ours: LlamaForCausalLM = tiny_model(40)
+    theirs = deepcopy(ours)
+    assert ours.lm_head.weight is ours.get_input_embeddings().weight
+
+    def learn(model: LlamaForCausalLM) -> torch.Tensor:
+        for prompt, response in (([3, 4], [5, 6, 7]), ([8], [9])):
+            response_logprobs(model, [prompt], [response]).logprobs.sum().backward()
+        assert model.lm_head.weight.grad is not None
+        return model.lm_head.weight.grad
+
+    expected = learn(theirs)
+    with accumulate.in_place(ours):
+        torch.testing.assert_close(learn(ours), expected)
+    torch.testing.assert_close(learn(ours), 2 * expected)  # autograd adds to it as ever
 
 
 def test_afterwards_the_model_is_as_it_was() -> None:

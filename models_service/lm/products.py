@@ -1,0 +1,26 @@
+"""Products of rows with a layer's weights, by the faster of a CPU's two libraries."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+
+def linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
+    """x·weightᵀ + bias, [..., out] of [..., in], without gradient.
+
+    Float32 on a CPU goes to oneDNN, whose kernels suit every maker's processor; MKL, which torch
+    would use, is up to a sixth slower on AMD's and no faster on Intel's. Same numbers to float
+    rounding.
+    """
+    suits = is_plain(x) and is_plain(weight) and not torch.is_autocast_enabled("cpu")
+    if suits and torch.backends.mkldnn.is_available():
+        product: Tensor = torch.ops.mkldnn._linear_pointwise(x, weight, bias, "none", [], "")
+        return product
+    return F.linear(x, weight, bias)
+
+
+def is_plain(tensor: Tensor) -> bool:
+    """Whether it holds float32 numbers on a CPU."""
+    return tensor.dtype == torch.float32 and tensor.device.type == "cpu"
