@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor
 from transformers import DynamicCache
@@ -15,11 +17,14 @@ class RoomyLayer(DynamicLayer):
     place. `keys` and `values` are views of the filled part.
     """
 
-    def __init__(self, filled: DynamicLayer, copies: int, room: int) -> None:
+    def __init__(
+        self, rows: Sequence[Sequence[int]], filled: Sequence[DynamicLayer], copies: int, room: int
+    ) -> None:
         super().__init__()
-        self._buffers = [_with_room(t, copies, room) for t in (filled.keys, filled.values)]
+        kinds = [layer.keys for layer in filled], [layer.values for layer in filled]
+        self._buffers = [_joined(rows, tensors, copies, room) for tensors in kinds]
         self.is_initialized = True
-        self._view(len(self._buffers[0]), filled.get_seq_length())
+        self._view(len(self._buffers[0]), max(layer.get_seq_length() for layer in filled))
 
     def update(
         self, key_states: Tensor, value_states: Tensor, *args: object, **kwargs: object
@@ -42,19 +47,40 @@ class RoomyLayer(DynamicLayer):
         self.keys, self.values = (buffer[:rows, :, :length] for buffer in self._buffers)
 
 
-def expand(cache: DynamicCache, copies: int, room: int) -> None:
-    """Repeat every row `copies` times, side by side, and make room for `room` more tokens."""
-    for index, layer in enumerate(cache.layers):
+def is_joinable(cache: DynamicCache) -> bool:
+    """Whether `join` can take several caches like this one; sliding windows and other layouts look
+    after themselves."""
+    return all(type(layer) is DynamicLayer for layer in cache.layers)
+
+
+def join(
+    rows: Sequence[Sequence[int]], caches: Sequence[DynamicCache], copies: int, room: int
+) -> DynamicCache:
+    """One cache of several, each of which holds the rows with those numbers, ending in its last
+    column: every row `copies` times, side by side, and room for `room` more tokens. The given
+    caches are used up."""
+    first = caches[0]
+    for index, layer in enumerate(first.layers):
         if type(layer) is DynamicLayer:
-            cache.layers[index] = RoomyLayer(layer, copies, room)
-        else:  # sliding windows and other layouts look after themselves
+            first.layers[index] = RoomyLayer(rows, [c.layers[index] for c in caches], copies, room)
+            for other in caches[1:]:
+                other.layers[index] = first.layers[index]
+        else:
             layer.batch_repeat_interleave(copies)
+    return first
 
 
-def _with_room(filled: Tensor, copies: int, room: int) -> Tensor:
-    rows, heads, length, width = filled.shape
-    buffer = torch.empty(
-        (rows * copies, heads, length + room, width), dtype=filled.dtype, device=filled.device
-    )
-    buffer[:, :, :length] = filled.repeat_interleave(copies, dim=0)
-    return buffer
+def _joined(
+    rows: Sequence[Sequence[int]], filled: Sequence[Tensor], copies: int, room: int
+) -> Tensor:
+    """A buffer with the parts' rows, each copied; what stands before a shorter row is zero, for
+    nobody attends to it, but it must be a number."""
+    count, width = sum(map(len, rows)), max(part.shape[2] for part in filled)
+    _, heads, _, size = filled[0].shape
+    buffer = filled[0].new_empty(count, copies, heads, width + room, size)
+    for numbers, part in zip(rows, filled, strict=True):
+        start = width - part.shape[2]
+        place = torch.tensor(numbers, device=part.device)
+        buffer[place, :, :, :start] = 0
+        buffer[place, :, :, start:width] = part.unsqueeze(1)
+    return buffer.flatten(0, 1)

@@ -14,10 +14,10 @@ import torch
 from torch import Tensor, nn
 from transformers import DynamicCache, PreTrainedModel
 
-from models_service.lm.cache import expand
+from models_service.lm.cache import is_joinable, join
 from models_service.lm.logprobs import unembed
 from models_service.lm.packing import packed_linears
-from models_service.lm.padding import batches_under_budget, left_pad, position_ids
+from models_service.lm.padding import batches_under_budget, lean_batches, left_pad, position_ids
 
 TOKEN_BUDGET = 16_384
 # A GPU takes about as long for one row's next token as for a thousand rows': there, as many tokens
@@ -207,14 +207,21 @@ def _record(
 def _prefill(
     model: PreTrainedModel, prompts: Sequence[Sequence[int]], k: int, sampling: Sampling
 ) -> tuple[Tensor, DynamicCache, Tensor]:
-    """Run each prompt once; its last logits [P*k, V], its cache and its mask, repeated k times.
-    The mask already has the columns of the tokens to come."""
-    batch = left_pad(prompts, sampling.pad_id).to(model.device)
-    cache = DynamicCache(config=model.config)
-    logits = _last_logits(model, batch.ids, batch.mask, cache)
-    expand(cache, k, sampling.max_new_tokens)
-    mask = nn.functional.pad(batch.mask, (0, sampling.max_new_tokens), value=1)
-    return logits.repeat_interleave(k, dim=0), cache, mask.repeat_interleave(k, dim=0)
+    """Run each prompt once, with others of like length; its last logits [P*k, V], its cache and its
+    mask, repeated k times. The mask already has the columns of the tokens to come."""
+    lengths, empty = [len(prompt) for prompt in prompts], DynamicCache(config=model.config)
+    parts, caches, logits = [list(range(len(prompts)))], [], []
+    if is_joinable(empty):
+        parts = lean_batches(lengths, len(prompts) * max(lengths), model.device)
+    for part in parts:
+        batch = left_pad([prompts[i] for i in part], sampling.pad_id).to(model.device)
+        caches.append(DynamicCache(config=model.config))
+        logits.append(_last_logits(model, batch.ids, batch.mask, caches[-1]))
+    order = torch.tensor([i for part in parts for i in part]).argsort().repeat_interleave(k)
+    mask = left_pad(prompts, sampling.pad_id).to(model.device).mask.repeat_interleave(k, dim=0)
+    mask = nn.functional.pad(mask, (0, sampling.max_new_tokens), value=1)
+    cache = join(parts, caches, k, sampling.max_new_tokens)
+    return torch.cat(logits)[order.to(model.device)], cache, mask
 
 
 def _last_logits(

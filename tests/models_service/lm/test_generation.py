@@ -6,6 +6,7 @@ import pytest
 import torch
 from transformers import LlamaForCausalLM
 
+from models_service.lm import padding
 from models_service.lm.generation import Generated, PromptTooLong, Sampling, draw, generate
 from models_service.lm.scoring import response_logprobs
 
@@ -69,8 +70,12 @@ def test_first_tokens_of_many_rows_have_the_models_distribution(model: LlamaForC
     assert standardised_chi_square(counts, exact.detach()) < 3.5
 
 
+@pytest.mark.parametrize("cost", [0, 64], ids=["prompts read apart", "together"])
 @pytest.mark.parametrize("temperature", [1.0, 0.8])
-def test_logprobs_equal_a_plain_forward_pass(model: LlamaForCausalLM, temperature: float) -> None:
+def test_logprobs_equal_a_plain_forward_pass(
+    model: LlamaForCausalLM, temperature: float, cost: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(padding.PASS_COST, "cpu", cost)
     groups = generate(model, PROMPTS, 5, sampling(temperature=temperature))
     for prompt, group in zip(PROMPTS, groups, strict=True):
         for row in group:
