@@ -33,9 +33,8 @@ def in_place(model: nn.Module) -> Iterator[None]:
     changed = [m for m in model.modules() if type(m) in _FORWARDS and _suits(m)]
     for module in changed:
         vars(module)["forward"] = _FORWARDS[type(module)](module)
-    weights = [m.weight for m in changed if isinstance(m.weight, nn.Parameter)]
     try:
-        with gradients.in_place(w for w in weights if w.requires_grad):
+        with gradients.in_place(weight for module in changed for weight in module.parameters()):
             yield
     finally:
         for module in changed:

@@ -6,16 +6,22 @@ import pytest
 import torch
 from torch import nn
 
-from models_service.lm.packing import PrecisionError, halve_linears, packed_linears
+from models_service.lm.packing import (
+    PrecisionError,
+    direct_linears,
+    halve_linears,
+    packed_linears,
+)
 from models_service.lm.tiny import tiny_model
 
 
 @pytest.mark.parametrize("shape", [(48,), (3, 48), (2, 5, 48)])
 @pytest.mark.parametrize("bias", [True, False])
-def test_packed_layers_give_the_plain_layers_numbers(shape: tuple[int, ...], bias: bool) -> None:
+@pytest.mark.parametrize("otherwise", [packed_linears, direct_linears])
+def test_the_plain_layers_numbers(otherwise, shape: tuple[int, ...], bias: bool) -> None:
     layer, x = nn.Linear(48, 80, bias=bias), torch.randn(shape)
     plain = layer(x)
-    with torch.inference_mode(), packed_linears(layer):
+    with torch.inference_mode(), otherwise(layer):
         torch.testing.assert_close(layer(x), plain, atol=1e-5, rtol=1e-5)
         assert "forward" in vars(layer)
     assert "forward" not in vars(layer)

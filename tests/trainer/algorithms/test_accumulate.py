@@ -9,6 +9,7 @@ from peft import LoraConfig, inject_adapter_in_model
 from torch import nn
 from transformers import LlamaForCausalLM
 
+from models_service.lm import gradients as gradients_in_place
 from models_service.lm import logprobs
 from models_service.lm.scoring import response_logprobs
 from models_service.lm.tiny import tiny_model
@@ -94,4 +95,5 @@ def test_afterwards_the_model_is_as_it_was() -> None:
     with accumulate.in_place(model):
         assert "forward" in vars(model.inner) and "forward" not in vars(model.frozen)
     assert not any("forward" in vars(module) for module in model.modules())
+    assert not any(gradients_in_place.is_in_place(weight) for weight in model.parameters())
     deepcopy(model)
