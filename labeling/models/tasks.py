@@ -111,18 +111,22 @@ class LabelingTask(models.Model):
         ordering = ["-id"]
         indexes = [
             models.Index(fields=["kind", "purpose", "state"], name="task_queue"),
-            # A queue's latest tasks, whose use cases are compared with its targets.
+            # A queue's latest tasks, whose use cases are compared with its targets. With the prompt
+            # in it the table is not read at all, which the planner would rather walk through.
             models.Index(
                 fields=["kind", "purpose", "-id"],
                 name="task_latest",
+                include=["prompt"],
                 condition=~models.Q(state="expired"),
             ),
             models.Index(fields=["created_at"], name="task_lately"),
+            models.Index(fields=["kind", "-id"], name="task_list_kind"),
             models.Index(fields=["state", "-id"], name="task_list_state"),
             models.Index(fields=["policy", "-id"], name="task_list_policy"),
             models.Index(
-                fields=["-disagreement"],
-                name="task_disagreement",
+                fields=["-id"],
+                name="task_disputed",
+                include=["disagreement"],
                 condition=models.Q(disagreement__gt=0),
             ),
             models.Index(

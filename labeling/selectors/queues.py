@@ -12,6 +12,7 @@ from labeling.models import Assignment, LabelingTask, Queue, Slot, TaskKind, Use
 from labeling.models.guidelines import Purpose
 from labeling.models.prompts import Split
 from labeling.selectors.next_prompts import Candidate, next_prompts, shares_of
+from labeling.selectors.open_slots import UNASKED
 from models_service.models import ModelVersion
 
 BOUND = 10_000
@@ -45,7 +46,7 @@ def depth(queue: Queue) -> Depth:
     slots = Slot.objects.filter(kind=queue.kind, purpose=queue.purpose).order_by()
     free = slots.filter(state=Slot.State.FREE)
     # Tasks are numbered as they are made.
-    oldest = free.order_by("task").values_list("task__created_at", flat=True).first()
+    oldest = free.order_by("task_id").values_list("task__created_at", flat=True).first()
     sampling = LabelingTask.objects.filter(
         kind=queue.kind, purpose=queue.purpose, state=LabelingTask.State.SAMPLING
     )
@@ -71,6 +72,7 @@ def labeled_per_hour(queue: Queue) -> tuple[int, float]:
 def next_slots(queue: Queue) -> list[Slot]:
     """What the next claims get, in their order, for labelers that decline nothing."""
     free = Slot.objects.filter(kind=queue.kind, purpose=queue.purpose, state=Slot.State.FREE)
+    free = free.exclude(task__prompt__state__in=UNASKED)
     return list(free.select_related("task__prompt").order_by("-priority", "id")[:_NEXT])
 
 

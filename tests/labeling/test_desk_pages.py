@@ -10,6 +10,7 @@ from django.urls import reverse
 
 from accounts.models import User
 from labeling.models import BulkChange, LabelingTask, Prompt, Queue, Ranking
+from labeling.selectors.queues import depth, next_slots
 from labeling.services import queues
 
 Call = Callable[..., Any]
@@ -47,6 +48,14 @@ def test_a_queue_s_page_says_what_is_next_and_why(
         "Running",
         ["Drain", "Pause", "Expire what waits"],
     )
+
+
+def test_the_oldest_of_a_queue_is_what_has_waited_longest(make_task: Call) -> None:
+    first, quarantined, last = make_task(), make_task(), make_task()
+    queue = Queue.objects.get_or_create(kind="ranking", purpose="training")[0]
+    assert depth(queue).oldest == first.created_at
+    Prompt.objects.filter(pk=quarantined.prompt_id).update(state="quarantined")
+    assert [slot.task for slot in next_slots(queue)] == [first, last]
 
 
 @pytest.mark.parametrize(
