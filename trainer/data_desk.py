@@ -28,6 +28,7 @@ STATE_COLOURS = {
 FILE_TITLES = {"jsonl": "JSON lines", "parquet": "Parquet", "csv": "CSV"}
 FOUND_TITLES = {
     "prompts": "Prompts they wrote",
+    "staged": "Rows by them in imports under way, all of which end",
     "tasks": "Tasks of these prompts",
     "completions": "Answers of models to these prompts",
     "demonstrations": "Demonstrations by them or of these prompts",

@@ -7,12 +7,12 @@ is overwritten; ranks, ratings, times and states stay for the statistics.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection
 from dataclasses import dataclass, fields
 from typing import Any
 
 from django.db import transaction
-from django.db.models import CharField, Q, Value
+from django.db.models import CharField, Q, QuerySet, Value
 from django.db.models.functions import Cast, Coalesce, Concat, Now
 
 from accounts.models import User
@@ -30,6 +30,7 @@ from labeling.models import (
     Report,
     Review,
     Slot,
+    StagedPrompt,
 )
 from labeling.states import Assignments, Imports, Slots, Tasks
 
@@ -49,14 +50,15 @@ class Held:
     drafts: list[int]
     reports: list[int]
     reviews: list[int]
+    staged: list[int]
 
     def __bool__(self) -> bool:
         return any(getattr(self, field.name) for field in fields(self))
 
 
-def held_of(*, account: User | None, authors: Iterable[str]) -> Held:
+def held_of(*, account: User | None, authors: Collection[str]) -> Held:
     """What prompts by these authors and labels by this account consist of."""
-    prompts = _ids(Prompt.objects.filter(author__in=list(authors)))
+    prompts = _ids(Prompt.objects.filter(author__in=authors))
     tasks = _ids(LabelingTask.objects.filter(prompt__in=prompts))
     labels = Q(prompt__in=prompts) | Q(labeler=account) if account else Q(prompt__in=prompts)
     drafts = Q(task__in=tasks) | Q(labeler=account) if account else Q(task__in=tasks)
@@ -70,6 +72,7 @@ def held_of(*, account: User | None, authors: Iterable[str]) -> Held:
         drafts=assignments,
         reports=_ids(Report.objects.filter(assignment__in=assignments)),
         reviews=_ids(Review.objects.filter(assignment__in=assignments)),
+        staged=_ids(_staged(authors)),
     )
 
 
@@ -137,9 +140,14 @@ def _end_work(held: Held, account: User | None) -> None:
     Slots.close.apply(Slot.objects.filter(task__in=held.tasks))
 
 
+def _staged(authors: Collection[str]) -> QuerySet[StagedPrompt]:
+    """Rows by these authors in imports under way."""
+    return StagedPrompt.objects.filter(of__ended_at=None, examined__row__author__in=authors)
+
+
 def _end_imports() -> None:
-    """End every import under way: which lines are the person's is not worth a search, since a file
-    can be sent again. `uploads.sweep` takes away their files."""
+    """End every import under way: which lines of a file are the person's is not worth a search,
+    since it can be sent again. `uploads.sweep` takes away files and staged rows."""
     Imports.cancel.apply(Import.objects.all(), ended_at=Now())
     RejectedRow.objects.exclude(text="").update(text="")
 

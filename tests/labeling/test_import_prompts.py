@@ -10,8 +10,10 @@ from typing import Any
 
 import pytest
 from django.core.management import CommandError, call_command
+from django.utils import timezone
 
-from labeling.models import Prompt
+from labeling.models import Import, Prompt
+from labeling.services import imports
 
 pytestmark = pytest.mark.django_db
 Run = Callable[..., dict[str, Any]]
@@ -161,6 +163,19 @@ def test_all_prompts_of_an_organisation_are_on_one_side(run: Run) -> None:
     rows = [{"prompt": f"{n}", "author": f"a{n}", "organisation": "Acme"} for n in range(30)]
     run(_jsonl(*rows))
     assert Prompt.objects.values("split").distinct().count() == 1
+
+
+def test_it_says_that_somebody_ended_it(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    check = imports.check
+
+    def check_and_lose(*args: Any, **options: Any) -> None:
+        check(*args, **options)
+        Import.objects.update(state="cancelled", ended_at=timezone.now())
+
+    monkeypatch.setattr(imports, "check", check_and_lose)
+    with pytest.raises(CommandError, match="was ended"):
+        run(_jsonl(*GOOD))
+    assert not Prompt.objects.exists()
 
 
 def test_it_says_when_there_is_no_such_file() -> None:

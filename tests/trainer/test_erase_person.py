@@ -28,6 +28,7 @@ from labeling.models import (
     Assignment,
     Completion,
     Demonstration,
+    Import,
     LabelerProfile,
     LabelingTask,
     Prompt,
@@ -36,6 +37,7 @@ from labeling.models import (
     Review,
     Slot,
 )
+from labeling.services import imports, uploads
 from labeling.services.prompts import split_of
 from labeling.services.reviews import restore
 from labeling.services.steering import change_prompts, undo
@@ -219,6 +221,19 @@ def test_a_prompt_author_without_an_account_is_erased(
     assert not snapshot.path.exists()
     assert Prompt.objects.get(pk=other.pk).state == "active"
     assert User.objects.get(pk=ben.pk).is_active
+
+
+def test_somebody_who_stands_only_in_an_import_under_way_is_erased(tmp_path: Path) -> None:
+    path = tmp_path / "prompts.jsonl"
+    path.write_text(json.dumps({"prompt": f"What sings a {MARK}?", "author": MARK}))
+    imported = uploads.named(path)
+    imports.check(imported.pk)
+    assert len(erase(MARK)["staged"]) == 1
+    assert len(erase(MARK, "--yes")["staged"]) == 1
+    assert everywhere(MARK) == []
+    assert Import.objects.get(pk=imported.pk).state == "cancelled"
+    assert Erasure.objects.get().found["staged"] == 1
+    assert erase(MARK, "--yes") == {"erased": True}
 
 
 def test_undoing_a_bulk_change_brings_nothing_erased_back(

@@ -11,6 +11,7 @@ from django.core.management.base import CommandError, CommandParser
 from tqdm import tqdm
 
 from accounts.management.base import ExampleCommand
+from accounts.problems import Problem
 from labeling.models import Import
 from labeling.services import imports, uploads
 from labeling.services.prompts import Added
@@ -42,9 +43,17 @@ class Command(ExampleCommand):
         path: Path = options["file"]
         if not path.is_file():
             raise CommandError(f"There is no file {path}.")
-        imported = self._import(path, options)
+        try:
+            imported = self._import(path, options)
+        except Problem as problem:
+            raise CommandError(str(problem.detail)) from problem
         if imported.state == Import.State.FAILED:
             raise CommandError(imported.failure)
+        if imported.state == Import.State.CANCELLED:
+            raise CommandError(
+                "The import was ended, by somebody at the desk or because a person was erased; "
+                "nothing was imported. Start it again."
+            )
         bad, skip = imported.tally.get("bad", 0), options["skip_invalid"]
         if bad and skip:
             _write_rejects(options["rejects"] or _beside(path), imported)
