@@ -104,12 +104,20 @@ def drop(*, prompts: QuerySet[Prompt], by: User) -> BulkChange:
     return _change(Prompt.State.QUARANTINED, Prompt.State.WITHDRAWN, dropped, by)
 
 
+def to_scan() -> QuerySet[Prompt]:
+    """What a search for personal data looks through: all but what waits already or was erased."""
+    rows = Prompt.objects.exclude(state=Prompt.State.QUARANTINED)
+    return rows.exclude(fingerprint__startswith="erased-").order_by("pk")
+
+
 @transaction.atomic
-def scan(*, prompts: Sequence[Prompt], by: User | None = None, keep: bool = True) -> Scanned:
+def scan(*, ids: Sequence[int], by: User | None = None, keep: bool = True) -> Scanned:
     """Look through stored prompts, as at intake: what is personal, what is alike, which language.
 
-    What was released before stays released. Without `keep` nothing is changed.
+    What was released before stays released. Without `keep` nothing is changed. The prompts are
+    held meanwhile, so that nothing is written that was found in an older text.
     """
+    prompts = list(to_scan().filter(pk__in=ids).select_for_update(no_key=True))
     found, result = recognisers(), Scanned(prompts=len(prompts))
     personal = []
     for prompt in prompts:

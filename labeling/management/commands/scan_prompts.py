@@ -10,8 +10,7 @@ from django.core.management.base import CommandParser
 from tqdm import tqdm
 
 from accounts.management.base import ExampleCommand
-from labeling.models import Prompt
-from labeling.services.quarantine import BATCH, Scanned, scan
+from labeling.services.quarantine import BATCH, Scanned, scan, to_scan
 
 
 class Command(ExampleCommand):
@@ -29,12 +28,12 @@ class Command(ExampleCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         result, last = Scanned(), 0
-        rows = Prompt.objects.exclude(state=Prompt.State.QUARANTINED).order_by("pk")
+        rows = to_scan().values_list("pk", flat=True)
         quiet = options["json"] or not sys.stderr.isatty()
         with tqdm(total=rows.count(), unit=" prompts", disable=quiet) as bar:
             while batch := list(rows.filter(pk__gt=last)[:BATCH]):
-                last = batch[-1].pk
-                found = scan(prompts=batch, keep=not options["dry_run"])
+                last = batch[-1]
+                found = scan(ids=batch, keep=not options["dry_run"])
                 result.prompts += found.prompts
                 result.quarantined += found.quarantined
                 bar.update(len(batch))
