@@ -6,9 +6,9 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from django.core.cache import cache
-from django.db.models import Count, Max, Q
+from django.db.models import Count, Max, Sum
 
-from labeling.models import FormVersion, HeadToHead, LabelerProfile, Ranking, UseCase
+from labeling.models import FormVersion, HeadToHead, LabelerProfile, UseCase
 from labeling.rating_form import FIRST_FORM
 from labeling.selectors import evaluations as told
 from models_service.models import ModelVersion
@@ -34,11 +34,10 @@ def flag_titles() -> dict[str, str]:
 
 def verdicts_of(contest: HeadToHead) -> dict[str, Verdict]:
     """What labelers said so far, by group; worked out once for the same labels."""
-    labels = Ranking.objects.filter(task__head_to_head=contest).aggregate(
-        n=Count("pk"), last=Max("pk"), out=Count("pk", filter=Q(excluded_at__isnull=False))
-    )
+    rankings = told.usable_rankings().filter(task__head_to_head=contest)
+    labels = rankings.aggregate(n=Count("pk"), last=Max("pk"), sum=Sum("pk"))
     held_out = LabelerProfile.objects.filter(group=LabelerProfile.Group.HELD_OUT).count()
-    key = f"verdicts:{contest.pk}:{labels['n']}:{labels['last']}:{labels['out']}:{held_out}"
+    key = f"verdicts:{contest.pk}:{labels['n']}:{labels['last']}:{labels['sum']}:{held_out}"
     found: dict[str, Verdict] | None = cache.get(key)
     if found is None:
         found = verdicts(told.judged(contest), contest.ladder, contest.baseline_id, flag_titles())

@@ -23,6 +23,7 @@ from labeling.admin.lists import (
     ListAdmin,
     Version,
     of,
+    permitted,
 )
 from labeling.admin.parts import number, short
 from labeling.models import Demonstration, LabelingTask, Prompt, Ranking
@@ -72,6 +73,7 @@ class LabelAdmin(ListAdmin):
 
     list_filter: tuple[Any, ...] = (*_FILTERS, ("created_at", DayRange))
     list_select_related: tuple[str, ...] = ("labeler", "prompt")
+    prompt = "prompt__"
 
     @display(description="Prompt")
     def asked(self, label: Demonstration | Ranking) -> str:
@@ -85,7 +87,7 @@ class LabelAdmin(ListAdmin):
         extra_context: dict[str, Any] | None = None,
     ) -> HttpResponse:
         """The label with its provenance, and what can be done about it."""
-        rows = self.model.objects.select_related(*reviews.PROVENANCE[self.model])
+        rows = self.get_queryset(request).select_related(*reviews.PROVENANCE[self.model])
         label = get_object_or_404(rows, pk=object_id if object_id.isdecimal() else None)
         context = {"title": str(label), "acts": _acts(label), **reviews.surroundings(label)}
         return self.page(request, "labeling/review.html", context)
@@ -132,7 +134,8 @@ class RankingAdmin(LabelAdmin):
 
     def adjudicate_view(self, request: HttpRequest, task: int) -> HttpResponse:
         """The rankings of one task side by side."""
-        found = get_object_or_404(LabelingTask.objects.select_related("prompt"), pk=task)
+        tasks = permitted(LabelingTask.objects.select_related("prompt"), request, "prompt__")
+        found = get_object_or_404(tasks, pk=task)
         rankings = reviews.standing(found)
         return self.page(request, "labeling/adjudicate.html", {
             "title": f"Rankings of task {found.pk}",

@@ -12,10 +12,11 @@ from django.db.models import Q, QuerySet
 from django.http import HttpRequest
 from unfold.contrib.filters.admin import ChoicesDropdownFilter, DropdownFilter, TextFilter
 
-from accounts.desk import RecordAdmin
+from accounts.desk import RecordAdmin, is_admin
 from accounts.models import User
 from labeling.models import FormVersion, LabelerProfile, RankedCompletion
 from labeling.selectors import search
+from labeling.selectors.quarantine import for_admins_alone
 from models_service.models import Kind, ModelVersion
 
 
@@ -27,6 +28,12 @@ class ListAdmin(RecordAdmin):
     search_help_text = search.HELP
     show_facets = admin.ShowFacets.NEVER
     sortable_by = ()
+    prompt = ""  # the path from a row to its prompt, such as "task__prompt__"
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet:
+        """Researchers see no personal data that was found and not released, nor what was said
+        about it."""
+        return permitted(super().get_queryset(request), request, self.prompt)
 
     def condition(self, text: str) -> Q:
         """What a search for this text finds."""
@@ -42,6 +49,11 @@ class ListAdmin(RecordAdmin):
         """By day where days are chosen, so that the days' index gives the order as well."""
         by_day = any(name.startswith("created_at_") and request.GET[name] for name in request.GET)
         return ("-created_at", "-pk") if by_day else ("-pk",)
+
+
+def permitted(rows: QuerySet, request: HttpRequest, prompt: str) -> QuerySet:
+    """Those of the rows that whoever asks may see; `prompt` is the path to a row's prompt."""
+    return rows if is_admin(request) else rows.exclude(for_admins_alone(prompt))
 
 
 class Exactly(TextFilter):

@@ -5,14 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 from django.contrib import admin
-from django.db.models import Count, Q, QuerySet
+from django.db.models import Count, Q
 from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path
 from django.utils import timezone
 from unfold.decorators import display
 
-from accounts.desk import DayRange, is_admin
+from accounts.desk import DayRange
 from labeling.admin.bulk import PROMPT_ACTIONS, TASK_ACTIONS
 from labeling.admin.lists import (
     Author,
@@ -30,7 +30,6 @@ from labeling.admin.lists import (
 from labeling.admin.parts import Lines, number, short
 from labeling.models import Assignment, Completion, LabelingTask, Prompt, Slot
 from labeling.selectors import search
-from labeling.selectors.quarantine import FOR_ADMINS_ALONE
 from labeling.selectors.use_cases import spread
 
 
@@ -47,11 +46,6 @@ class PromptAdmin(ListAdmin):
         "messages", "instruction", "examples", "kind", "use_case", "topic", "language", "author",
         "organisation", "source", "split", "state", "duplicate_of", "priority", "created_at",
     )  # fmt: skip
-
-    def get_queryset(self, request: HttpRequest) -> QuerySet:
-        """Researchers see no personal data that was found and not released."""
-        rows = super().get_queryset(request)
-        return rows if is_admin(request) else rows.exclude(FOR_ADMINS_ALONE)
 
     def condition(self, text: str) -> Q:
         """Words of the conversation, a whole author or organisation, or the number."""
@@ -90,6 +84,7 @@ class CompletionAdmin(ListAdmin):
         ("created_at", DayRange),
     )  # fmt: skip
     list_select_related = ("version", "task")
+    prompt = "task__prompt__"
 
     def condition(self, text: str) -> Q:
         """Words of the answer, or its number."""
@@ -122,6 +117,7 @@ class LabelingTaskAdmin(ListAdmin):
     )  # fmt: skip
     list_select_related = ("policy", "prompt")
     inlines = (CompletionLines, SlotLines)
+    prompt = "prompt__"
     fields = (
         "kind", "purpose", "prompt", "brief", "state", "priority", "completions_wanted", "policy",
         "mixture", "seed", "sampling_since", "failure", "disagreement", "created_at",
@@ -161,6 +157,7 @@ class AssignmentAdmin(ListAdmin):
     )  # fmt: skip
     list_filter = (("state", Choice), Labeler)
     list_select_related = ("labeler", "task")
+    prompt = "task__prompt__"
     search_help_text = "The number of an assignment or of its task."
 
     def condition(self, text: str) -> Q:

@@ -116,13 +116,8 @@ def retiring_tasks(version: ModelVersion) -> QuerySet[LabelingTask]:
 
 
 def judged(contest: HeadToHead) -> list[Judged]:
-    """Every completion that was ranked, by ranking; without labels that were excluded."""
-    return list(_rows(Ranking.objects.filter(task__head_to_head=contest)))
-
-
-def judged_in(rankings: QuerySet[Ranking]) -> Iterator[Judged]:
-    """The same of any rankings."""
-    return _rows(rankings)
+    """Every completion that was ranked, by ranking, of the rankings that count."""
+    return list(judged_in(usable_rankings().filter(task__head_to_head=contest)))
 
 
 def usable_rankings() -> QuerySet[Ranking]:
@@ -130,8 +125,9 @@ def usable_rankings() -> QuerySet[Ranking]:
     return Ranking.objects.filter(excluded_at=None, prompt__state=Prompt.State.ACTIVE)
 
 
-def _rows(rankings: QuerySet[Ranking]) -> Iterator[Judged]:
-    rows = RankedCompletion.objects.filter(ranking__in=rankings, ranking__excluded_at=None)
+def judged_in(rankings: QuerySet[Ranking]) -> Iterator[Judged]:
+    """Every completion of these rankings, by ranking."""
+    rows = RankedCompletion.objects.filter(ranking__in=rankings)
     values = rows.order_by("ranking", "completion__position").values_list(
         "ranking", "ranking__prompt", "ranking__prompt__use_case", "ranking__labeler",
         "ranking__labeler__labeler__group", "completion", "completion__version", "rank", "overall",

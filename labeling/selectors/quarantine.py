@@ -13,11 +13,6 @@ from labeling.cleaning import redacted
 from labeling.models import Prompt
 from labeling.parts import parts
 
-FOR_ADMINS_ALONE = Q(state=Prompt.State.QUARANTINED) | (
-    Q(state=Prompt.State.WITHDRAWN) & ~Q(spans=[])
-)
-"""Prompts that hold personal data: in quarantine, or dropped or withdrawn with it."""
-
 _COUNTS = """
 SELECT found, count(*) FROM labeling_prompt, LATERAL (
   SELECT DISTINCT span ->> 'kind' AS found FROM jsonb_array_elements(spans) AS span
@@ -46,6 +41,16 @@ class Part:
     def is_marked(self) -> bool:
         """Whether something personal stands in it."""
         return any(piece.kind for piece in self.pieces)
+
+
+def for_admins_alone(prompt: str = "") -> Q:
+    """Whether a prompt holds personal data: in quarantine, or dropped or withdrawn with it.
+
+    `prompt` is the path to it, such as `task__prompt__`.
+    """
+    quarantined = Q(**{f"{prompt}state": Prompt.State.QUARANTINED})
+    withdrawn = Q(**{f"{prompt}state": Prompt.State.WITHDRAWN})
+    return quarantined | (withdrawn & ~Q(**{f"{prompt}spans": []}))
 
 
 def counts() -> list[tuple[str, int]]:

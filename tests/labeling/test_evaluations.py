@@ -135,6 +135,8 @@ def test_each_group_fills_its_own_slots(
     assert Counter(row.group for row in rows) == {"training": 4, "held_out": 4}
     assert {(row.rank, row.overall, row.tokens) for row in rows} == {(1, 4, 5)}
     assert told.progress(contest).done
+    Prompt.objects.filter(pk=rows[0].prompt).update(state="quarantined")
+    assert told.judged(contest) == []
 
 
 def test_closing_keeps_what_was_said(

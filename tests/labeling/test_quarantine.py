@@ -6,9 +6,11 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 
 from accounts.models import AuditEntry, User
-from labeling.models import BulkChange, LabelingTask, Prompt, Queue
+from labeling.models import BulkChange, LabelingTask, Prompt, Queue, Ranking
 from labeling.prompt_rows import NewPrompt, parse
 from labeling.selectors import quarantine as selectors
 from labeling.selectors.next_prompts import next_prompts
@@ -139,10 +141,9 @@ def test_a_scan_finds_what_was_stored_before(
     known = _held()
     Prompt.objects.filter(pk=known.pk).update(state="active", spans=[], bands=[], language="")
     task = make_task("demonstration", prompt=Prompt.objects.get(pk=known.pk))
-    rows = list(Prompt.objects.order_by("pk"))
-    assert vars(quarantine.scan(prompts=rows, keep=False))["quarantined"] == 1
+    assert quarantine.scan(ids=[clean.pk, known.pk], keep=False).quarantined == 1
     assert Prompt.objects.get(pk=known.pk).state == "active"
-    result = quarantine.scan(prompts=list(Prompt.objects.order_by("pk")))
+    result = quarantine.scan(ids=[clean.pk, known.pk])
     assert (result.prompts, result.quarantined) == (2, 1)
     known.refresh_from_db()
     clean.refresh_from_db()
@@ -156,7 +157,7 @@ def test_a_scan_finds_what_was_stored_before(
 def test_what_was_released_is_not_found_again(olga: User) -> None:
     held = _held()
     quarantine.release(prompts=Prompt.objects.all(), reason="invented", by=olga)
-    assert quarantine.scan(prompts=list(Prompt.objects.all())).quarantined == 0
+    assert quarantine.scan(ids=[held.pk]).quarantined == 0
     held.refresh_from_db()
     assert held.state == "active"
 
@@ -185,9 +186,39 @@ def test_researchers_neither_read_it_nor_let_it_out(
     assert not Prompt.objects.filter(state="active").exists()
     assert api(rosa, f"changes/{change.pk}/undo/", {}).status_code == 403
     Prompt.objects.filter(pk=held.pk).update(state="active", spans=[])
-    assert quarantine.scan(prompts=[Prompt.objects.get(pk=held.pk)]).quarantined == 1
+    assert quarantine.scan(ids=[held.pk]).quarantined == 1
     answer = api(rosa, f"changes/{BulkChange.objects.latest('pk').pk}/undo/", {})
     assert (answer.status_code, "only admins" in answer.json()["detail"]) == (403, True)
+
+
+def test_a_scan_holds_what_it_reads_and_leaves_the_erased_alone(make_prompt: Call) -> None:
+    here, gone = make_prompt("Why is the sky blue?"), make_prompt("Why is the sea blue?")
+    Prompt.objects.filter(pk=gone.pk).update(fingerprint="erased-1", state="withdrawn", bands=[])
+    with CaptureQueriesContext(connection) as queries:
+        assert quarantine.scan(ids=[here.pk, gone.pk]).prompts == 1
+    assert any("FOR NO KEY UPDATE" in query["sql"] for query in queries)
+    gone.refresh_from_db()
+    assert gone.bands == []
+
+
+def test_what_was_said_about_it_is_for_admins(
+    rosa: User, olga: User, ada: User, make_task: Call, claim: Call, api: Call, ranking_of: Call,
+    client_of: Call,
+) -> None:  # fmt: skip
+    task, held = make_task(), claim(ada)
+    api(ada, f"assignments/{held['id']}/submit/", ranking_of(held))
+    LabelingTask.objects.create(kind="prompt_writing", state="open")  # of no prompt at all
+    Prompt.objects.filter(pk=task.prompt_id).update(state="quarantined")
+    ranking = Ranking.objects.get()
+    for user, seen in ((rosa, False), (olga, True)):
+        desk = client_of(user)
+        for table, rows in (("labelingtask", 1), ("completion", 4), ("ranking", 1)):
+            listed = desk.get(f"/admin/labeling/{table}/").context["cl"]
+            assert listed.result_count == (table == "labelingtask") + rows * seen
+        for page in (f"ranking/{ranking.pk}/change", f"ranking/adjudicate/{task.pk}"):
+            assert (desk.get(f"/admin/labeling/{page}/").status_code == 200) is seen
+        found = desk.get(f"/admin/labeling/labelingtask/{task.pk}/change/")
+        assert (found.status_code == 200) is seen
 
 
 def test_what_still_waits_with_it_comes_to_nobody(
