@@ -11,6 +11,7 @@ import hashlib
 import struct
 import unicodedata
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 
 from rensa import RMinHash
 
@@ -72,8 +73,14 @@ def band_keys(text: str) -> list[int]:
 
 def similarity(one: str, other: str) -> float:
     """Jaccard similarity of the shingles of two `spoken` texts, 0 to 1."""
-    first, second = set(shingles(one)), set(shingles(other))
-    return len(first & second) / (len(first | second) or 1)
+    first, second = _set_of_shingles(one), _set_of_shingles(other)
+    both = len(first & second)
+    return both / (len(first) + len(second) - both or 1)
+
+
+@lru_cache(maxsize=64)  # one text is compared with several
+def _set_of_shingles(text: str) -> frozenset[str]:
+    return frozenset(shingles(text))
 
 
 def _key(band: int, values: Sequence[int]) -> int:

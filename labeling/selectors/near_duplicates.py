@@ -75,8 +75,8 @@ class _Memory:
             self.holders[band].append(marks.fingerprint)
 
     def _candidates(self, marks: Marks) -> list[Kept]:
-        shared = Counter(kept for band in marks.bands for kept in self.holders.get(band, ()))
-        return [kept for kept, _ in shared.most_common(_COMPARED)]
+        shared = [kept for band in marks.bands for kept in self.holders.get(band, ())]
+        return [kept for kept, _ in Counter(shared).most_common(_COMPARED)] if shared else []
 
     def _stored_texts(self, batch: Iterable[Marks]) -> dict[Kept, Turns]:
         wanted = {kept for marks in batch for kept in self._candidates(marks)}

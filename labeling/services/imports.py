@@ -218,6 +218,9 @@ def _take_all(mine: Import, advance: Advance) -> Added:
 
 def _staged(mine: Import) -> Iterator[list[Examined]]:
     """The staged rows in batches; each is decoded while the one before it is being stored."""
+    with connection.cursor() as cursor:
+        # Of a table that has just grown the planner knows nothing, and would sort it every time.
+        cursor.execute("ANALYZE labeling_stagedprompt")
     rows = mine.staged.order_by("line").annotate(found=Cast("examined", TextField()))
     last = 0
 
