@@ -7,10 +7,10 @@ or quarantined, are not among them. What filters there are stands in `filters`.
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from django.contrib.postgres.aggregates import ArrayAgg, JSONBAgg
 from django.db.models import QuerySet
 
 from labeling import few_shot
@@ -20,6 +20,13 @@ from labeling.selectors.filters import Filters, active_prompts, own_few_shot_pro
 Row = dict[str, Any]
 
 _CHUNK = 2000
+_PLACES = {
+    "completions": "completion__text",
+    "ranks": "rank",
+    "ratings": "overall",
+    "flags": "flags",
+    "policies": "completion__version__name",
+}
 _HEAD = {
     "split": "prompt__split",
     "messages": "prompt__messages",
@@ -101,18 +108,21 @@ def _row(pk: int, row: Row) -> Row:
 
 
 def _places(rankings: list[int]) -> dict[int, Row]:
-    """Completions, ranks, ratings, flags and policies of each ranking, in sampling order."""
-    found: dict[int, Row] = defaultdict(
-        lambda: {"completions": [], "ranks": [], "ratings": [], "flags": [], "policies": []}
-    )
-    rows = RankedCompletion.objects.filter(ranking__in=rankings)
-    values = rows.order_by("ranking_id", "completion__position").values_list(
-        "ranking_id", "completion__text", "rank", "overall", "flags", "completion__version__name"
-    )
-    for ranking, *place in values:
-        for column, value in zip(found[ranking].values(), place, strict=True):
-            column.append(value)
-    return found
+    """Completions, ranks, ratings, flags and policies of each ranking, in sampling order.
+
+    Put into lists by the database: one row a ranking costs a fraction of one row a completion.
+    """
+    rows = RankedCompletion.objects.filter(ranking__in=rankings).order_by()
+    lists = {
+        f"all_{name}": (JSONBAgg if column == "flags" else ArrayAgg)(
+            column, order_by="completion__position"
+        )
+        for name, column in _PLACES.items()
+    }
+    return {
+        ranking: dict(zip(_PLACES, found, strict=True))
+        for ranking, *found in rows.values_list("ranking_id").annotate(**lists)
+    }
 
 
 def _only(names: tuple[str, ...], row: Row) -> Row:
