@@ -75,18 +75,15 @@ def test_completions_stream_side_by_side_and_the_prompt_goes_to_the_queue(
 
 
 def test_what_is_missing_is_said(browse: Open, rosa: User) -> None:
-    adopt_base("tiny")
     page = open_playground(browse, rosa)
+    expect(page.get_by_text("There is no version that can speak yet.")).to_be_visible()
+    adopt_base("tiny")
+    page.reload()
     page.get_by_role("button", name="Ask").click()
     expect(page.get_by_text("Write a prompt first.")).to_be_visible()
     page.get_by_label("Prompt", exact=True).fill(QUESTION)
     page.get_by_role("button", name="Ask").click()
     expect(page.get_by_text("Tick at least two versions.")).to_be_visible()
-
-
-def test_without_a_version_the_page_says_what_to_do(browse: Open, rosa: User) -> None:
-    page = open_playground(browse, rosa)
-    expect(page.get_by_text("There is no version that can speak yet.")).to_be_visible()
 
 
 def test_a_remote_model_is_added_in_the_page(browse: Open, rosa: User) -> None:

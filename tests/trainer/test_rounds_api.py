@@ -17,7 +17,7 @@ from trainer import runner, services
 from trainer.models import TrainingRound, TrainingRun
 from trainer.reporting import RunReporter
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = pytest.mark.django_db
 ClientOf = Callable[[User], Client]
 
 
