@@ -63,6 +63,7 @@ def test_a_round_may_end_with_the_best_of_n(
     labels.enough()
     stages = ["sft", "reward", "best_of_n", "evaluation"]
     recipe = small | {"stages": stages, "best_of_n": {"n": 3, "prompts": 2}, "promote": "always"}
+    recipe["evaluation"] = small["evaluation"] | {"prompts": 50}
     round = services.start_round(preset="tiny", recipe=recipe)
     now()
     round.refresh_from_db()
@@ -73,6 +74,8 @@ def test_a_round_may_end_with_the_best_of_n(
     assert (best.best_of, best.judge, best.parent) == (3, made["reward"], made["sft"])
     evaluation = Evaluation.objects.get(round=round)
     assert (evaluation.version, evaluation.baseline) == (best, made["sft"])
+    asked = round.runs.get(stage="evaluation").result["notes"]["prompts"]
+    assert asked.startswith("8 prompts were asked, not the recipe's 50")
     assert evaluation.figures["kl"]["value"] == pytest.approx(math.log(3) - 2 / 3)
     assert [one["n"] for one in evaluation.figures["best_of_n"]] == [1, 2]
     assert evaluation.figures["score"]["value"] > evaluation.figures["score_baseline"]["value"]
