@@ -93,12 +93,20 @@ def few_shot_examples(filters: Filters | None = None) -> Iterator[Row]:
 
 
 def _chunks(found: QuerySet[Any], own: Mapping[str, str]) -> Iterator[list[Row]]:
-    """The labels by id, a few at a time, without a cursor that has to be kept open."""
-    columns = {**_HEAD, **own}
-    found, last = found.order_by("pk"), 0
-    while rows := list(found.filter(pk__gt=last).values_list("pk", *columns.values())[:_CHUNK]):
-        last = rows[-1][0]
-        yield [_row(pk, dict(zip(columns, values, strict=True))) for pk, *values in rows]
+    """The labels by id, a few at a time, without a cursor that has to be kept open.
+
+    Each time from among so many of the table: the planner takes the filters for much narrower than
+    they are, and would work through all the rest of it for every chunk.
+    """
+    columns, last = {**_HEAD, **own}, 0
+    numbers = found.model._default_manager.order_by("pk").values_list("pk", flat=True)
+    while among := list(numbers.filter(pk__gt=last)[:_CHUNK]):
+        rows = found.order_by("pk").filter(pk__gt=last, pk__lte=among[-1])
+        last = among[-1]
+        yield [
+            _row(pk, dict(zip(columns, values, strict=True)))
+            for pk, *values in rows.values_list("pk", *columns.values())
+        ]
 
 
 def _row(pk: int, row: Row) -> Row:
