@@ -126,6 +126,9 @@ class Postgres:
             "listen_addresses": "",
             "unix_socket_directories": f'"{self.sockets}"',
             "log_checkpoints": "off",
+            # PostgreSQL's own defaults suit machines of 2005; the memory is taken as it is needed.
+            "shared_buffers": "512MB",
+            "max_wal_size": "2GB",
         }
         command += [part for name in settings for part in ("-c", f"{name}={settings[name]}")]
         maintenance = self._url_of("postgres")
