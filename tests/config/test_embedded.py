@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import psutil
@@ -136,7 +137,8 @@ def test_everything_killed_at_once_is_taken_up_by_the_next_start(folder: Path) -
     _write(*first.urls())
     time.sleep(1.5)
     for process in [*_servers(folder), psutil.Process(first.process.pid)]:
-        process.send_signal(signal.SIGKILL)
+        with suppress(psutil.NoSuchProcess):  # one that ended with those before it
+            process.send_signal(signal.SIGKILL)
     first.process.wait()
     assert (folder / "postgres" / "url").exists()  # stale, and not to be believed
     second = Someone(folder)
