@@ -17,7 +17,7 @@ from trainer.figures import Figure, Point, Series, number
 TOKENS = Path(__file__).parent.parent / "frontend" / "static" / "css" / "tokens.css"
 STYLE = TOKENS.with_name("figures.css")
 WIDE, NARROW = 540, 320
-_LINE, _TEXT, _CHARACTER = 18, 12, 6.4
+_LINE, _TEXT, _CHARACTER = 18, 12, 7.2
 
 
 @dataclass(frozen=True)
