@@ -48,7 +48,7 @@ def test_an_estimate_stands_where_its_scale_puts_it() -> None:
     drawn = ElementTree.fromstring(svg(LADDER, 540))
     [half] = [line for line in drawn.iter("line") if line.get("class") == "fig-reference"]
     [sft, ppo] = [m for m in drawn.iter("circle") if m.get("r") == "4"][1:]  # the first: legend
-    left, right = 3 * 6.4 + 16, 540 - 24  # beside names of three letters
+    left, right = 3 * 7.2 + 16, 540 - 24  # beside names of three letters
     assert float(half.get("x1") or 0) == pytest.approx((left + right) / 2, abs=0.1)
     assert float(sft.get("cx") or 0) == pytest.approx(float(half.get("x1") or 0))
     assert float(ppo.get("cx") or 0) == pytest.approx(left + 0.7 * (right - left), abs=0.1)
