@@ -13,7 +13,6 @@ JSON object; pages slower than what is wanted are named above it.
 from __future__ import annotations
 
 import json
-import resource
 import subprocess
 import sys
 import time
@@ -25,6 +24,7 @@ from urllib.parse import quote, urlencode, urlsplit
 
 from desk_rows import fill, sentences, vocabulary
 from environment import ROOT
+from exports import timed_export
 from installation import installation
 from web import CSRF
 
@@ -202,18 +202,9 @@ def _measured(admin: _Visitor, name: str, paths: list[str], rounds: int) -> dict
 
 
 def _export(path: Path) -> dict[str, Any]:
-    """Seconds and peak memory of the command in a process of its own."""
-    command = [sys.executable, ROOT / "manage.py", "export", "rankings", "--format", "whole"]
+    """Seconds and peak memory of the command for all rankings, and what it wrote."""
     path.unlink(missing_ok=True)
-    began = time.perf_counter()
-    done = subprocess.run(
-        [*command, "--json", "--out", path], check=True, capture_output=True, text=True
-    )
-    seconds = time.perf_counter() - began
-    peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
-    manifest = json.loads(done.stdout)
-    return {"seconds": round(seconds, 1), "peak_mb": round(peak), "rows": manifest["rows"],
-            "mb": round(manifest["bytes"] / 1e6)}  # fmt: skip
+    return timed_export("rankings", "whole", path)
 
 
 def _claims(url: str, count: int) -> dict[str, Any]:

@@ -10,16 +10,13 @@ from __future__ import annotations
 
 import json
 import os
-import resource
-import subprocess
 import sys
-import time
 from io import StringIO
 from pathlib import Path
 from typing import Any
 
 from environment import ROOT, TRL, trl_python
-from machine import run_contender
+from machine import run_command, run_contender
 
 RANKINGS = int(os.environ.get("RANKINGS", 200_000))
 FOLDER = ROOT / "var" / "bench-exports"
@@ -65,7 +62,7 @@ def main() -> None:
     _fill()
     found: dict[str, Any] = {"rankings": RANKINGS}
     for file in ("jsonl", "parquet"):
-        found[file] = _timed("rankings", "whole", FOLDER / f"all.{file}")
+        found[file] = timed_export("rankings", "whole", FOLDER / f"all.{file}")
     if os.environ.get("READ") != "0":
         found["read"] = _read()
     print(json.dumps({"benchmark": "exports", **found}))
@@ -132,16 +129,11 @@ def _templates() -> dict[str, Any]:
     return dict(zip(_TABLES, rows, strict=True))
 
 
-def _timed(what: str, shape: str, path: Path) -> dict[str, Any]:
-    """Seconds and peak memory of the command in a process of its own."""
-    command = [sys.executable, ROOT / "manage.py", "export", what, "--format", shape, "--json"]
-    start = time.perf_counter()
-    done = subprocess.run([*command, "--out", path], check=True, capture_output=True, text=True)
-    seconds = time.perf_counter() - start
-    manifest = json.loads(done.stdout)
-    peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
-    return {"seconds": round(seconds, 1), "peak_mb": round(peak), "rows": manifest["rows"],
-            "mb": round(manifest["bytes"] / 1e6)}  # fmt: skip
+def timed_export(what: str, shape: str, path: Path) -> dict[str, Any]:
+    """Seconds and peak memory of the command, and what it wrote."""
+    told = run_command("export", what, "--format", shape, "--out", path)
+    return {"seconds": told["seconds"], "peak_mb": told["peak_mb"], "rows": told["rows"],
+            "mb": round(told["bytes"] / 1e6)}  # fmt: skip
 
 
 def _exported(what: str, shape: str, path: Path) -> dict[str, Any]:

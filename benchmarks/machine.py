@@ -55,6 +55,16 @@ def _environment(device: str) -> dict[str, str]:
     return os.environ | quiet | hidden | paths
 
 
+def run_command(*arguments: Path | str) -> dict[str, Any]:
+    """`manage.py` with these arguments and --json, in a process of its own: what it tells, beside
+    its `seconds` and its `peak_mb`. Raises RuntimeError as above."""
+    command = [sys.executable, ROOT / "manage.py", *arguments, "--json"]
+    found = run_contender(
+        sys.executable, "contenders/command.py", {"command": [*map(str, command)]}
+    )
+    return found.pop("told") | found
+
+
 def measure_machine(device: str = "cpu") -> dict[str, Any]:
     """What `device` can do, the best of several tries: `matrix_gflops`, the rate of matrix products
     in the precision that training multiplies in there, and `read_gb_per_second`."""

@@ -126,7 +126,7 @@ class Postgres:
             "listen_addresses": "",
             "unix_socket_directories": f'"{self.sockets}"',
             "log_checkpoints": "off",
-            # PostgreSQL's own defaults suit machines of 2005; the memory is taken as it is needed.
+            # PostgreSQL's own defaults are for small machines; what is not needed is not taken.
             "shared_buffers": "512MB",
             "max_wal_size": "2GB",
         }

@@ -21,7 +21,7 @@ class ModelVersionAdmin(RecordAdmin):
     list_filter = ("kind", "engine")
     search_fields = ("name", "sha256")
     actions_detail = ("promote", "lineage_page", "card", "diagnosis", "divergence")
-    fields = ("name", "kind", "duties", "lineage", "engine", "checkpoint", "prefix", "best_of",
+    fields = ("name", "kind", "plays", "lineage", "engine", "checkpoint", "prefix", "best_of",
               "judge", "sha256", "figures", "created_at", "weights_removed_at",
               "learned_from_erased_at")  # fmt: skip
     readonly_fields = fields
@@ -37,11 +37,7 @@ class ModelVersionAdmin(RecordAdmin):
         return version.get_kind_display()
 
     @display(description="Plays", label=True)
-    def plays(self, version: ModelVersion) -> list[str] | str:
-        return [str(Promotion.Role(role).label) for role in roles(version)] or "–"
-
-    @display(description="Plays")
-    def duties(self, version: ModelVersion) -> str:
+    def plays(self, version: ModelVersion) -> str:
         return ", ".join(str(Promotion.Role(role).label) for role in roles(version)) or "–"
 
     @display(description="Trained from")
