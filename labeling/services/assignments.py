@@ -10,6 +10,8 @@ import json
 import random
 from collections.abc import Iterable, Sequence
 from datetime import datetime
+from functools import partial
+from itertools import product
 from typing import Any
 
 from django.db import transaction
@@ -72,7 +74,7 @@ def reserve(*, assignment_id: int, labeler: User) -> Assignment | None:
     for reserved in _held(labeler, kinds, Assignments.begin.sources):
         if extend(reserved, ahead=True):
             return reserved
-    slot = _next_slot(profile_of(labeler), kinds, PURPOSES, spare=1)
+    slot = _next_slot(profile_of(labeler), kinds, PURPOSES, ahead=True)
     return None if slot is None else _assign(slot, labeler, ahead=True)
 
 
@@ -102,34 +104,29 @@ def _held_by(
 
 
 def _next_slot(
-    profile: LabelerProfile, kinds: Sequence[str], purposes: Sequence[str], *, spare: int = 0
+    profile: LabelerProfile, kinds: Sequence[str], purposes: Sequence[str], *, ahead: bool = False
 ) -> Slot | None:
-    """The first free slot, if so many more of its queue stay free."""
+    """The first free slot, locked; ahead of need, only if one more of its queue stays free."""
     declined = json.dumps(profile.declined_topics)
-    for kind in kinds:
-        for purpose in purposes:
-            slots = _first_free(
-                profile.user_id,
-                declined,
-                kind=kind,
-                purpose=purpose,
-                group=profile.group,
-                count=spare + 1,
-            )
-            if len(slots) > spare:
-                return slots[0]
+    find = partial(_first_free, profile.user_id, declined, group=profile.group)
+    for kind, purpose in product(kinds, purposes):
+        # Looking locks nothing: a slot that somebody only looks at must not seem taken to another.
+        if ahead and len(find(kind=kind, purpose=purpose, count=2, take=False)) < 2:
+            continue
+        if slots := find(kind=kind, purpose=purpose, count=1, take=True):
+            return slots[0]
     return None
 
 
 @prepared.select
 def _first_free(
-    labeler: int, declined: str, *, kind: str, purpose: str, group: str, count: int
+    labeler: int, declined: str, *, kind: str, purpose: str, group: str, count: int, take: bool
 ) -> QuerySet[Slot]:
     profile = LabelerProfile(user_id=labeler, declined_topics=declined, group=group)
     free = open_slots(profile).filter(kind=kind, purpose=purpose)
-    free = free.select_for_update(skip_locked=True, of=("self",))
-    free = free.select_related("task__prompt").only(*_NEEDED)
-    return free.order_by("-priority", "id")[:count]
+    if take:
+        free = free.select_for_update(skip_locked=True, of=("self",)).select_related("task__prompt")
+    return free.only(*(_NEEDED if take else ("pk",))).order_by("-priority", "id")[:count]
 
 
 def _assign(slot: Slot, labeler: User, *, ahead: bool = False) -> Assignment | None:

@@ -263,3 +263,29 @@ def test_two_who_reserve_and_claim_at_once_never_share(
         reserved, claimed = pool.map(race, acts)
     assert claimed is not None
     assert reserved != claimed
+
+
+@pytest.mark.django_db(transaction=True)
+def test_while_one_reserves_another_can_have_the_slot_that_stays_free(
+    ada: User, ben: User, make_task: Call, claim: Call, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for _ in range(3):
+        make_task()
+    pk, assign = claim(ada)["id"], assignments._assign
+
+    def claim_meanwhile() -> Assignment | None:
+        try:
+            return assignments.claim(labeler=ben, kinds=["ranking"])
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(1) as pool:
+
+        def slowly(slot: Slot, labeler: User, **held: Any) -> Assignment | None:
+            if labeler == ada:
+                assert pool.submit(claim_meanwhile).result() is not None
+            return assign(slot, labeler, **held)
+
+        monkeypatch.setattr(assignments, "_assign", slowly)
+        assert assignments.reserve(assignment_id=pk, labeler=ada) is not None
+    assert Slot.objects.filter(state="held").count() == 3

@@ -22,8 +22,8 @@ CLAIM = 10
 # User, lock, assignment, slot, ranking, ranked completions, the task's ranks for how far its
 # labelers disagree, assignment closed.
 SUBMIT = 8
-# As a claim, with the task that comes before.
-RESERVE = 11
+# As a claim, with the task that comes before and whether one more is free.
+RESERVE = 12
 # With the submit: the lock again, what is held, its slot, and it begins.
 PROCEED = 4
 
