@@ -6,7 +6,9 @@ from copy import deepcopy
 
 import torch
 from peft import LoraConfig, inject_adapter_in_model
-from torch import nn
+from torch import distributed, nn
+from torch.distributed.device_mesh import init_device_mesh
+from torch.distributed.tensor import distribute_module
 from transformers import LlamaForCausalLM
 
 from models_service.lm import gradients as gradients_in_place
@@ -97,3 +99,16 @@ def test_afterwards_the_model_is_as_it_was() -> None:
     assert not any("forward" in vars(module) for module in model.modules())
     assert not any(gradients_in_place.is_in_place(weight) for weight in model.parameters())
     deepcopy(model)
+
+
+def test_sharded_weights_are_left_to_autograd() -> None:
+    layer = nn.Linear(3, 2)
+    with accumulate.in_place(layer):
+        assert "forward" in vars(layer)
+    distributed.init_process_group("gloo", store=distributed.HashStore(), rank=0, world_size=1)
+    try:
+        distribute_module(layer, init_device_mesh("cpu", (1,)))
+        with accumulate.in_place(layer):
+            assert "forward" not in vars(layer)
+    finally:
+        distributed.destroy_process_group()
