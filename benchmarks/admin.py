@@ -47,7 +47,7 @@ def main() -> None:
             found["export"] = _export(ROOT / "var" / folder / "rankings.jsonl")
         found["claim_ms"] = _claims(url, options.claims)
     if not options.claims_alone:
-        few = found["claim_ms_of_few"] = _claims_of_few()
+        few = found["claim_ms_of_few"] = _claims_of_few(options.claims)
         found["claim_ratio"] = {
             kind: round(took["p95"] / few[kind]["p95"], 2)
             for kind, took in found["claim_ms"].items()
@@ -222,9 +222,17 @@ def _claims(url: str, count: int) -> dict[str, Any]:
     return found
 
 
-def _claims_of_few() -> dict[str, Any]:
+def _claims_of_few(count: int) -> dict[str, Any]:
     """The same in an installation of 10,000 prompts, by a process of its own."""
-    command = [sys.executable, __file__, "--prompts", str(FEW), "--claims-alone"]
+    command = [
+        sys.executable,
+        __file__,
+        "--prompts",
+        str(FEW),
+        "--claims",
+        str(count),
+        "--claims-alone",
+    ]
     done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
     return json.loads(done.stdout.splitlines()[-1])["claim_ms"]
 
