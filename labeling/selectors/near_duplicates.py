@@ -7,7 +7,7 @@ once; otherwise shared bands name a few candidates, and their shingles decide (`
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import TypeAlias
 
 from django.db import connection, transaction
@@ -16,6 +16,7 @@ from django.db.models import QuerySet
 from labeling.cleaning import Marks
 from labeling.dedupe import ALIKE, similarity, spoken
 from labeling.models import Prompt
+from labeling.selectors.many_values import is_one_of
 
 Turns = list[dict[str, str]]
 Kept: TypeAlias = int | str
@@ -31,17 +32,13 @@ AND bands && (SELECT %s::bigint[]) LIMIT %s
 """
 
 
-def kept_alike(batch: Sequence[tuple[Marks, Turns]]) -> dict[str, Kept]:
-    """Of each near-duplicate in the batch, by its fingerprint, the one kept."""
+def kept_alike(batch: Sequence[tuple[Marks, Turns]]) -> Iterator[Kept | None]:
+    """The one kept that each of the batch is a near-duplicate of, in its order; found one by one.
+
+    The database is asked at once, before the first is looked at.
+    """
     memory = _Memory([marks for marks, _ in batch])
-    found: dict[str, Kept] = {}
-    for marks, messages in batch:
-        kept = memory.like(marks, messages)
-        if kept is None:
-            memory.keep(marks, messages)
-        else:
-            found[marks.fingerprint] = kept
-    return found
+    return (memory.met(marks, messages) for marks, messages in batch)
 
 
 class _Memory:
@@ -55,8 +52,14 @@ class _Memory:
                 self.holders[band].append(pk)
         self.texts = self._stored_texts(batch)
 
-    def like(self, marks: Marks, messages: Turns) -> Kept | None:
-        """The one kept that this is a near-duplicate of."""
+    def met(self, marks: Marks, messages: Turns) -> Kept | None:
+        """The one kept that this is a near-duplicate of; where there is none, this one is kept."""
+        kept = self._like(marks, messages)
+        if kept is None:
+            self._keep(marks, messages)
+        return kept
+
+    def _like(self, marks: Marks, messages: Turns) -> Kept | None:
         if marks.prefix_fingerprint in self.prefixes:
             return self.prefixes[marks.prefix_fingerprint]
         said = ""
@@ -66,8 +69,7 @@ class _Memory:
                 return kept
         return None
 
-    def keep(self, marks: Marks, messages: Turns) -> None:
-        """Compare what comes later with this one."""
+    def _keep(self, marks: Marks, messages: Turns) -> None:
         if marks.prefix_fingerprint:
             self.prefixes[marks.prefix_fingerprint] = marks.fingerprint
         self.texts[marks.fingerprint] = messages
@@ -80,7 +82,7 @@ class _Memory:
 
     def _stored_texts(self, batch: Iterable[Marks]) -> dict[Kept, Turns]:
         wanted = {kept for marks in batch for kept in self._candidates(marks)}
-        rows = Prompt.objects.filter(pk__in=wanted).order_by()
+        rows = Prompt.objects.filter(is_one_of("pk", wanted)).order_by()
         return dict(rows.values_list("pk", "messages"))
 
 
@@ -92,7 +94,7 @@ def _kept() -> QuerySet[Prompt]:
 def _stored_prefixes(batch: Iterable[Marks]) -> list[tuple[str, int]]:
     prefixes = {marks.prefix_fingerprint for marks in batch} - {""}
     # The condition again, so that the planner sees that the partial index will do.
-    rows = _kept().filter(prefix_fingerprint__in=prefixes).exclude(prefix_fingerprint="")
+    rows = _kept().filter(is_one_of("prefix_fingerprint", prefixes)).exclude(prefix_fingerprint="")
     return list(rows.values_list("prefix_fingerprint", "pk"))
 
 

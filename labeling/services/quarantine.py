@@ -153,7 +153,7 @@ def _go_on(prompt: Prompt) -> None:
     same = Prompt.objects.filter(fingerprint=marks.fingerprint).exclude(pk=prompt.pk).first()
     if same:
         marks = Marks(f"redacted-{prompt.pk}", "", [])
-    kept = same.pk if same else kept_alike([(marks, prompt.messages)]).get(marks.fingerprint)
+    kept = same.pk if same else next(kept_alike([(marks, prompt.messages)]))
     move = Prompts.release if kept is None else Prompts.link
     _mark(prompt, marks)
     values = {name: getattr(prompt, name) for name in _WRITTEN}

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
+import random
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -94,6 +97,16 @@ def test_the_similarity_is_jaccards() -> None:
     assert dedupe.similarity("abcdef", "bcdefg") == 1 / 3  # abcde, bcdef | bcdef, cdefg
     assert dedupe.similarity("", "") == 0
     assert dedupe.band_keys("Hi") == []
+
+
+@pytest.mark.parametrize("signs", ["ab", "aβ漢🙂 ", "the quick brown fox jumps over the lazy dog"])
+def test_the_similarity_is_that_of_the_sets_of_shingles(signs: str) -> None:
+    chance = random.Random(signs)
+    texts = ["".join(chance.choices(signs, k=chance.randrange(200))) for _ in range(40)]
+    for one, other in itertools.combinations([*texts, texts[0]], 2):
+        first, second = set(dedupe.shingles(one)), set(dedupe.shingles(other))
+        both = len(first & second)
+        assert dedupe.similarity(one, other) == both / max(1, len(first | second))
 
 
 @pytest.mark.parametrize(
