@@ -19,7 +19,7 @@ from environment import TRL_WITH_PPO
 
 EPISODES, PAPER_BATCH = 16, 512
 SHORTEST, LONGEST = 22, 71
-STEPS = {"cpu": 2, "cuda": 3}
+STEPS = {"cpu": 4, "cuda": 3}
 
 
 def compare_at(arena: Arena, response: int, episodes: int) -> dict[str, Any]:
@@ -56,16 +56,18 @@ def floor_flops(work: dict[str, Any], trunk: str, response: int) -> float:
     """Operations of an iteration.
 
     Apart: sampling, three frozen passes, two models trained whole. Shared: sampling, two frozen
-    passes, and the policy forward and backward through frozen weights.
+    passes, and the policy forward and backward through frozen weights. A response's last token is
+    read by the reward model alone.
     """
+    episodes = len(work["rows"])
     prompts = sum(row["prompt"] for row in work["rows"])
-    responses = len(work["rows"]) * response
-    tokens = work["trunk"] * (prompts + responses)
-    logits = work["unembedding"] * responses
-    sampling = 2 * (tokens + logits)
+    tokens = work["trunk"] * (prompts + episodes * (response - 1))
+    logits = work["unembedding"] * episodes * response
+    sampling = reference = 2 * (tokens + logits)
+    reward = 2 * (tokens + work["trunk"] * episodes)
     if trunk == "shared":
-        return sampling + 2 * (2 * tokens + logits) + 4 * (tokens + logits)
-    return sampling + 2 * (3 * tokens + logits) + 6 * (2 * tokens + logits)
+        return sampling + reference + reward + 4 * (tokens + logits)
+    return sampling + reference + reward + 2 * tokens + 6 * (2 * tokens + logits)
 
 
 def main() -> None:

@@ -74,13 +74,14 @@ def _score_batch(
     temperature: float,
 ) -> Tensor:
     """Log-probability of every response token, [N] in row order."""
-    rows = [[*p, *r] for p, r in zip(prompts, responses, strict=True)]
+    # Nothing is asked of what comes after the last token.
+    rows = [[*p, *r[:-1]] for p, r in zip(prompts, responses, strict=True)]
     batch = right_pad(rows, 0).to(model.device)
     hidden = _hidden(model, batch)
     starts = [len(p) - 1 for p in prompts]
     places = _response_places([len(r) for r in responses], range(len(rows)))
     columns = places[1] + torch.tensor(starts)[places[0]]
-    targets = batch.ids[places[0], columns + 1]
+    targets = torch.tensor([token for r in responses for token in r], device=model.device)
     return token_logprobs(model, hidden[places[0], columns], targets, temperature)
 
 

@@ -80,9 +80,9 @@ def response_values(
     """Value of the state before each response token, float32 [B, T]; padding is meaningless.
 
     The state before a token is read at the token that precedes it, so the first value of a row
-    stands at the prompt's last token and the stop token has none after it.
+    stands at the prompt's last token, and nothing is asked of the response's.
     """
-    rows = [[*p, *r] for p, r in zip(prompts, responses, strict=True)]
+    rows = [[*p, *r[:-1]] for p, r in zip(prompts, responses, strict=True)]
     batch = right_pad(rows, pad_id).to(_device(model))
     values = model.project(model.right_padded_hidden(batch.ids))
     starts = torch.tensor([len(p) - 1 for p in prompts], device=values.device)
