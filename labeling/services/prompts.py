@@ -142,13 +142,16 @@ def _prompts_of(authors: set[str]) -> Counter[str]:
 
 
 def _link(found: Sequence[tuple[Examined, Kept]], source: str) -> None:
+    if not found:
+        return
     met = {kept for _, kept in found if isinstance(kept, str)}
     stored = Prompt.objects.filter(is_one_of("fingerprint", met)).order_by()
     ids: dict[Kept, int] = dict(stored.values_list("fingerprint", "pk"))
     ids |= {kept: kept for _, kept in found if isinstance(kept, int)}
     link = {"state": Prompt.State.DUPLICATE}
-    with _inserting() as insert:
-        insert([_row(one, source) | link | {"duplicate_of_id": ids[kept]} for one, kept in found])
+    rows = [_row(one, source) | link | {"duplicate_of_id": ids[kept]} for one, kept in found]
+    with connection.cursor() as cursor:
+        _insert(cursor, rows)
 
 
 @contextmanager
