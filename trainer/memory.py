@@ -1,4 +1,4 @@
-"""How much memory this process uses and this machine has, in bytes; Linux tells, others do not."""
+"""How much memory this process uses and this machine has; Linux tells, others do not."""
 
 from __future__ import annotations
 
@@ -38,7 +38,10 @@ def metrics() -> dict[str, float]:
 
 
 def machine() -> int:
-    """What a process may have here: the machine's memory, or less where a container limits it."""
+    """What a run may have here: its GPU's memory where it trains on one, as its peak is measured;
+    else the machine's, or less where a container limits it."""
+    if (torch := sys.modules.get("torch")) and torch.cuda.is_available():
+        return int(torch.cuda.get_device_properties(torch.cuda.current_device()).total_memory)
     installed = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     for path in _LIMITS:
         with suppress(OSError, ValueError):

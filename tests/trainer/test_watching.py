@@ -7,8 +7,10 @@ import io
 import logging
 import zipfile
 from collections.abc import Callable
+from types import SimpleNamespace
 
 import pytest
+import torch
 from django.test import Client
 
 from accounts.models import User
@@ -158,3 +160,11 @@ def test_memory_is_told_in_mebibytes() -> None:
     told = memory.metrics()
     assert 10 < told["memory/process"] <= told["memory/peak"] * 1.01
     assert told["memory/peak"] < memory.machine() / memory.MIB
+
+
+def test_a_run_on_a_gpu_may_have_the_gpus_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    card = SimpleNamespace(total_memory=80 * 2**30)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "current_device", lambda: 0)
+    monkeypatch.setattr(torch.cuda, "get_device_properties", lambda device: card)
+    assert memory.machine() == 80 * 2**30
