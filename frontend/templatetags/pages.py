@@ -64,7 +64,7 @@ def minutes(seconds: int) -> str:
 @register.filter
 def percent(share: float) -> str:
     """A share, 0 to 1, with one decimal: "72.6"."""
-    return number_format(100 * share, 1)
+    return number_format(round(100 * share, 1), 1)  # which alone would cut what it leaves out
 
 
 @register.filter

@@ -7,7 +7,7 @@ import time
 import pytest
 
 from frontend.rendering import render_markdown
-from frontend.templatetags.pages import excerpt
+from frontend.templatetags.pages import excerpt, percent
 
 
 def test_it_renders_what_labelers_read() -> None:
@@ -93,3 +93,10 @@ def test_each_block_runs_as_its_own_script_does() -> None:
     assert html.count('dir="auto"') == 4
     assert '<ul dir="auto">' in html
     assert '<pre class="hl" dir="ltr"' in html
+
+
+@pytest.mark.parametrize(
+    ("share", "shown"), [(0.45791, "45.8"), (0.62821, "62.8"), (0.9996, "100.0"), (0, "0.0")]
+)
+def test_a_percentage_is_rounded(share: float, shown: str) -> None:
+    assert percent(share) == shown
