@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from threading import Barrier
 from typing import Any
 
 import pytest
@@ -16,6 +15,7 @@ from labeling.models import Assignment, LabelerProfile, Slot
 from labeling.services import assignments, leases
 from labeling.services.guidelines import current_form, publish_guideline
 from labeling.services.leases import expire_leases
+from tests.labeling.racing import apart, at_once
 
 Call = Callable[..., Any]
 
@@ -148,17 +148,11 @@ def test_it_asks_the_database_a_fixed_number_of_times(
 @pytest.mark.django_db(transaction=True)
 def test_the_last_slot_goes_to_one_of_two(ada: User, ben: User, make_task: Call) -> None:
     make_task()
-    barrier = Barrier(2)
-
-    def race(labeler: User) -> Assignment | None:
-        barrier.wait()
-        try:
-            return assignments.claim(labeler=labeler, kinds=["ranking"])
-        finally:
-            connection.close()
-
-    with ThreadPoolExecutor(2) as pool:
-        won = [outcome for outcome in pool.map(race, [ada, ben]) if outcome]
+    outcomes = at_once(
+        lambda: assignments.claim(labeler=ada, kinds=["ranking"]),
+        lambda: assignments.claim(labeler=ben, kinds=["ranking"]),
+    )
+    won = [outcome for outcome in outcomes if outcome]
     assert len(won) == 1
     assert Slot.objects.get().labeler == won[0].labeler
 
@@ -166,19 +160,8 @@ def test_the_last_slot_goes_to_one_of_two(ada: User, ben: User, make_task: Call)
 @pytest.mark.django_db(transaction=True)
 def test_two_tabs_get_the_same_task(ada: User, make_task: Call) -> None:
     make_task(), make_task()
-    barrier = Barrier(2)
-
-    def race(_: int) -> int:
-        barrier.wait()
-        try:
-            found = assignments.claim(labeler=ada, kinds=["ranking"])
-            assert found is not None
-            return found.pk
-        finally:
-            connection.close()
-
-    with ThreadPoolExecutor(2) as pool:
-        assert len(set(pool.map(race, range(2)))) == 1
+    first, second = at_once(*[lambda: assignments.claim(labeler=ada, kinds=["ranking"])] * 2)
+    assert first is not None and first == second
     assert Slot.objects.filter(state="held").count() == 1
 
 
@@ -205,16 +188,10 @@ def test_a_claim_waits_for_what_another_tab_does(
     run_out(pk)
     expire_leases()
 
-    def second_tab() -> Assignment | None:
-        try:
-            return assignments.claim(labeler=ada, kinds=["ranking"])
-        finally:
-            connection.close()
-
     with ThreadPoolExecutor(1) as pool:
         with transaction.atomic():
             assignments.release(assignment_id=pk, labeler=ada, reason="unclear")
-            claimed = pool.submit(second_tab)
+            claimed = pool.submit(apart, lambda: assignments.claim(labeler=ada, kinds=["ranking"]))
             with pytest.raises(TimeoutError):
                 claimed.result(timeout=0.3)
         assert claimed.result() is None

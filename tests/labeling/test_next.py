@@ -4,17 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from threading import Barrier
 from typing import Any
 
 import pytest
-from django.db import connection
 
 from accounts.models import User
-from labeling.models import Assignment, LabelerProfile, LabelingTask, Queue, Slot
+from labeling.models import Assignment, LabelerProfile, Queue, Slot
 from labeling.services import assignments
 from labeling.services.guidelines import acknowledge, publish_guideline
 from labeling.services.leases import expire_leases
+from tests.labeling.racing import apart, at_once
 
 Call = Callable[..., Any]
 
@@ -223,19 +222,9 @@ def test_reading_a_new_guideline_holds_for_it_too(ada: User, reserve: Call) -> N
 def test_two_tabs_reserve_the_same_one(ada: User, make_task: Call, claim: Call) -> None:
     for _ in range(4):
         make_task()
-    pk, barrier = claim(ada)["id"], Barrier(2)
-
-    def race(_: int) -> int:
-        barrier.wait()
-        try:
-            found = assignments.reserve(assignment_id=pk, labeler=ada)
-            assert found is not None
-            return found.pk
-        finally:
-            connection.close()
-
-    with ThreadPoolExecutor(2) as pool:
-        assert len(set(pool.map(race, range(2)))) == 1
+    pk = claim(ada)["id"]
+    first, second = at_once(*[lambda: assignments.reserve(assignment_id=pk, labeler=ada)] * 2)
+    assert first is not None and first == second
     assert Slot.objects.filter(state="held").count() == 2
 
 
@@ -245,24 +234,13 @@ def test_two_who_reserve_and_claim_at_once_never_share(
 ) -> None:
     for _ in range(3):
         make_task()
-    pk, barrier = claim(ada)["id"], Barrier(2)
-
-    def race(act: Callable[[], Assignment | None]) -> LabelingTask | None:
-        barrier.wait()
-        try:
-            found = act()
-            return found and found.task
-        finally:
-            connection.close()
-
-    acts = [
+    pk = claim(ada)["id"]
+    reserved, claimed = at_once(
         lambda: assignments.reserve(assignment_id=pk, labeler=ada),
         lambda: assignments.claim(labeler=ben, kinds=["ranking"]),
-    ]
-    with ThreadPoolExecutor(2) as pool:
-        reserved, claimed = pool.map(race, acts)
+    )
     assert claimed is not None
-    assert reserved != claimed
+    assert reserved is None or reserved.task != claimed.task
 
 
 @pytest.mark.django_db(transaction=True)
@@ -274,10 +252,7 @@ def test_while_one_reserves_another_can_have_the_slot_that_stays_free(
     pk, assign = claim(ada)["id"], assignments._assign
 
     def claim_meanwhile() -> Assignment | None:
-        try:
-            return assignments.claim(labeler=ben, kinds=["ranking"])
-        finally:
-            connection.close()
+        return apart(lambda: assignments.claim(labeler=ben, kinds=["ranking"]))
 
     with ThreadPoolExecutor(1) as pool:
 
