@@ -25,8 +25,10 @@ Kept: TypeAlias = int | str
 _COMPARED = 3  # candidates whose shingles are compared, those that share most bands first
 _MOST = 20_000  # candidates taken up for a batch
 # In SQL, because Django would look at each of thousands of keys by itself. They stand in a query of
-# their own: shown so many, the planner takes them for most of the table and leaves the index alone.
+# their own: shown so many, the planner takes them for most of the table and leaves the index alone;
+# and of a table that has just grown it does not know the size.
 _ALIKE = """
+SET LOCAL enable_seqscan = off;
 SELECT id, bands FROM labeling_prompt WHERE duplicate_of_id IS NULL AND state <> 'quarantined'
 AND bands && (SELECT %s::bigint[]) LIMIT %s
 """
@@ -103,8 +105,6 @@ def _stored_bands(batch: Iterable[Marks]) -> list[tuple[int, list[int]]]:
     if not bands:
         return []
     with transaction.atomic(), connection.cursor() as cursor:
-        # Of a table that has just grown it does not know the size.
-        cursor.execute("SET LOCAL enable_seqscan = off")
         cursor.execute(_ALIKE, [bands, _MOST])
         found = cursor.fetchall()
         cursor.execute("SET LOCAL enable_seqscan = DEFAULT")

@@ -16,8 +16,7 @@ from pytest_django.live_server_helper import LiveServer
 from accounts.models import User
 
 ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
-PATIENCE_MS = 20_000
-REST_SECONDS = 2
+PATIENCE_MS = 10_000
 QUIET_LOOKS = 3
 
 Open = Callable[[User], Page]
@@ -68,7 +67,7 @@ def browse(chromium: Browser, live_server: LiveServer) -> Iterator[Open]:
 
 def _let_pages_rest(context: BrowserContext, pending: set[Request]) -> None:
     """Wait for what the pages have asked for, since the server goes on with it when they close."""
-    deadline = time.monotonic() + REST_SECONDS
+    deadline = time.monotonic() + PATIENCE_MS / 5000
     while pending and context.pages and time.monotonic() < deadline:
         context.pages[0].wait_for_timeout(50)
 
