@@ -224,15 +224,8 @@ def _claims(url: str, count: int) -> dict[str, Any]:
 
 def _claims_of_few(count: int) -> dict[str, Any]:
     """The same in an installation of 10,000 prompts, by a process of its own."""
-    command = [
-        sys.executable,
-        __file__,
-        "--prompts",
-        str(FEW),
-        "--claims",
-        str(count),
-        "--claims-alone",
-    ]
+    options = ["--prompts", str(FEW), "--claims", str(count), "--claims-alone"]
+    command = [sys.executable, __file__, *options]
     done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
     return json.loads(done.stdout.splitlines()[-1])["claim_ms"]
 

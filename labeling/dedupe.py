@@ -84,7 +84,7 @@ def similarity(one: str, other: str) -> float:
 
 @lru_cache(maxsize=64)  # one text is compared with several
 def _distinct_shingles(text: str) -> NDArray[np.uint64]:
-    """A number a shingle, ascending, each once; a tenth of the time that a set of texts takes.
+    """A number a shingle, ascending, each once; a sixth of the time that a set of texts takes.
 
     Two shingles have the same one by accident alone: once in 2⁶⁴.
     """

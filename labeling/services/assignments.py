@@ -108,25 +108,27 @@ def _next_slot(
 ) -> Slot | None:
     """The first free slot, locked; ahead of need, only if one more of its queue stays free."""
     declined = json.dumps(profile.declined_topics)
-    find = partial(_first_free, profile.user_id, declined, group=profile.group)
+    find = partial(_free, profile.user_id, declined, group=profile.group)
     for kind, purpose in product(kinds, purposes):
         # Looking locks nothing: a slot that somebody only looks at must not seem taken to another.
-        if ahead and len(find(kind=kind, purpose=purpose, count=2, take=False)) < 2:
+        if ahead and len(find(kind=kind, purpose=purpose, take=False)) < 2:
             continue
-        if slots := find(kind=kind, purpose=purpose, count=1, take=True):
+        if slots := find(kind=kind, purpose=purpose, take=True):
             return slots[0]
     return None
 
 
 @prepared.select
-def _first_free(
-    labeler: int, declined: str, *, kind: str, purpose: str, group: str, count: int, take: bool
+def _free(
+    labeler: int, declined: str, *, kind: str, purpose: str, group: str, take: bool
 ) -> QuerySet[Slot]:
+    """The first free slot, locked, with what a claim reads of it; or a look at the first two."""
     profile = LabelerProfile(user_id=labeler, declined_topics=declined, group=group)
-    free = open_slots(profile).filter(kind=kind, purpose=purpose)
-    if take:
-        free = free.select_for_update(skip_locked=True, of=("self",)).select_related("task__prompt")
-    return free.only(*(_NEEDED if take else ("pk",))).order_by("-priority", "id")[:count]
+    free = open_slots(profile).filter(kind=kind, purpose=purpose).order_by("-priority", "id")
+    if not take:
+        return free.only("pk")[:2]
+    free = free.select_for_update(skip_locked=True, of=("self",))
+    return free.select_related("task__prompt").only(*_NEEDED)[:1]
 
 
 def _assign(slot: Slot, labeler: User, *, ahead: bool = False) -> Assignment | None:
