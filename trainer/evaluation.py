@@ -14,7 +14,7 @@ from typing import Any
 import torch
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-from models_service.lm.chat import Message, decode, pad_token_id, stop_token_id
+from models_service.lm.chat import Message, decode, pad_token_id, stop_token_ids
 from models_service.lm.checkpoint import load_policy, load_reward
 from models_service.lm.generation import Sampling
 from models_service.lm.heads import ScalarModel
@@ -170,7 +170,7 @@ def _answer(
     best_of: int = 1,
 ) -> Episodes:
     policy.to(_device())
-    stop, pad = stop_token_id(tokenizer), pad_token_id(tokenizer)
+    stop, pad = stop_token_ids(tokenizer), pad_token_id(tokenizer)
     limit, temperature = config.max_response_tokens, config.temperature
     # A prompt that comes again goes on with the seeds.
     sampling = Sampling(limit, temperature, config.seed, stop, pad)

@@ -54,7 +54,7 @@ class Sampler:
 
     def ours(self) -> int:
         """Our loop on exact weights; the number of tokens that count."""
-        sampling = Sampling(NEW_TOKENS, 1.0, 0, self.stop, self.pad)
+        sampling = Sampling(NEW_TOKENS, 1.0, 0, (self.stop,), self.pad)
         drawn = generate(self.model, self.prompts, self.k, sampling)
         return sum(len(row.tokens) for group in drawn for row in group)
 
@@ -85,7 +85,7 @@ class Sampler:
 
     def logprob_error(self) -> float:
         """Largest difference between sampled log-probabilities and a plain pass, in nats."""
-        sampling = Sampling(NEW_TOKENS, 1.0, 0, NEVER, self.pad)
+        sampling = Sampling(NEW_TOKENS, 1.0, 0, (), self.pad)
         rows = [group[0] for group in generate(self.model, self.prompts, 1, sampling)]
         with torch.inference_mode():
             tokens = [row.tokens for row in rows]
@@ -102,7 +102,7 @@ def run(job: dict[str, Any]) -> dict[str, Any]:
         start = time.perf_counter()
         result["kl_nats_a_token"] = halve_linears(sampler.model, sampler.prompts[0])
         result["packing_seconds"] = round(time.perf_counter() - start, 2)
-    generate(sampler.model, sampler.prompts[:1], 1, Sampling(2, 1.0, 0, NEVER, sampler.pad))
+    generate(sampler.model, sampler.prompts[:1], 1, Sampling(2, 1.0, 0, (), sampler.pad))
     seconds = []
     for _ in range(job["repeats"]):
         start = time.perf_counter()

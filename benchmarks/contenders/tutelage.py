@@ -52,7 +52,7 @@ def run(job: dict[str, Any]) -> Stopwatch:
     watch = Stopwatch(job["steps"])
     if job.get("never_stop"):
         # Both contenders write responses of full length: the same work for each.
-        ppo.stop_token_id = lambda tokenizer: -1
+        ppo.stop_token_ids = lambda tokenizer: ()
     with tempfile.TemporaryDirectory() as folder:
         places = {"out": Path(folder) / "out", "work": Path(folder) / "work"}
         try:

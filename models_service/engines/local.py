@@ -17,7 +17,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from models_service import presence
 from models_service.engines import Answer, EngineError, Request
-from models_service.lm.chat import Message, decode, encode_prompt, pad_token_id, stop_token_id
+from models_service.lm.chat import Message, decode, encode_prompt, pad_token_id, stop_token_ids
 from models_service.lm.checkpoint import CheckpointError, load_policy
 from models_service.lm.generation import Generated, OnToken, Sampling, generate
 from models_service.lm.packing import PrecisionError, halve_linears
@@ -258,7 +258,7 @@ def _group(requests: Sequence[Request]) -> list[list[int]]:
 def _sample_alike(
     loaded: Loaded, prompts: Prompts, request: Request, on_token: OnToken | None = None
 ) -> list[list[Answer]]:
-    stop, pad = stop_token_id(loaded.tokenizer), pad_token_id(loaded.tokenizer)
+    stop, pad = stop_token_ids(loaded.tokenizer), pad_token_id(loaded.tokenizer)
 
     def sample(part: Prompts, k: int, first: int) -> list[list[Generated]]:
         sampling = Sampling(

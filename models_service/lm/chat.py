@@ -1,9 +1,18 @@
-"""Messages to token ids and back: chat template, stop and padding token, decoding."""
+"""Messages to token ids and back: chat template, control tokens, what ends a reply, decoding.
+
+A model's habits are measured on its tokenizer, never assumed from a name: a conversation of marks is
+rendered once for each sequence of roles, and what comes out says what the template takes, which
+tokens are its own and how it closes a turn. What must stay the same for a whole line of models (the
+template's clock and options, what else ends a reply) is kept with the tokenizer's files (`settle`).
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, TypedDict
+import datetime
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, TypedDict
 
 if TYPE_CHECKING:  # `Message` is needed by processes that never load a model
     from transformers import PreTrainedTokenizerBase
@@ -16,92 +25,391 @@ class Message(TypedDict):
     content: str
 
 
+class PromptRefused(ValueError):
+    """A conversation cannot be put to this model; the message says why."""
+
+
 # For models without a chat template. Plain text, so that a base model sees what it knows:
 #   ### User\n<text>\n\n### Assistant\n
 FALLBACK_TURN = "### {role}\n{content}\n\n"
 FALLBACK_REPLY = "### Assistant\n"
+_HEADING = re.compile(r"^#(?=## (?:System|User|Assistant)\s*$)", re.MULTILINE)
+
+# What `settle` keeps, in tokenizer_config.json, and so in every checkpoint that descends from it.
+_KEPT = "tutelage"
+# Where a template's clock stands that was taken up before clocks were stopped.
+_UNSETTLED_DAY = datetime.date(2024, 7, 26)
+_CLOCK = "{%- macro strftime_now(format) -%}"
+_DIRECTIVES = ("%-d", "%-m", *(f"%{letter}" for letter in "aAbBdeHIjmMpSyY"))
+# Where the results of probes lie in a tokenizer: they go with it, and with its copies.
+_PROBES = "_tutelage_probes"
 
 
-def encode_prompt(tokenizer: PreTrainedTokenizerBase, messages: Sequence[Message]) -> list[int]:
+def settle(
+    tokenizer: PreTrainedTokenizerBase,
+    *,
+    rows: int,
+    ends: Iterable[int] = (),
+    day: datetime.date | None = None,
+    options: Mapping[str, Any] | None = None,
+) -> None:
+    """Keep with the tokenizer what its files do not say, for as long as models descend from it.
+
+    Args:
+        rows: Of the embedding; no id beyond is ever used.
+        ends: Ids that end a reply by the model's configurations. One that stands for ordinary text
+            (a configuration's unfitting default) is left out.
+        day: On which the template's clock stops, for good. None leaves the template as it is.
+        options: Further variables of the template, such as `enable_thinking`. None keeps them.
+
+    Raises ValueError when the template cannot work with so many rows, or no token ends a reply.
+    """
+    kept = dict(tokenizer.init_kwargs.get(_KEPT) or {})
+    control = _added(tokenizer)
+    kept |= {"rows": rows, "ends": sorted({int(i) for i in ends if int(i) in control})}
+    if day is not None and isinstance(tokenizer.chat_template, str):
+        tokenizer.chat_template = _pinned(tokenizer.chat_template, day)
+    if options is not None:
+        kept["options"] = dict(options)
+    tokenizer.init_kwargs[_KEPT] = kept
+    stop_token_id(tokenizer)
+    for token in sorted(_control_ids(tokenizer, used=True)):
+        if token >= rows:
+            raise ValueError(
+                f"its chat template uses {tokenizer.convert_ids_to_tokens(token)} (token {token}), "
+                f"for which the model's embedding of {rows} rows has none. Use the tokenizer that "
+                "belongs to the weights, or resize the embedding and train it"
+            )
+
+
+def settled(tokenizer: PreTrainedTokenizerBase) -> Mapping[str, Any]:
+    """What `settle` kept: `options`, `rows`, `ends`, as far as there are."""
+    return dict(tokenizer.init_kwargs.get(_KEPT) or {})
+
+
+def encode_prompt(
+    tokenizer: PreTrainedTokenizerBase, messages: Sequence[Message], prefix: str = ""
+) -> list[int]:
     """Token ids of the conversation up to where the assistant's reply starts.
 
-    Uses the tokenizer's chat template with its generation prompt, or the fallback above. Special
-    tokens written out in a message are text, never control tokens.
+    Uses the tokenizer's chat template with its generation prompt, or the fallback above; begins
+    with one beginning-of-sequence token where the model has one, and never ends with an end. A
+    `prefix` prompt is the system turn, or stands before the first user turn where there is no such
+    role. Control tokens written out in a message are text. Raises PromptRefused.
     """
-    turns = [Message(role=m["role"], content=_disarm(tokenizer, m["content"])) for m in messages]
-    if tokenizer.chat_template:
-        return list(
-            tokenizer.apply_chat_template(
-                turns, add_generation_prompt=True, tokenize=True, return_dict=False
-            )
-        )
-    return list(tokenizer(plain_text(turns))["input_ids"])
+    turns = prefixed(tokenizer, messages, prefix)
+    controls = _shape(tokenizer, tuple(turn["role"] for turn in turns)).controls
+    ids = _encoded(tokenizer, turns)
+    own = _control_ids(tokenizer)
+    if sum(i in own for i in ids) != controls:
+        ids = _encoded(tokenizer, [_disarmed_turn(tokenizer, turn) for turn in turns])
+    return _within_rows(tokenizer, ids)
+
+
+def prefixed(
+    tokenizer: PreTrainedTokenizerBase, messages: Sequence[Message], prefix: str
+) -> list[Message]:
+    """The conversation under a prefix prompt, as this model can be told it."""
+    turns = [Message(role=m["role"], content=m["content"]) for m in messages]
+    if not prefix:
+        return turns
+    told = [Message(role="system", content=prefix), *turns]
+    if turns and turns[0]["role"] == "system":
+        # Two system turns in a row are what few templates were written for.
+        told = [Message(role="system", content=f"{prefix}\n\n{turns[0]['content']}"), *turns[1:]]
+    if refusal(tokenizer, [turn["role"] for turn in told]) is None:
+        return told
+    first = next((i for i, turn in enumerate(turns) if turn["role"] == "user"), None)
+    if first is None:
+        return told
+    content = f"{prefix}\n\n{turns[first]['content']}"
+    return [*turns[:first], Message(role="user", content=content), *turns[first + 1 :]]
+
+
+def refusal(tokenizer: PreTrainedTokenizerBase, roles: Sequence[str]) -> str | None:
+    """Why a conversation of these roles cannot be put to the model, or None."""
+    try:
+        _shape(tokenizer, tuple(roles))
+    except PromptRefused as refused:
+        return str(refused)
+    return None
 
 
 def plain_text(messages: Sequence[Message]) -> str:
-    """The conversation by the fallback above, up to where the assistant's reply starts."""
+    """The conversation by the fallback above, up to where the assistant's reply starts; a heading
+    that a person wrote does not begin a turn."""
     turns = (
-        FALLBACK_TURN.format(role=turn["role"].capitalize(), content=turn["content"])
+        FALLBACK_TURN.format(
+            role=turn["role"].capitalize(), content=_HEADING.sub("# ", turn["content"])
+        )
         for turn in messages
     )
     return "".join(turns) + FALLBACK_REPLY
 
 
-def encode_response(tokenizer: PreTrainedTokenizerBase, text: str) -> list[int]:
-    """Token ids of a reply: the text without added specials, then the stop token."""
-    ids = tokenizer(_disarm(tokenizer, text), add_special_tokens=False)["input_ids"]
-    return [*ids, stop_token_id(tokenizer)]
+def encode_response(
+    tokenizer: PreTrainedTokenizerBase, text: str, finished: bool = True
+) -> list[int]:
+    """Token ids of a reply: the text without added specials, then the stop token.
+
+    One that was cut at a limit, not `finished`, has none: what follows was never said. Raises
+    PromptRefused.
+    """
+    ids = _plain_ids(tokenizer, text)
+    if not _control_ids(tokenizer).isdisjoint(ids):
+        ids = _plain_ids(tokenizer, _disarm(tokenizer, text))
+    _within_rows(tokenizer, ids)
+    return [*ids, stop_token_id(tokenizer)] if finished else ids
 
 
 def decode(tokenizer: PreTrainedTokenizerBase, ids: Sequence[int]) -> str:
-    """The text of token ids, special tokens left out."""
-    return str(
-        tokenizer.decode(list(ids), skip_special_tokens=True, clean_up_tokenization_spaces=False)
-    )
+    """The text of token ids; control tokens, and what ended it, are left out."""
+    said = list(ids)
+    ends = stop_token_ids(tokenizer)
+    while said and said[-1] in ends:
+        said.pop()
+    return str(tokenizer.decode(said, skip_special_tokens=True, clean_up_tokenization_spaces=False))
 
 
 def stop_token_id(tokenizer: PreTrainedTokenizerBase) -> int:
-    """The token that ends a reply: the one the chat template closes a turn with, else eos."""
+    """The token that replies are taught to end with: the one the chat template closes a turn with,
+    whether or not it is flagged as special, else the end of sequence. Raises ValueError."""
     if tokenizer.chat_template:
-        closing = _turn_closing(tokenizer)
+        closing = _probed(tokenizer, "closing", lambda: _turn_closing(tokenizer))
         if closing is not None:
-            return closing
+            return int(closing)
     if tokenizer.eos_token_id is None:
         raise ValueError("the tokenizer has no end-of-sequence token; set its eos_token")
     return int(tokenizer.eos_token_id)
 
 
-def pad_token_id(tokenizer: PreTrainedTokenizerBase) -> int:
-    """A token for padding that is never the stop token.
+def stop_token_ids(tokenizer: PreTrainedTokenizerBase) -> tuple[int, ...]:
+    """All that ends a reply, `stop_token_id` first: what closes a turn, and the ends of the
+    tokenizer, the configuration and the generation configuration."""
+    ends = [stop_token_id(tokenizer), tokenizer.eos_token_id, *settled(tokenizer).get("ends", ())]
+    rows = settled(tokenizer).get("rows")
+    there = (int(i) for i in ends if i is not None and (rows is None or i < rows))
+    return tuple(dict.fromkeys(there))
 
-    The tokenizer's own if it differs, else another special token, else any other id: masks, not
-    ids, say what is padding, so the choice is invisible to the model. No token is added, since
-    that would need a new row in the embedding.
+
+def pad_token_id(tokenizer: PreTrainedTokenizerBase) -> int:
+    """A token for padding that never ends a reply and that the embedding has.
+
+    The tokenizer's own if it suits, else another control token, else any other id: masks, not ids,
+    say what is padding, so the choice is invisible to the model. No token is added, since that would
+    need a new row in the embedding.
     """
-    stop = stop_token_id(tokenizer)
-    candidates = [tokenizer.pad_token_id, *sorted(_specials(tokenizer)), 0, 1]
-    return next(int(c) for c in candidates if c is not None and c != stop)
+    ends = stop_token_ids(tokenizer)
+    rows = settled(tokenizer).get("rows", len(tokenizer))
+    candidates = [tokenizer.pad_token_id, *sorted(_specials(tokenizer)), *range(len(ends) + 1)]
+    return next(int(c) for c in candidates if c is not None and c not in ends and c < rows)
+
+
+@dataclass(frozen=True)
+class _Shape:
+    """What a template makes of one sequence of roles: how many control tokens it writes."""
+
+    controls: int
+
+
+def _shape(tokenizer: PreTrainedTokenizerBase, roles: tuple[str, ...]) -> _Shape:
+    """Render marks under these roles: does the template take them, and lose none?"""
+    found = _probed(tokenizer, roles, lambda: _measured_shape(tokenizer, roles))
+    if isinstance(found, str):
+        raise PromptRefused(found)
+    assert isinstance(found, _Shape)
+    return found
+
+
+def _measured_shape(tokenizer: PreTrainedTokenizerBase, roles: tuple[str, ...]) -> _Shape | str:
+    turns = [Message(role=role, content=f"qz{i}zq") for i, role in enumerate(roles)]
+    try:
+        text = _rendered(tokenizer, turns)
+    except PromptRefused as refused:
+        return str(refused)
+    for turn in turns:
+        if turn["content"] not in text:
+            return f"its chat template leaves out a {turn['role']} turn of {', '.join(roles)}"
+    own = _control_ids(tokenizer)
+    return _Shape(sum(i in own for i in _encoded(tokenizer, turns)))
+
+
+def _probed(tokenizer: PreTrainedTokenizerBase, key: Any, measure: Any) -> Any:
+    """What `measure` found under this key; anew where the template or its variables changed."""
+    probes = vars(tokenizer).setdefault(_PROBES, {})
+    state = (tokenizer.chat_template, repr(settled(tokenizer)))
+    if probes.get("state") != state:
+        probes.clear()
+        probes["state"] = state
+    if key not in probes:
+        probes[key] = measure()
+    return probes[key]
+
+
+def _encoded(tokenizer: PreTrainedTokenizerBase, turns: Sequence[Message]) -> list[int]:
+    if not tokenizer.chat_template:
+        # What the tokenizer puts behind a text would end the reply before it starts.
+        return [*_begins_with(tokenizer), *_plain_ids(tokenizer, plain_text(turns))]
+    ids = _plain_ids(tokenizer, _rendered(tokenizer, turns))
+    twice = len(ids) > 1 and ids[0] == ids[1] == tokenizer.bos_token_id
+    return ids[1:] if twice else ids
+
+
+def _rendered(
+    tokenizer: PreTrainedTokenizerBase, turns: Sequence[Message], *, reply: bool = True
+) -> str:
+    """The conversation as text, with the start of a reply where `reply`. Raises PromptRefused."""
+    if not tokenizer.chat_template:
+        return plain_text(turns)
+    template: Any = tokenizer.chat_template
+    if isinstance(template, str):
+        template = _pinned(template, _UNSETTLED_DAY)
+    try:
+        return str(
+            tokenizer.apply_chat_template(
+                list(turns),
+                chat_template=template if isinstance(template, str) else None,
+                add_generation_prompt=reply,
+                tokenize=False,
+                **settled(tokenizer).get("options", {}),
+            )
+        )
+    except Exception as error:  # a template is a program of the model's authors
+        reason = str(error).strip().rstrip(".") or type(error).__name__
+        raise PromptRefused(f"its chat template refuses it: {reason}") from error
+
+
+def _pinned(template: str, day: datetime.date) -> str:
+    """The template with its clock stopped on that day; one that asks for no time, or was stopped
+    before, as it is. Whoever serves the checkpoint then renders what the model was trained on."""
+    if "strftime_now" not in template or template.startswith(_CLOCK):
+        return template
+    filters = "".join(f"|replace('{one}', '{day.strftime(one)}')" for one in _DIRECTIVES)
+    return f"{_CLOCK}{{{{ format{filters} }}}}{{%- endmacro +%}}{template}"
+
+
+def _begins_with(tokenizer: PreTrainedTokenizerBase) -> list[int]:
+    """What the tokenizer puts before a text of its own accord: the beginning of sequence, once."""
+
+    def measure() -> list[int]:
+        bare, full = _plain_ids(tokenizer, "a"), list(tokenizer("a")["input_ids"])
+        places = range(len(full) - len(bare) + 1)
+        at = next((i for i in places if full[i : i + len(bare)] == bare), 0)
+        return full[: min(at, 1)]
+
+    return list(_probed(tokenizer, "begins", measure))
+
+
+def _plain_ids(tokenizer: PreTrainedTokenizerBase, text: str) -> list[int]:
+    return list(tokenizer(text, add_special_tokens=False, verbose=False)["input_ids"])
+
+
+def _within_rows(tokenizer: PreTrainedTokenizerBase, ids: list[int]) -> list[int]:
+    rows = settled(tokenizer).get("rows")
+    if rows is not None and ids and max(ids) >= rows:
+        token = tokenizer.convert_ids_to_tokens(max(ids))
+        raise PromptRefused(
+            f"it has the token {token!r} ({max(ids)}), for which the model's embedding of {rows} "
+            "rows has none"
+        )
+    return ids
 
 
 def _turn_closing(tokenizer: PreTrainedTokenizerBase) -> int | None:
-    mark = "reply"
+    """The first control token after an assistant's text; None where words alone close a turn."""
+    mark = "qzreplyzq"
     turns = [Message(role="user", content="question"), Message(role="assistant", content=mark)]
-    text = str(tokenizer.apply_chat_template(turns, tokenize=False))
-    tail = text[text.rindex(mark) + len(mark) :]
-    ids = tokenizer(tail, add_special_tokens=False)["input_ids"]
-    specials = _specials(tokenizer)
-    return next((int(i) for i in ids if i in specials), None)
+    try:
+        text = _rendered(tokenizer, turns, reply=False)
+    except PromptRefused:
+        return None
+    if mark not in text:
+        return None
+    tail = _plain_ids(tokenizer, text[text.rindex(mark) + len(mark) :])
+    added = _added(tokenizer)
+    return next((i for i in tail if not added.get(i, " ").isspace()), None)
+
+
+def _control_ids(tokenizer: PreTrainedTokenizerBase, used: bool = False) -> frozenset[int]:
+    """The tokens that no person can write: all special ones, and the others among the added that
+    the template writes. `used`: only those that it writes."""
+
+    def measure() -> frozenset[int]:
+        written: set[int] = set()
+        if tokenizer.chat_template:
+            for roles in (("user",), ("system", "user"), ("user", "assistant", "user")):
+                turns = [Message(role=role, content="word") for role in roles]
+                for reply in (True, False):
+                    try:
+                        text = _rendered(tokenizer, turns, reply=reply)
+                    except PromptRefused:
+                        continue
+                    written.update(_plain_ids(tokenizer, text))
+        added = _added(tokenizer)
+        return frozenset(i for i in written if not added.get(i, " ").isspace())
+
+    written = frozenset(_probed(tokenizer, "written", measure))
+    if used:
+        return written
+    return frozenset(_probed(tokenizer, "controls", lambda: written | _unwritable(tokenizer)))
+
+
+def _unwritable(tokenizer: PreTrainedTokenizerBase) -> set[int]:
+    """Special tokens, but for what merely stands for characters that the vocabulary lacks."""
+    unknown = tokenizer.unk_token_id
+    ends = {tokenizer.eos_token_id, tokenizer.bos_token_id, tokenizer.pad_token_id}
+    return {i for i in _specials(tokenizer) if i != unknown or i in ends}
 
 
 def _specials(tokenizer: PreTrainedTokenizerBase) -> dict[int, str]:
-    """Every control token, by id; all_special_tokens names only those with a standard role."""
+    """Every special token, by id; all_special_tokens names only those with a standard role."""
     added = tokenizer.added_tokens_decoder
     named = zip(tokenizer.all_special_ids, tokenizer.all_special_tokens, strict=True)
     return {i: token.content for i, token in added.items() if token.special} | dict(named)
 
 
+def _added(tokenizer: PreTrainedTokenizerBase) -> dict[int, str]:
+    """Every token that is matched in a text as a whole, special or not, by id."""
+    added = {i: token.content for i, token in tokenizer.added_tokens_decoder.items()}
+    return added | _specials(tokenizer)
+
+
+def _disarmed_turn(tokenizer: PreTrainedTokenizerBase, turn: Message) -> Message:
+    return Message(role=turn["role"], content=_disarm(tokenizer, turn["content"]))
+
+
 def _disarm(tokenizer: PreTrainedTokenizerBase, text: str) -> str:
-    """Break up special tokens that a person typed, so that nobody can forge a turn."""
-    for token in _specials(tokenizer).values():
-        text = text.replace(token, f"{token[0]} {token[1:]}")
-    return text
+    """Break up control tokens that a person typed, so that nobody can forge a turn.
+
+    A space goes behind the first character of each, found where the tokenizer itself finds them
+    (its normaliser may see one in other letters), until it finds none. Raises PromptRefused.
+    """
+    own = _control_ids(tokenizer)
+    for _ in range(8):
+        spans = _spans(tokenizer, text, own)
+        if not spans:
+            return text
+        for start, _end in reversed(spans):
+            text = f"{text[: start + 1]} {text[start + 1 :]}"
+    raise PromptRefused("it holds a control token that cannot be written as text")
+
+
+def _spans(
+    tokenizer: PreTrainedTokenizerBase, text: str, own: frozenset[int]
+) -> list[tuple[int, int]]:
+    """Where control tokens stand in a text, first to last."""
+    if tokenizer.is_fast:
+        found = tokenizer(
+            text, add_special_tokens=False, return_offsets_mapping=True, verbose=False
+        )
+        pairs = zip(found["input_ids"], found["offset_mapping"], strict=True)
+        return sorted({(start, end) for i, (start, end) in pairs if i in own})
+    contents = [content for i, content in _added(tokenizer).items() if i in own]
+    return sorted(
+        {
+            (at, at + len(content))
+            for content in contents
+            for at in range(len(text))
+            if text.startswith(content, at)
+        }
+    )

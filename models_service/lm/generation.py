@@ -31,18 +31,19 @@ OnToken = Callable[[int, int, int], None]
 @dataclass(frozen=True)
 class Sampling:
     """How to sample: at most `max_new_tokens`, logits divided by `temperature` (0: the likeliest
-    token), no top-k and no top-p. Completion j of a prompt is drawn with seed `seed + j`."""
+    token), no top-k and no top-p. Completion j of a prompt is drawn with seed `seed + j`. Each of
+    `stop_ids` ends a completion; the first is the one that reward models read."""
 
     max_new_tokens: int
     temperature: float
     seed: int
-    stop_id: int
+    stop_ids: Sequence[int]
     pad_id: int
 
 
 @dataclass
 class Generated:
-    """One completion. `tokens` ends with the stop token if it finished; `logprobs` (nats, of the
+    """One completion. `tokens` ends with a stop token if it finished; `logprobs` (nats, of the
     distribution sampled from) has one entry a token."""
 
     tokens: list[int] = field(default_factory=list)
@@ -64,13 +65,13 @@ class _Row:
     uniforms: np.ndarray
     output: Generated = field(default_factory=Generated)
 
-    def append(self, token: int, logprob: float, stop_id: int) -> bool:
+    def append(self, token: int, logprob: float, stop_ids: Sequence[int]) -> bool:
         """Take a token; whether the completion is now finished."""
         self.output.tokens.append(token)
         self.output.logprobs.append(logprob)
-        if token == stop_id:
+        if token in stop_ids:
             self.output.finish_reason = "stop"
-        return token == stop_id or len(self.output.tokens) == self.limit
+        return token in stop_ids or len(self.output.tokens) == self.limit
 
 
 def generate(
@@ -176,7 +177,7 @@ def _run(
     for step in range(sampling.max_new_tokens):
         uniforms = torch.tensor([row.uniforms[step] for row in rows])
         tokens, logprobs = draw(logits, uniforms.to(logits.device), sampling.temperature)
-        keep = _record(rows, tokens.tolist(), logprobs.tolist(), sampling.stop_id, on_token)
+        keep = _record(rows, tokens.tolist(), logprobs.tolist(), sampling.stop_ids, on_token)
         if not keep:
             return
         if len(keep) < len(rows):
@@ -191,7 +192,7 @@ def _record(
     rows: Sequence[_Row],
     tokens: Sequence[int],
     logprobs: Sequence[float],
-    stop_id: int,
+    stop_ids: Sequence[int],
     on_token: OnToken | None,
 ) -> list[int]:
     """Append one token to each row; the numbers of the rows that go on."""
@@ -199,7 +200,7 @@ def _record(
     for index, (row, token, logprob) in enumerate(zip(rows, tokens, logprobs, strict=True)):
         if on_token is not None:
             on_token(row.prompt, row.number, token)
-        if not row.append(token, logprob, stop_id):
+        if not row.append(token, logprob, stop_ids):
             going.append(index)
     return going
 

@@ -15,7 +15,7 @@ from typing import Any
 
 from transformers import PreTrainedModel
 
-from models_service.lm.chat import pad_token_id, stop_token_id
+from models_service.lm.chat import pad_token_id, stop_token_ids
 from models_service.lm.checkpoint import load_policy, load_reward
 from models_service.lm.generation import Sampling, generate
 from models_service.lm.heads import ScalarModel
@@ -76,7 +76,7 @@ class BestOfN:
     def step(self, prompts: Sequence[list[int]]) -> dict[str, float]:
         """Draw n responses to each prompt, score them, and show the best of each."""
         config, pad = self.config, pad_token_id(self.tokenizer)
-        limit, stop = config.max_response_tokens, stop_token_id(self.tokenizer)
+        limit, stop = config.max_response_tokens, stop_token_ids(self.tokenizer)
         sampling = Sampling(limit, config.temperature, config.seed, stop, pad)
         with self.clock.measure("generate"), self.crew.autocast():
             drawn = candidates(self.policy, prompts, config.n, sampling)
@@ -101,7 +101,7 @@ def candidates(
     """n responses to each prompt, a prompt's in consecutive rows."""
     drawn = generate(policy, prompts, n, sampling)
     repeated = [prompt for prompt in prompts for _ in range(n)]
-    return episodes_of(repeated, [response for group in drawn for response in group])
+    return episodes_of(repeated, [response for group in drawn for response in group], sampling)
 
 
 def choose(scores: Sequence[float], n: int) -> list[int]:

@@ -24,12 +24,17 @@ Tokens = list[int]
 
 @dataclass(frozen=True)
 class Episodes:
-    """B prompts, one response each; `logprobs[i]` (nats) are those it was sampled with."""
+    """B prompts, one response each; `logprobs[i]` (nats) are those it was sampled with.
+
+    `end_id` is the token that reward models were taught to read a finished response at. A policy
+    may also end with another one of its stop tokens.
+    """
 
     prompts: list[Tokens]
     responses: list[Tokens]
     logprobs: list[list[float]]
     finished: list[bool]
+    end_id: int | None = None
 
     def lengths(self) -> list[int]:
         """Tokens of prompt and response together."""
@@ -38,27 +43,40 @@ class Episodes:
     def only(self, rows: Sequence[int]) -> Episodes:
         """Some rows, in their order."""
         parts = (self.prompts, self.responses, self.logprobs, self.finished)
-        return Episodes(*([part[i] for i in rows] for part in parts))  # type: ignore[arg-type]
+        chosen = ([part[i] for i in rows] for part in parts)
+        return Episodes(*chosen, end_id=self.end_id)  # type: ignore[arg-type]
 
     def tokens(self, rows: Sequence[int]) -> tuple[list[Tokens], list[Tokens]]:
         """Prompts and responses of some rows."""
         return [self.prompts[i] for i in rows], [self.responses[i] for i in rows]
+
+    def judged(self, row: int) -> Tokens:
+        """Prompt and response as reward models read them: a finished one ends with `end_id`. No
+        state before that token changes, since attention is causal."""
+        response = self.responses[row]
+        if self.finished[row] and self.end_id is not None:
+            response = [*response[:-1], self.end_id]
+        return [*self.prompts[row], *response]
 
 
 def sample_episodes(
     policy: PreTrainedModel, prompts: Sequence[Tokens], sampling: Sampling
 ) -> Episodes:
     """One response a prompt, in order."""
-    return episodes_of(prompts, [first for [first] in generate(policy, prompts, 1, sampling)])
+    drawn = [first for [first] in generate(policy, prompts, 1, sampling)]
+    return episodes_of(prompts, drawn, sampling)
 
 
-def episodes_of(prompts: Sequence[Tokens], drawn: Sequence[Generated]) -> Episodes:
+def episodes_of(
+    prompts: Sequence[Tokens], drawn: Sequence[Generated], sampling: Sampling
+) -> Episodes:
     """Prompts and what was drawn for each of them."""
     return Episodes(
         prompts=list(prompts),
         responses=[response.tokens for response in drawn],
         logprobs=[response.logprobs for response in drawn],
         finished=[response.finish_reason == "stop" for response in drawn],
+        end_id=sampling.stop_ids[0] if sampling.stop_ids else None,
     )
 
 
@@ -66,7 +84,7 @@ def score_episodes(model: ScalarModel, episodes: Episodes, pad_id: int, budget: 
     """Score of every episode at its last token, float32 [B], no gradient."""
 
     def score(rows: list[int]) -> Tensor:
-        batch = right_pad(_joined(episodes, rows), pad_id).to(_device(model))
+        batch = right_pad([episodes.judged(row) for row in rows], pad_id).to(_device(model))
         hidden = model.right_padded_hidden(batch.ids)
         return model.project(at_last_token(hidden, batch.mask))
 
@@ -99,7 +117,7 @@ def read_episodes(
     read: dict[int, tuple[float, Tensor]] = {}
     with direct_linears(model):
         for rows in lean_batches(episodes.lengths(), budget, _device(model)):
-            batch = right_pad(_joined(episodes, rows), pad_id).to(_device(model))
+            batch = right_pad([episodes.judged(row) for row in rows], pad_id).to(_device(model))
             hidden = model.right_padded_hidden(batch.ids)
             scores = model.project(at_last_token(hidden, batch.mask)).tolist()
             for row, score, states in zip(rows, scores, hidden, strict=True):
@@ -132,10 +150,6 @@ def _in_batches(
         together = torch.cat([compute(rows) for rows in batches])
     order = torch.tensor([row for rows in batches for row in rows], device=together.device)
     return torch.empty_like(together).index_copy(0, order, together)
-
-
-def _joined(episodes: Episodes, rows: Sequence[int]) -> list[Tokens]:
-    return [[*p, *r] for p, r in zip(*episodes.tokens(rows), strict=True)]
 
 
 def _device(model: ScalarModel) -> torch.device:

@@ -14,7 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from models_service.lm.chat import pad_token_id, stop_token_id
+from models_service.lm.chat import pad_token_id, stop_token_ids
 from models_service.lm.checkpoint import load_policy, load_reward
 from models_service.lm.generation import Sampling
 from trainer.algorithms import loop, losses
@@ -98,7 +98,7 @@ class PPO:
                 "The policy and the reward model use different tokenizers. "
                 "Train the reward model from this policy's family."
             )
-        self.stop_id, self.pad_id = stop_token_id(self.tokenizer), pad_token_id(self.tokenizer)
+        self.stop_ids, self.pad_id = stop_token_ids(self.tokenizer), pad_token_id(self.tokenizer)
         kind = TRUNKS[self.config.trunk]
         self.trunks = kind(self.config, policy, reward, self.pad_id, self.crew)
 
@@ -159,7 +159,7 @@ class PPO:
         """A response to each prompt, the same ones for the same purpose."""
         config, seed = self.config, derive(self.config.seed, *purpose)
         limit, temperature = config.max_response_tokens, config.temperature
-        sampling = Sampling(limit, temperature, seed, self.stop_id, self.pad_id)
+        sampling = Sampling(limit, temperature, seed, self.stop_ids, self.pad_id)
         with self.trunks.sampling():
             return sample_episodes(self.trunks.policy, prompts, sampling)
 

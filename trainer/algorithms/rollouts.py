@@ -53,7 +53,7 @@ def gather_episodes(crew: Crew, mine: Episodes) -> Episodes:
     """The episodes of all processes, in the order of the prompts that were shared out."""
     rows = zip(mine.prompts, mine.responses, mine.logprobs, mine.finished, strict=True)
     prompts, responses, logprobs, finished = map(list, zip(*crew.gather(list(rows)), strict=True))
-    return Episodes(prompts, responses, logprobs, finished)
+    return Episodes(prompts, responses, logprobs, finished, mine.end_id)
 
 
 @dataclass(frozen=True)

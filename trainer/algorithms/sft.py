@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 from transformers import PreTrainedModel
 
-from models_service.lm.chat import pad_token_id, stop_token_id
+from models_service.lm.chat import pad_token_id, stop_token_ids
 from models_service.lm.checkpoint import load_policy, load_reward, save_policy, write_folder
 from models_service.lm.generation import Sampling
 from models_service.lm.padding import lean_batches
@@ -215,7 +215,7 @@ class FineTuning:
         config, pad = self.config, pad_token_id(self.tokenizer)
         prompts = [example.prompt for example in self.validation][: config.eval_prompts]
         seed = derive(config.seed, "evaluation")
-        stop = stop_token_id(self.tokenizer)
+        stop = stop_token_ids(self.tokenizer)
         sampling = Sampling(config.max_response_tokens, 1.0, seed, stop, pad)
         with self.crew.autocast():
             episodes = sample_episodes(self.policy, prompts, sampling)

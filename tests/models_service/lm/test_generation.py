@@ -15,7 +15,13 @@ STOP = 1
 
 
 def sampling(**changes: object) -> Sampling:
-    settings = {"max_new_tokens": 12, "temperature": 1.0, "seed": 3, "stop_id": STOP, "pad_id": 0}
+    settings = {
+        "max_new_tokens": 12,
+        "temperature": 1.0,
+        "seed": 3,
+        "stop_ids": (STOP,),
+        "pad_id": 0,
+    }
     return Sampling(**{**settings, **changes})  # type: ignore[arg-type]
 
 
@@ -170,7 +176,7 @@ def test_dropout_is_off_while_sampling_and_restored(model: LlamaForCausalLM) -> 
 def test_the_context_bounds_prompt_and_completion(model: LlamaForCausalLM) -> None:
     context = model.config.max_position_embeddings
     prompts = [[7] * (context - 3), [7, 8]]
-    groups = generate(model, prompts, 1, sampling(stop_id=-1))
+    groups = generate(model, prompts, 1, sampling(stop_ids=()))
     assert [len(group[0].tokens) for group in groups] == [3, 12]
     with pytest.raises(PromptTooLong, match=f"{context} tokens"):
         generate(model, [[7] * context], 1, sampling())

@@ -32,7 +32,7 @@ def test_the_packaged_model_answers_sensibly(tmp_path: Path) -> None:
     prompt = encode_prompt(
         tokenizer, [Message(role="user", content="What is the capital of France?")]
     )
-    greedy = Sampling(max_new_tokens=24, temperature=0, seed=0, stop_id=stop, pad_id=pad)
+    greedy = Sampling(max_new_tokens=24, temperature=0, seed=0, stop_ids=(stop,), pad_id=pad)
     [[answer]] = generate(model, [prompt], 1, greedy)
     assert "Paris" in decode(tokenizer, answer.tokens)
     assert answer.finish_reason == "stop"

@@ -186,4 +186,4 @@ def run_ppo(
 def episodes(tiny: Path) -> Episodes:
     policy, _ = load_policy(tiny)
     prompts = [[5, 9, 20], [7], [30, 31, 32, 33, 34, 35], [8, 8], [90, 91, 92]]
-    return sample_episodes(policy, prompts, Sampling(9, 1.0, 4, STOP, PAD))
+    return sample_episodes(policy, prompts, Sampling(9, 1.0, 4, (STOP,), PAD))

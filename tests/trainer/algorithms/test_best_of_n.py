@@ -74,7 +74,7 @@ def test_the_best_row_of_each_group_is_chosen() -> None:
 
 def test_the_best_are_the_reward_model_s_favourites(tiny: Path, tiny_reward: Path) -> None:
     policy, (judge, _) = load_policy(tiny)[0], load_reward(tiny_reward)
-    prompts, sampling = [[5, 9], [7, 8, 9], [5, 9]], Sampling(6, 1.0, 3, 1, 0)
+    prompts, sampling = [[5, 9], [7, 8, 9], [5, 9]], Sampling(6, 1.0, 3, (1,), 0)
     best = best_of_n.sample_best(policy, judge, prompts, 4, sampling, budget=64)
     drawn = generate(policy, prompts, 4, sampling)
     for i, prompt in enumerate(prompts):

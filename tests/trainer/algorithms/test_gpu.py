@@ -87,7 +87,7 @@ def test_losses_and_float32_gradients_are_the_processor_s_to_bfloat16(
 
 def test_the_likeliest_tokens_are_the_processor_s_in_float32(tiny: Path) -> None:
     policy, _ = load_policy(tiny)
-    greedy = Sampling(24, 0.0, 0, stop_id=-1, pad_id=PAD)
+    greedy = Sampling(24, 0.0, 0, stop_ids=(), pad_id=PAD)
     expected = generate(policy, PROMPTS, 2, greedy)
 
     drawn = generate(policy.to("cuda"), PROMPTS, 2, greedy)

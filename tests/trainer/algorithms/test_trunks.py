@@ -110,7 +110,7 @@ def test_what_is_sampled_has_the_log_probs_that_training_sees_and_the_weights_st
     stir(trunks)
     before = {name: p.clone() for name, p in trunks.policy.named_parameters()}
     with trunks.sampling():
-        drawn = sample_episodes(trunks.policy, [[5, 9, 20], [7]], Sampling(9, 1.0, 4, STOP, PAD))
+        drawn = sample_episodes(trunks.policy, [[5, 9, 20], [7]], Sampling(9, 1.0, 4, (STOP,), PAD))
     with torch.no_grad():
         now = response_logprobs(trunks.policy, drawn.prompts, drawn.responses)
     for i, row in enumerate(drawn.logprobs):
