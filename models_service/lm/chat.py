@@ -1,9 +1,10 @@
 """Messages to token ids and back: chat template, control tokens, what ends a reply, decoding.
 
-A model's habits are measured on its tokenizer, never assumed from a name: a conversation of marks is
-rendered once for each sequence of roles, and what comes out says what the template takes, which
-tokens are its own and how it closes a turn. What must stay the same for a whole line of models (the
-template's clock and options, what else ends a reply) is kept with the tokenizer's files (`settle`).
+A model's habits are measured on its tokenizer, never assumed from a name: a conversation of marks
+is rendered once for each sequence of roles, and what comes out says what the template takes, which
+tokens are its own and how it closes a turn. What must stay the same for a whole line of models
+(the template's clock and options, what else ends a reply) is kept with the tokenizer's files
+(`settle`).
 """
 
 from __future__ import annotations
@@ -195,9 +196,9 @@ def stop_token_ids(tokenizer: PreTrainedTokenizerBase) -> tuple[int, ...]:
 def pad_token_id(tokenizer: PreTrainedTokenizerBase) -> int:
     """A token for padding that never ends a reply and that the embedding has.
 
-    The tokenizer's own if it suits, else another control token, else any other id: masks, not ids,
-    say what is padding, so the choice is invisible to the model. No token is added, since that would
-    need a new row in the embedding.
+    The tokenizer's own if it suits, else another control token, else any other id: masks, not
+    ids, say what is padding, so the choice is invisible to the model. No token is added, since that
+    would need a new row in the embedding.
     """
     ends = stop_token_ids(tokenizer)
     rows = settled(tokenizer).get("rows", len(tokenizer))

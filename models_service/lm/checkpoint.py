@@ -26,8 +26,9 @@ from transformers import (
 )
 from transformers.utils import logging as transformers_logging
 
-from models_service.lm.chat import stop_token_id
+from models_service.lm.chat import settle, settled
 from models_service.lm.heads import ScalarModel
+from models_service.lm.logprobs import unembedding
 
 # Workers write plain log lines; the library's progress bars would run through them.
 transformers_logging.disable_progress_bar()
@@ -72,7 +73,10 @@ def load_policy(
             folder, dtype=dtype, use_safetensors=True, output_loading_info=True
         )
         _require_complete(source, info)
-        return model.eval(), _ending_tokenizer(folder)
+        tokenizer = load_tokenizer(folder)
+        settle(tokenizer, rows=_rows(model), ends=_ends(model))
+        unembedding(model.eval())  # measured while the weights are whole
+        return model, tokenizer
 
 
 def save_policy(
@@ -98,9 +102,12 @@ def load_reward(
     with _explained(folder):
         config = _reward_config(folder)
         trunk = AutoModel.from_config(AutoConfig.for_model(**config["trunk"]), dtype=dtype)
-        model = ScalarModel(trunk, config.get("heads", 1))
-        model.load_state_dict(load_file(folder / WEIGHTS))
-        return model.to(dtype).eval(), _ending_tokenizer(folder)
+        weights = _without_bias(load_file(folder / WEIGHTS))
+        model = ScalarModel(trunk, *weights["head.weight"].shape)
+        model.load_state_dict(weights)
+        tokenizer = load_tokenizer(folder)
+        settle(tokenizer, rows=_rows(trunk), ends=settled(tokenizer).get("ends", ()))
+        return model.to(dtype).eval(), tokenizer
 
 
 def save_reward(
@@ -129,11 +136,24 @@ def load_tokenizer(source: Path | str) -> PreTrainedTokenizerBase:
     return AutoTokenizer.from_pretrained(source)
 
 
-def _ending_tokenizer(source: Path | str) -> PreTrainedTokenizerBase:
-    """The tokenizer, which must know how a reply ends. Raises ValueError."""
-    tokenizer = load_tokenizer(source)
-    stop_token_id(tokenizer)
-    return tokenizer
+def _rows(model: PreTrainedModel) -> int:
+    """How many token ids the model's embedding knows."""
+    return int(model.get_input_embeddings().weight.shape[0])
+
+
+def _ends(model: PreTrainedModel) -> list[int]:
+    """What ends a reply by the model's configuration and its generation configuration."""
+    configs = (model.config, model.config.get_text_config(), model.generation_config)
+    named = (getattr(config, "eos_token_id", None) for config in configs)
+    return [i for ids in named for i in ([ids] if isinstance(ids, int) else ids or [])]
+
+
+def _without_bias(weights: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Of a reward model from before heads had no bias: the bias as a part of the offset."""
+    if "head.bias" in weights:
+        bias = weights.pop("head.bias").mean()
+        weights["offset"] = (weights["offset"] - bias).to(weights["offset"].dtype)
+    return weights
 
 
 def weights_sha256(folder: Path | str) -> str:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import copy
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 from transformers import PreTrainedModel
 
+from models_service.lm import passes
 from models_service.lm.padding import position_ids
 
 
@@ -15,21 +17,21 @@ class ScalarModel(nn.Module):
     """A transformer without its unembedding, and one linear output a token.
 
     With several `heads` on the transformer, an ensemble, the output is their mean and `opinions`
-    are what each of them says. A head starts normal with std 1/√(d+1) and bias 0 (Huang et al.
-    2023, "The N Implementation Details of RLHF with PPO"). `offset` is subtracted from every
+    are what each of them says. A head starts normal with std 1/√(d+1) (Huang et al. 2023, "The N
+    Implementation Details of RLHF with PPO"). It has no bias: a ranking loss gives one no gradient
+    but rounding noise, which Adam would scale up to whole steps. `offset` is subtracted from every
     output; after reward training it is set so that demonstrations score 0 on average (Ouyang et
     al. 2022, section 3.5).
     """
 
     offset: Tensor
 
-    def __init__(self, trunk: PreTrainedModel, heads: int = 1) -> None:
+    def __init__(self, trunk: PreTrainedModel, heads: int = 1, width: int | None = None) -> None:
         super().__init__()
         self.trunk = trunk
-        width = int(trunk.config.get_text_config().hidden_size)
-        self.head = nn.Linear(width, heads)
+        width = width or output_width(trunk)
+        self.head = nn.Linear(width, heads, bias=False)
         nn.init.normal_(self.head.weight, std=(width + 1) ** -0.5)
-        nn.init.zeros_(self.head.bias)
         self.register_buffer("offset", torch.zeros(()))
 
     @classmethod
@@ -46,7 +48,8 @@ class ScalarModel(nn.Module):
 
     def with_own_head(self) -> ScalarModel:
         """Another model that reads this one's transformer, its head a copy that trains apart."""
-        other = ScalarModel(self.trunk, self.heads).to(self.head.weight.device)
+        width = self.head.in_features
+        other = ScalarModel(self.trunk, self.heads, width).to(self.head.weight.device)
         other.head.load_state_dict(self.head.state_dict())
         other.offset.copy_(self.offset)
         return other.eval()
@@ -63,15 +66,12 @@ class ScalarModel(nn.Module):
     def right_padded_hidden(self, input_ids: Tensor) -> Tensor:
         """What the head reads, [B, T, d], where all padding stands on the right: in the causal
         future of every real token. Without a mask attention takes its fast causal path."""
-        return self.trunk(input_ids=input_ids, use_cache=False).last_hidden_state
+        return states(self.trunk, input_ids)
 
     def hidden(self, input_ids: Tensor, mask: Tensor, positions: Tensor | None = None) -> Tensor:
         """What the head reads, one state a token, [B, T, d]."""
         places = position_ids(mask) if positions is None else positions
-        output = self.trunk(
-            input_ids=input_ids, attention_mask=mask, position_ids=places, use_cache=False
-        )
-        return output.last_hidden_state
+        return states(self.trunk, input_ids, attention_mask=mask, position_ids=places)
 
     def project(self, hidden: Tensor) -> Tensor:
         """The output of states [..., d], float32 [...]: the mean of the heads."""
@@ -83,6 +83,22 @@ class ScalarModel(nn.Module):
         with torch.autocast(hidden.device.type, enabled=False):
             scores = self.head(hidden.to(self.head.weight.dtype))
         return scores.float() - self.offset
+
+
+def states(trunk: nn.Module, input_ids: Tensor, **inputs: Any) -> Tensor:
+    """The last states [B, T, d] of a transformer without its unembedding. Raises TypeError where
+    the architecture gives none."""
+    output = passes.run(trunk, input_ids=input_ids, use_cache=False, **inputs)
+    if getattr(output, "last_hidden_state", None) is None:
+        raise TypeError(f"{type(trunk).__name__} gives no states that a scalar head could read")
+    return output.last_hidden_state
+
+
+@torch.no_grad()
+def output_width(trunk: PreTrainedModel) -> int:
+    """The width d of `states`, measured: some project to their embeddings' width at the end."""
+    ids = torch.zeros(1, 1, dtype=torch.long, device=trunk.device)
+    return states(trunk, ids).shape[-1]
 
 
 def at_last_token(hidden: Tensor, mask: Tensor) -> Tensor:

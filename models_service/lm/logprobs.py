@@ -2,6 +2,10 @@
 
 Logits are made a few hundred rows at a time, once forward and, but for the last rows, once more
 backward; every chunk adds its part to the unembedding's gradient in place.
+
+What a family does to its unembedding's outputs (multipliers, soft caps) is measured against the
+model's own forward pass, once a model (`unembedding`). One that does anything else has no such
+shortcut, and its own forward pass is the only way.
 """
 
 from __future__ import annotations
@@ -16,24 +20,88 @@ from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 from transformers import PreTrainedModel
 
-from models_service.lm import gradients
+from models_service.lm import gradients, passes
+from models_service.lm.heads import states
 from models_service.lm.products import linear
 
 # Rows of logits at a time: what a CPU's caches like; a GPU wants more to do at once.
 VOCABULARY_ROWS = 256
 VOCABULARY_ROWS_ON_GPU = 2048
 
+_MEASURED = "_tutelage_unembedding"
+_PROBED = 16  # tokens
+_TOLERANCE = 1e-4  # of the largest logit
+_TOLERANCE_IN_HALF = 3e-2
+
+
+@dataclass(frozen=True)
+class Unembedding:
+    """What becomes of the unembedding's outputs: scaled, then bent by tanh where there is a cap."""
+
+    scale: float = 1.0
+    cap: float = math.inf
+
+    def logits(self, outputs: Tensor) -> Tensor:
+        """Logits of outputs, in their place."""
+        if self.scale != 1:
+            outputs.mul_(self.scale)
+        if self.cap != math.inf:
+            outputs.div_(self.cap).tanh_().mul_(self.cap)
+        return outputs
+
+
+def unembedding(model: PreTrainedModel) -> Unembedding | None:
+    """How this model's logits follow from its last states, or None where they do not.
+
+    Measured once, on whole weights, and kept with the model and its copies.
+    """
+    kept: dict[str, Any] = vars(model)
+    if _MEASURED not in kept:
+        kept[_MEASURED] = _measured(model)
+    found: Unembedding | None = kept[_MEASURED]
+    return found
+
 
 def token_logprobs(
     model: PreTrainedModel, hidden: Tensor, targets: Tensor, temperature: float
 ) -> Tensor:
     """Log-probability of `targets` [N] after `hidden` [N, d], float32 [N] in nats, with gradient;
-    logits are divided by `temperature`."""
-    head = model.get_output_embeddings()
-    assert isinstance(head, nn.Linear)
-    shape = _Shape.of(model, temperature)
+    logits are divided by `temperature`. Of models that have an `unembedding`."""
+    head, found = model.get_output_embeddings(), unembedding(model)
+    assert found is not None and isinstance(head, nn.Linear)
+    shape = _Shape(found.scale / temperature, found.cap / temperature)
     logprobs: Tensor = _TokenLogprobs.apply(hidden, head.weight, head.bias, targets, shape)
     return logprobs
+
+
+@torch.no_grad()
+def _measured(model: PreTrainedModel) -> Unembedding | None:
+    """Compare the model's own logits with its unembedding's outputs on a few tokens."""
+    head = model.get_output_embeddings()
+    if not isinstance(head, nn.Linear):
+        return None
+    rows = model.get_input_embeddings().weight.shape[0]
+    ids = (torch.arange(_PROBED, device=model.device) * 7919 % rows)[None]
+    training = model.training
+    model.eval()
+    try:
+        with torch.autocast(model.device.type, enabled=False):
+            own = passes.run(model, input_ids=ids, use_cache=False).logits[0].float()
+            hidden = states(model.base_model, ids)[0]
+            outputs = head(hidden.to(head.weight.dtype)).float()
+    except (TypeError, AttributeError, RuntimeError):  # no states, or none that fit the head
+        return None
+    finally:
+        model.train(training)
+    bound = _TOLERANCE if head.weight.dtype == torch.float32 else _TOLERANCE_IN_HALF
+    cap = getattr(model.config.get_text_config(), "final_logit_softcapping", None) or math.inf
+    flat = own if cap == math.inf else cap * torch.atanh((own / cap).clamp(-1 + 1e-6, 1 - 1e-6))
+    fitted = float((flat * outputs).sum() / outputs.square().sum())
+    for found in (Unembedding(1.0, cap), Unembedding(fitted, cap)):
+        error = (found.logits(outputs.clone()) - own).abs().max()
+        if error <= bound * own.abs().max():
+            return found
+    return None
 
 
 def unembed(hidden: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
@@ -51,29 +119,15 @@ def unembed(hidden: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
 
 @dataclass(frozen=True)
 class _Shape:
-    """What becomes of the unembedding's output: scaled, then bent by tanh where there is a cap.
-
-    `slope` is what the temperature and a family's own scaling make of it together.
-    """
+    """An unembedding at a temperature: `slope` is what it and a family's own scaling make of the
+    outputs together."""
 
     slope: float
     cap: float
 
-    @classmethod
-    def of(cls, model: PreTrainedModel, temperature: float) -> _Shape:
-        config = model.config.get_text_config()
-        scale = getattr(config, "logit_scale", None) or 1.0  # Cohere
-        scale /= getattr(config, "logits_scaling", None) or 1.0  # Granite
-        cap = getattr(config, "final_logit_softcapping", None) or math.inf  # Gemma 2
-        return cls(scale / temperature, cap / temperature)
-
     def bend(self, outputs: Tensor) -> Tensor:
         """Logits [R, V] of the unembedding's outputs, in their place."""
-        if self.slope != 1:
-            outputs.mul_(self.slope)
-        if self.cap != math.inf:
-            outputs.div_(self.cap).tanh_().mul_(self.cap)
-        return outputs
+        return Unembedding(self.slope, self.cap).logits(outputs)
 
     def unbend(self, gradient: Tensor, logits: Tensor | None) -> Tensor:
         """The outputs' gradient from the logits', in its place; only a cap needs the logits."""

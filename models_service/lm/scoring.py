@@ -10,9 +10,11 @@ import torch
 from torch import Tensor
 from transformers import PreTrainedModel
 
-from models_service.lm.logprobs import token_logprobs
+from models_service.lm import passes
+from models_service.lm.heads import states
+from models_service.lm.logprobs import token_logprobs, unembedding
 from models_service.lm.packing import direct_linears
-from models_service.lm.padding import Padded, lean_batches, right_pad
+from models_service.lm.padding import lean_batches, right_pad
 
 TOKEN_BUDGET = 8_192
 
@@ -41,7 +43,8 @@ def response_logprobs(
     The transformer runs on the whole batch when gradients are on (the caller chooses the
     minibatch), else in batches of similar length of at most `token_budget` tokens. The unembedding
     runs on response positions only, a few hundred at a time (`logprobs`), so that no
-    [batch, time, vocabulary] tensor exists. Prompts must not be empty.
+    [batch, time, vocabulary] tensor exists; only of a model whose logits are more than that, its
+    own forward pass makes one. Prompts must not be empty.
     """
     lengths = [len(p) + len(r) for p, r in zip(prompts, responses, strict=True)]
     learning = torch.is_grad_enabled()
@@ -77,15 +80,15 @@ def _score_batch(
     # Nothing is asked of what comes after the last token.
     rows = [[*p, *r[:-1]] for p, r in zip(prompts, responses, strict=True)]
     batch = right_pad(rows, 0).to(model.device)
-    hidden = _hidden(model, batch)
     starts = [len(p) - 1 for p in prompts]
     places = _response_places([len(r) for r in responses], range(len(rows)))
     columns = places[1] + torch.tensor(starts)[places[0]]
     targets = torch.tensor([token for r in responses for token in r], device=model.device)
-    return token_logprobs(model, hidden[places[0], columns], targets, temperature)
-
-
-def _hidden(model: PreTrainedModel, batch: Padded) -> Tensor:
     # Right padding lies in the causal future of every real token, so neither a mask nor position
     # ids are needed; without them attention takes its fast causal path.
-    return model.base_model(input_ids=batch.ids, use_cache=False).last_hidden_state
+    if unembedding(model) is None:
+        logits = passes.run(model, input_ids=batch.ids, use_cache=False).logits
+        chosen = logits[places[0], columns].float() / temperature
+        return chosen.log_softmax(dim=-1).gather(1, targets[:, None]).squeeze(1)
+    hidden = states(model.base_model, batch.ids)
+    return token_logprobs(model, hidden[places[0], columns], targets, temperature)

@@ -59,6 +59,43 @@ def test_small_batches_give_the_same_as_one(model: LlamaForCausalLM) -> None:
         torch.testing.assert_close(small.logprobs, whole.logprobs)
 
 
+class Scaled(LlamaForCausalLM):
+    """A family that multiplies its logits and, where its configuration says so, caps them."""
+
+    def forward(self, *args: object, **kwargs: object) -> object:
+        output = super().forward(*args, **kwargs)  # type: ignore[arg-type]
+        cap = self.config.final_logit_softcapping
+        output.logits = output.logits * 1.5 / 4.0
+        if cap is not None:
+            output.logits = cap * torch.tanh(output.logits / cap)
+        return output
+
+
+class Strange(LlamaForCausalLM):
+    """A family whose logits are no function of its unembedding that the product knows."""
+
+    def forward(self, *args: object, **kwargs: object) -> object:
+        output = super().forward(*args, **kwargs)  # type: ignore[arg-type]
+        output.logits = output.logits - 0.1 * output.logits.square()
+        return output
+
+
+def test_logits_of_an_unknown_kind_are_taken_from_the_models_own_pass(
+    model: LlamaForCausalLM,
+) -> None:
+    model.__class__ = Strange
+    prompts, responses = [[5, 6, 7], [8, 9]], [[11, 12], [13, 14, 15]]
+    assert logprobs.unembedding(model) is None
+    scored = response_logprobs(model, prompts, responses, temperature=0.7)
+    for row, (prompt, response) in enumerate(zip(prompts, responses, strict=True)):
+        own = model(torch.tensor([[*prompt, *response]])).logits[0].float() / 0.7
+        places = torch.arange(len(response)) + len(prompt) - 1
+        expected = own.log_softmax(-1)[places, torch.tensor(response)]
+        torch.testing.assert_close(scored.logprobs[row, : len(response)], expected)
+    scored.logprobs.sum().backward()
+    assert model.lm_head.weight.grad is not None
+
+
 @pytest.mark.parametrize("cap", [None, 2.0])
 @pytest.mark.parametrize("bias", [False, True])
 def test_values_and_gradients_are_those_of_the_formula(
@@ -66,7 +103,7 @@ def test_values_and_gradients_are_those_of_the_formula(
 ) -> None:
     """Of scaled and capped logits with a temperature, in chunks, against autograd in float64."""
     monkeypatch.setattr(logprobs, "VOCABULARY_ROWS", 3)
-    model.config.logit_scale, model.config.logits_scaling = 1.5, 4.0
+    model.__class__ = Scaled
     model.config.final_logit_softcapping = cap
     hidden, targets = torch.randn(7, 64), torch.tensor([3, 1, 4, 1, 5, 9, 2])
     head = model.lm_head = torch.nn.Linear(64, model.config.vocab_size, bias=bias)
