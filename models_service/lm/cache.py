@@ -1,4 +1,8 @@
-"""The key-value cache while decoding: room for every token to come, rows repeated and dropped."""
+"""The cache while decoding: room for every token to come, rows repeated and dropped.
+
+Only keys and values can be treated so. What recurrent and convolutional layers keep is a state that
+has read every column, padding too: where there is any of it, rows are neither padded nor dropped.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +11,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 from transformers import DynamicCache
-from transformers.cache_utils import DynamicLayer
+from transformers.cache_utils import DynamicLayer, DynamicSlidingWindowLayer
 
 
 class RoomyLayer(DynamicLayer):
@@ -45,6 +49,11 @@ class RoomyLayer(DynamicLayer):
 
     def _view(self, rows: int, length: int) -> None:
         self.keys, self.values = (buffer[:rows, :, :length] for buffer in self._buffers)
+
+
+def holds_keys_alone(cache: DynamicCache) -> bool:
+    """Whether rows of a cache like this one can be padded on the left, repeated and dropped."""
+    return all(type(layer) in (DynamicLayer, DynamicSlidingWindowLayer) for layer in cache.layers)
 
 
 def is_joinable(cache: DynamicCache) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -14,7 +14,8 @@ import torch
 from torch import Tensor, nn
 from transformers import DynamicCache, PreTrainedModel
 
-from models_service.lm.cache import is_joinable, join
+from models_service.lm import passes
+from models_service.lm.cache import holds_keys_alone, is_joinable, join
 from models_service.lm.logprobs import unembed
 from models_service.lm.packing import packed_linears
 from models_service.lm.padding import batches_under_budget, lean_batches, left_pad, position_ids
@@ -93,10 +94,15 @@ def generate(
     rows = _plan(model, prompts, k, sampling)
     lengths = [k * (len(prompt) + sampling.max_new_tokens) for prompt in prompts]
     budget = _token_budget(model) if token_budget is None else token_budget
+    keys_alone = holds_keys_alone(DynamicCache(config=model.config))
+    decode = _run if keys_alone else _run_unpadded
+    kinds = [range(len(prompts))] if keys_alone else _of_one_length(prompts)
     with torch.inference_mode(), _evaluating(model), packed_linears(model), _exact_logits(model):
-        for batch in batches_under_budget(lengths, budget):
-            chosen = [row for index in batch for row in rows[index]]
-            _run(model, [prompts[i] for i in batch], k, chosen, sampling, on_token)
+        for kind in kinds:
+            for part in batches_under_budget([lengths[i] for i in kind], budget):
+                batch = [kind[i] for i in part]
+                chosen = [row for index in batch for row in rows[index]]
+                decode(model, [prompts[i] for i in batch], k, chosen, sampling, on_token)
     return [[row.output for row in group] for group in rows]
 
 
@@ -188,6 +194,42 @@ def _run(
         logits = _last_logits(model, tokens[:, None], mask[:, : width + step + 1], cache)
 
 
+def _of_one_length(prompts: Sequence[Sequence[int]]) -> list[list[int]]:
+    """Prompt numbers in groups that need no padding."""
+    groups: dict[int, list[int]] = defaultdict(list)
+    for index, prompt in enumerate(prompts):
+        groups[len(prompt)].append(index)
+    return list(groups.values())
+
+
+def _run_unpadded(
+    model: PreTrainedModel,
+    prompts: Sequence[Sequence[int]],
+    k: int,
+    rows: list[_Row],
+    sampling: Sampling,
+    on_token: OnToken | None,
+) -> None:
+    """As `_run`, for layers that keep a state: prompts of one length, every row read from its first
+    token and carried to the end, what it draws after its own end thrown away."""
+    ids = torch.tensor([list(p) for p in prompts for _ in range(k)], device=model.device)
+    cache, going = DynamicCache(config=model.config), list(range(len(rows)))
+    for step in range(sampling.max_new_tokens):
+        inputs = {"input_ids": ids, passes.cache_argument(model): cache, "use_cache": True}
+        logits = passes.run(model, **inputs, logits_to_keep=1).logits[:, -1]
+        uniforms = torch.zeros(len(rows), dtype=torch.float64)
+        uniforms[going] = torch.tensor([rows[i].uniforms[step] for i in going])
+        tokens, logprobs = draw(logits, uniforms.to(logits.device), sampling.temperature)
+        said = [rows[i] for i in going]
+        kept = _record(
+            said, tokens[going].tolist(), logprobs[going].tolist(), sampling.stop_ids, on_token
+        )
+        going = [going[i] for i in kept]
+        if not going:
+            return
+        ids = tokens[:, None]
+
+
 def _record(
     rows: Sequence[_Row],
     tokens: Sequence[int],
@@ -229,7 +271,8 @@ def _last_logits(
     model: PreTrainedModel, input_ids: Tensor, mask: Tensor, cache: DynamicCache
 ) -> Tensor:
     """Logits [R, V] after the newest tokens [R, new]; `mask` [R, time] covers the cache too."""
-    return model(
+    return passes.run(
+        model,
         input_ids=input_ids,
         attention_mask=mask,
         position_ids=position_ids(mask)[:, -input_ids.shape[1] :],

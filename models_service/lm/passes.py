@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+from collections.abc import Mapping
 from functools import cache
 from typing import Any
 
@@ -16,10 +17,21 @@ def run(model: nn.Module, **inputs: Any) -> Any:
     return model(**{name: value for name, value in inputs.items() if known is None or name in known})
 
 
-@cache
+def cache_argument(model: nn.Module) -> str:
+    """Under which name a forward takes the cache; recurrent models have one of their own."""
+    names = ("past_key_values", "cache_params")
+    return next((name for name in names if name in _signature(type(model))), names[0])
+
+
 def _parameters(kind: type[nn.Module]) -> frozenset[str] | None:
     """The names that a class's forward takes; None where it takes any."""
-    parameters = inspect.signature(kind.forward).parameters.values()
-    if any(one.kind is inspect.Parameter.VAR_KEYWORD for one in parameters):
-        return None
-    return frozenset(one.name for one in parameters)
+    named = _signature(kind)
+    takes_any = any(one is inspect.Parameter.VAR_KEYWORD for one in named.values())
+    return None if takes_any else frozenset(named)
+
+
+@cache
+def _signature(kind: type[nn.Module]) -> Mapping[str, object]:
+    """The kind of each named parameter of a class's forward."""
+    parameters = inspect.signature(kind.forward).parameters
+    return {name: one.kind for name, one in parameters.items()}
