@@ -39,7 +39,7 @@ class ScalarModel(nn.Module):
         """New heads, drawn with `seed`, on a copy of the policy's transformer."""
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
-            return cls(copy.deepcopy(policy.base_model), heads)
+            return cls(copy.deepcopy(trunk_of(policy)), heads)
 
     @property
     def heads(self) -> int:
@@ -83,6 +83,17 @@ class ScalarModel(nn.Module):
         with torch.autocast(hidden.device.type, enabled=False):
             scores = self.head(hidden.to(self.head.weight.dtype))
         return scores.float() - self.offset
+
+
+def trunk_of(policy: PreTrainedModel) -> PreTrainedModel:
+    """The transformer without its unembedding. Raises TypeError where there is none."""
+    if policy.base_model is not policy:
+        return policy.base_model
+    inner = (child for child in policy.children() if isinstance(child, PreTrainedModel))
+    found = next(inner, None)
+    if found is None:
+        raise TypeError(f"{type(policy).__name__} has no transformer apart from its unembedding")
+    return found
 
 
 def states(trunk: nn.Module, input_ids: Tensor, **inputs: Any) -> Tensor:

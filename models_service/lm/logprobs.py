@@ -21,7 +21,7 @@ from torch.autograd.function import once_differentiable
 from transformers import PreTrainedModel
 
 from models_service.lm import gradients, passes
-from models_service.lm.heads import states
+from models_service.lm.heads import states, trunk_of
 from models_service.lm.products import linear
 
 # Rows of logits at a time: what a CPU's caches like; a GPU wants more to do at once.
@@ -87,7 +87,7 @@ def _measured(model: PreTrainedModel) -> Unembedding | None:
     try:
         with torch.autocast(model.device.type, enabled=False):
             own = passes.run(model, input_ids=ids, use_cache=False).logits[0].float()
-            hidden = states(model.base_model, ids)[0]
+            hidden = states(trunk_of(model), ids)[0]
             outputs = head(hidden.to(head.weight.dtype)).float()
     except (TypeError, AttributeError, RuntimeError):  # no states, or none that fit the head
         return None

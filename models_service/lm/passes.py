@@ -14,7 +14,9 @@ def run(model: nn.Module, **inputs: Any) -> Any:
     """`model(**inputs)` without what its forward does not know: a recurrent model has no positions,
     some never learned to keep the last logits alone."""
     known = _parameters(type(model))
-    return model(**{name: value for name, value in inputs.items() if known is None or name in known})
+    return model(
+        **{name: value for name, value in inputs.items() if known is None or name in known}
+    )
 
 
 def cache_argument(model: nn.Module) -> str:

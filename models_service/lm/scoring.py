@@ -11,7 +11,7 @@ from torch import Tensor
 from transformers import PreTrainedModel
 
 from models_service.lm import passes
-from models_service.lm.heads import states
+from models_service.lm.heads import states, trunk_of
 from models_service.lm.logprobs import token_logprobs, unembedding
 from models_service.lm.packing import direct_linears
 from models_service.lm.padding import lean_batches, right_pad
@@ -90,5 +90,5 @@ def _score_batch(
         logits = passes.run(model, input_ids=batch.ids, use_cache=False).logits
         chosen = logits[places[0], columns].float() / temperature
         return chosen.log_softmax(dim=-1).gather(1, targets[:, None]).squeeze(1)
-    hidden = states(model.base_model, batch.ids)
+    hidden = states(trunk_of(model), batch.ids)
     return token_logprobs(model, hidden[places[0], columns], targets, temperature)

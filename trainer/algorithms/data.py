@@ -122,10 +122,6 @@ class Group:
     completions: list[list[int]]
     rankings: list[list[int]]
 
-    @property
-    def length(self) -> int:
-        return len(self.prompt) + sum(map(len, self.completions))
-
 
 class Encoder:
     """Turns text into token ids within a run's limits and counts what the limits cost.

@@ -4,36 +4,113 @@ each other.
 A row reads prompt, completion 1, … completion K. Attention is causal, and a completion's tokens
 see the prompt and their own completion only; each completion's positions start where the prompt
 ends. So every token's hidden state is what it would be with its completion alone after the prompt.
+
+That holds only of architectures whose attention is all that mixes tokens, and that take a mask and
+positions from outside. Recurrent and convolutional layers carry a state over from one completion to
+the next; ALiBi counts columns, not positions; some masks come in a form that a layer adds up or
+passes over. None of this can be told from a name, so it is measured, on the model as it is, before
+a run learns from it: `choose_layout` tries ways to lay the rows out, and takes the first that gives
+what each completion gives alone. The last way, a row for each completion, is right for all.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
 
-from models_service.lm.heads import ScalarModel
+from models_service.lm.heads import ScalarModel, states
 from models_service.lm.padding import right_pad
+from trainer.algorithms.contract import TrainingError
 from trainer.algorithms.data import Group
 
 PADDING_SEGMENT = -1
 PROMPT_SEGMENT = 0
 
+# How far states may differ, of the largest: float32 sums up in another order in another row.
+TOLERANCE = 1e-4
+# How far a state may move when another completion changes: it must not read it at all.
+LEAK = 1e-6
+# Tokens of a probe beyond the longest window that a row could reach.
+_BEYOND = 16
+_PROBE_PROMPT, _PROBE_COMPLETIONS = 24, (12, 7, 19)
 
-def group_scores(model: ScalarModel, groups: Sequence[Group], pad_id: int) -> list[Tensor]:
+Mask = Tensor | Mapping[str, Tensor]
+
+
+@dataclass(frozen=True)
+class Layout:
+    """How a group's completions are laid out.
+
+    `masks` says what attention gets for a batch of packed rows; without it every completion has a
+    row of its own.
+    """
+
+    name: str
+    masks: Callable[[Tensor, Tensor, torch.dtype], Mask] | None = None
+
+    def length(self, group: Group) -> int:
+        """Tokens that a group takes."""
+        copies = 1 if self.masks else len(group.completions)
+        return copies * len(group.prompt) + sum(map(len, group.completions))
+
+
+ALONE = Layout("one row a completion")
+
+
+def choose_layout(model: ScalarModel, longest: int, pad_id: int) -> Layout:
+    """The first layout whose states are those of each completion alone, for rows of up to `longest`
+    tokens of prompt and completion. Raises TrainingError where even those depend on what else is in
+    a batch."""
+    probe = _probe(model, longest)
+    training = model.training
+    model.eval()
+    try:
+        with torch.no_grad():
+            return _first_that_fits(model, probe, pad_id)
+    finally:
+        model.train(training)
+
+
+def group_scores(
+    model: ScalarModel, groups: Sequence[Group], pad_id: int, layout: Layout
+) -> list[Tensor]:
     """Scores of every group's completions at their last tokens, float32 [K] each, with gradient."""
-    return [opinions.mean(-1) for opinions in group_opinions(model, groups, pad_id)]
+    return [opinions.mean(-1) for opinions in group_opinions(model, groups, pad_id, layout)]
 
 
-def group_opinions(model: ScalarModel, groups: Sequence[Group], pad_id: int) -> list[Tensor]:
+def group_opinions(
+    model: ScalarModel, groups: Sequence[Group], pad_id: int, layout: Layout
+) -> list[Tensor]:
     """What each head of the model says of them, float32 [K, heads] each, with gradient."""
+    found = group_states(model, groups, pad_id, layout)
+    return [model.opinions(torch.stack([one[-1] for one in completions])) for completions in found]
+
+
+def group_states(
+    model: ScalarModel, groups: Sequence[Group], pad_id: int, layout: Layout
+) -> list[list[Tensor]]:
+    """The states [T, d] of every completion's tokens, a list a group."""
     device = model.head.weight.device
-    batch = right_pad([_row(group) for group in groups], pad_id).to(device)
+    if layout.masks is None:
+        rows = [group.prompt + completion for group in groups for completion in group.completions]
+        hidden = iter(model.right_padded_hidden(right_pad(rows, pad_id).ids.to(device)))
+        return [
+            [next(hidden)[len(g.prompt) : len(g.prompt) + len(c)] for c in g.completions]
+            for g in groups
+        ]
+    ids = right_pad([_row(group) for group in groups], pad_id).ids.to(device)
     segments = _padded([_segments(group) for group in groups], PADDING_SEGMENT).to(device)
     positions = _padded([_positions(group) for group in groups], 0).to(device)
-    hidden = model.hidden(batch.ids, block_mask(segments).unsqueeze(1), positions)
-    return [model.opinions(hidden[row, _last_tokens(g)]) for row, g in enumerate(groups)]
+    mask = layout.masks(segments, positions, model.trunk.dtype)
+    packed = states(model.trunk, ids, attention_mask=mask, position_ids=positions)
+    return [
+        [packed[row, start:end] for start, end in _places(group)]
+        for row, group in enumerate(groups)
+    ]
 
 
 def block_mask(segments: Tensor) -> Tensor:
@@ -48,6 +125,117 @@ def block_mask(segments: Tensor) -> Tensor:
     real = (queries != PADDING_SEGMENT) & (keys != PADDING_SEGMENT)
     visible = causal & real & ((keys == PROMPT_SEGMENT) | (keys == queries))
     return visible | torch.eye(length, dtype=torch.bool, device=segments.device)
+
+
+def _additive(visible: Tensor, dtype: torch.dtype) -> Tensor:
+    """A float mask [B, 1, L, L]: 0 where a query sees a key, else the least number there is.
+
+    Never a bool mask: attention written out adds it to the scores as 1 and 0, which hides nothing.
+    """
+    hidden = torch.full_like(visible, torch.finfo(dtype).min, dtype=dtype)
+    return hidden.masked_fill(visible, 0).unsqueeze(1)
+
+
+def _near(positions: Tensor, window: int) -> Tensor:
+    """Keys fewer than `window` positions away. By positions, for columns count the completions
+    that stand in between as well."""
+    return positions.unsqueeze(2) - positions.unsqueeze(1) < window
+
+
+def _same_chunk(positions: Tensor, chunk: int) -> Tensor:
+    return positions.unsqueeze(2) // chunk == positions.unsqueeze(1) // chunk
+
+
+def _layouts(config: Any) -> list[Layout]:
+    """Ways to pack, the likeliest for this configuration first."""
+    window = getattr(config, "sliding_window", None)
+    chunk = getattr(config, "attention_chunk_size", None)
+    kinds = set(getattr(config, "layer_types", None) or ())
+
+    def full(segments: Tensor, positions: Tensor, dtype: torch.dtype) -> Tensor:
+        return _additive(block_mask(segments), dtype)
+
+    def sliding(segments: Tensor, positions: Tensor, dtype: torch.dtype) -> Tensor:
+        return _additive(block_mask(segments) & _near(positions, int(window or 0)), dtype)
+
+    def chunked(segments: Tensor, positions: Tensor, dtype: torch.dtype) -> Tensor:
+        return _additive(block_mask(segments) & _same_chunk(positions, int(chunk or 1)), dtype)
+
+    of_kind = {"full_attention": full}
+    if window:
+        of_kind["sliding_attention"] = sliding
+    if chunk:
+        of_kind["chunked_attention"] = chunked
+
+    def by_kind(segments: Tensor, positions: Tensor, dtype: torch.dtype) -> Mapping[str, Tensor]:
+        return {kind: mask(segments, positions, dtype) for kind, mask in of_kind.items()}
+
+    ways = [Layout("packed, one mask for all layers", full)]
+    if window:
+        ways.append(Layout("packed, one mask with a window for all layers", sliding))
+    if kinds and kinds <= of_kind.keys():
+        ways.append(Layout("packed, a mask for each type of layer", by_kind))
+    return ways
+
+
+def _first_that_fits(model: ScalarModel, probe: Group, pad_id: int) -> Layout:
+    """Compare each layout with every completion in a pass of its own."""
+    singles = [Group(probe.prompt, [completion], []) for completion in probe.completions]
+    wanted = [group_states(model, [one], pad_id, ALONE)[0][0] for one in singles]
+    if not _alike(group_states(model, [probe, singles[1]], pad_id, ALONE)[0], wanted):
+        raise TrainingError(
+            f"What {type(model.trunk).__name__} makes of a text depends on what else is in its "
+            "batch, so that no score could be relied on. Choose another model."
+        )
+    for layout in _layouts(model.trunk.config.get_text_config()):
+        try:
+            packed = group_states(model, [probe, singles[1]], pad_id, layout)[0]
+            others = group_states(model, [_otherwise(probe), singles[1]], pad_id, layout)[0]
+        except (TypeError, ValueError, RuntimeError, KeyError, AttributeError, IndexError):
+            continue  # it takes no such mask
+        unmoved = _alike([packed[-1]], [others[-1]], LEAK)
+        if unmoved and _alike(packed, wanted):
+            return layout
+    return ALONE
+
+
+def _alike(ours: Sequence[Tensor], theirs: Sequence[Tensor], tolerance: float = TOLERANCE) -> bool:
+    """Whether states differ by no more than so much of the largest."""
+    apart = max(float((a - b).abs().max()) for a, b in zip(ours, theirs, strict=True))
+    return apart <= tolerance * max(float(b.abs().max()) for b in theirs)
+
+
+def _probe(model: ScalarModel, longest: int) -> Group:
+    """A group of tokens that look like nothing, long enough to reach past each window that a row
+    of `longest` tokens reaches past."""
+    config = model.trunk.config.get_text_config()
+    windows = [w for w in _windows(config) if w < longest]
+    room = max(windows, default=0) + _BEYOND
+    rows = model.trunk.get_input_embeddings().weight.shape[0]
+    most = min(longest, getattr(config, "max_position_embeddings", None) or longest)
+    prompt = max(1, min(max(_PROBE_PROMPT, room), most - max(_PROBE_COMPLETIONS)))
+    draw = torch.Generator().manual_seed(0)
+    lengths = (prompt, *_PROBE_COMPLETIONS)
+    tokens = [torch.randint(rows, (length,), generator=draw).tolist() for length in lengths]
+    return Group(tokens[0], tokens[1:], [])
+
+
+def _otherwise(group: Group) -> Group:
+    """The same group with other tokens in all completions but the last."""
+    *others, last = group.completions
+    return Group(group.prompt, [[*reversed(one)] for one in others] + [last], [])
+
+
+def _windows(config: Any) -> list[int]:
+    """Every number in a configuration that may be the width of a window on the past."""
+    return [
+        value
+        for name, value in config.to_dict().items()
+        if isinstance(value, int)
+        and not isinstance(value, bool)
+        and value > 0
+        and any(word in name for word in ("window", "chunk", "local"))
+    ]
 
 
 def _row(group: Group) -> list[int]:
@@ -66,12 +254,13 @@ def _positions(group: Group) -> list[int]:
     return [*range(start), *tail]
 
 
-def _last_tokens(group: Group) -> list[int]:
-    ends, end = [], len(group.prompt)
+def _places(group: Group) -> list[tuple[int, int]]:
+    """Where each completion's tokens stand in the row, from and to."""
+    places, start = [], len(group.prompt)
     for completion in group.completions:
-        end += len(completion)
-        ends.append(end - 1)
-    return ends
+        places.append((start, start + len(completion)))
+        start += len(completion)
+    return places
 
 
 def _padded(rows: Sequence[Sequence[int]], fill: int) -> Tensor:

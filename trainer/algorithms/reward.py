@@ -38,7 +38,7 @@ from trainer.algorithms.data import (
 from trainer.algorithms.diagnosis import calibration, means, outcomes, validation_metrics
 from trainer.algorithms.losses import ranking_loss
 from trainer.algorithms.optimize import adam, update
-from trainer.algorithms.packing import group_opinions
+from trainer.algorithms.packing import choose_layout, group_opinions
 from trainer.algorithms.resume import (
     State,
     States,
@@ -129,6 +129,8 @@ class RewardModelling:
         policy, self.tokenizer = load_policy(start.policy)
         self.pad_id = pad_token_id(self.tokenizer)
         self.model = ScalarModel.from_policy(policy, derive(config.seed, "head"), config.heads)
+        longest = config.max_prompt_tokens + config.max_response_tokens
+        self.layout = choose_layout(self.model, longest, self.pad_id)
         self.crew.place(self.model)
         self.optimizer = adam(self.model, config.adam_epsilon)
         self._read(data, left_out)
@@ -160,6 +162,7 @@ class RewardModelling:
         self.weights = bootstrap(len(self.groups), config.heads, config.seed)
         self.notes: dict[str, Any] = {
             "prompts": len(self.groups),
+            "layout": self.layout.name,
             "prompts_all_tied": len(encoded) - len(self.groups),
             "validation_prompts": {who: len(g) for who, g in self.validation.items()},
             **encoder.counts,
@@ -201,7 +204,7 @@ class RewardModelling:
         scores order as the labelers did, and how many there are, [3]."""
         groups, weights = [self.groups[i] for i in rows], self.weights[rows]
         with self.crew.autocast():
-            opinions = group_opinions(self.model, groups, self.pad_id)
+            opinions = group_opinions(self.model, groups, self.pad_id, self.layout)
         parts = [
             _group_loss(one, group, drawn)
             for one, group, drawn in zip(opinions, groups, weights, strict=True)
@@ -211,8 +214,8 @@ class RewardModelling:
         return torch.cat([loss.detach()[None], weight * _agreement(opinions, groups).to(loss)])
 
     def _micro_batches(self, rows: Sequence[int]) -> list[list[int]]:
-        budget = self.config.tokens_per_micro_batch
-        batches = batches_under_budget([self.groups[i].length for i in rows], budget)
+        lengths = [self.layout.length(self.groups[i]) for i in rows]
+        batches = batches_under_budget(lengths, self.config.tokens_per_micro_batch)
         return [[rows[i] for i in batch] for batch in batches]
 
     def measure(self) -> dict[str, float]:
@@ -250,9 +253,10 @@ class RewardModelling:
             self.crew.gathered(self.model),
             direct_linears(self.model),
         ):
-            for rows in batches_under_budget([group.length for group in groups], budget):
-                part = group_opinions(self.model, [groups[i] for i in rows], self.pad_id)
-                said |= dict(zip(rows, part, strict=True))
+            for rows in batches_under_budget([self.layout.length(one) for one in groups], budget):
+                part = [groups[i] for i in rows]
+                opinions = group_opinions(self.model, part, self.pad_id, self.layout)
+                said |= dict(zip(rows, opinions, strict=True))
         return [said[i].cpu() for i in range(len(groups))]
 
     def tensors(self) -> dict[str, Tensor]:

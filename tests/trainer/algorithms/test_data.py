@@ -79,7 +79,7 @@ def test_rankings_of_the_same_completions_are_one_group(tiny: Path) -> None:
         ]
     )
     assert [group.rankings for group in groups] == [[[1, 2], [2, 1]], [[1, 1]]]
-    assert groups[0].length == len(groups[0].prompt) + 4
+    assert sum(map(len, groups[0].completions)) == 4
 
 
 def test_pretraining_text_is_cut_into_equal_blocks_with_some_held_out(
