@@ -44,6 +44,8 @@ def in_place(model: nn.Module) -> Iterator[None]:
 def _suits(module: nn.Module) -> bool:
     weights = list(module.parameters())
     whole = all(is_plain(w) and not isinstance(w, DTensor) for w in weights)
+    if isinstance(module, LoraLinear) and type(module.get_base_layer()) is not nn.Linear:
+        return False  # GPT-2's Conv1D, whose weight is the other way round
     return whole and "forward" not in vars(module) and any(w.requires_grad for w in weights)
 
 

@@ -14,7 +14,7 @@ from typing import Protocol
 
 import torch
 from peft import LoraConfig, get_peft_model
-from peft.tuners.lora import LoraLayer
+from peft.tuners.lora import LoraLayer, ParamWrapper
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
@@ -37,6 +37,8 @@ from trainer.algorithms.settings import PPOConfig
 
 # Adapters count LORA_SCALE times, whatever their rank.
 LORA_SCALE = 2
+# Layers whose weights a selective scan's kernels take for themselves, past an adapter beside them.
+READ_BY_SCANS = ("out_proj", "conv1d")
 
 
 class Trunks(Protocol):
@@ -139,16 +141,16 @@ class SharedTrunks:
         """Inside, the adapters are part of the weights; afterwards the weights are the same bits
         as before, which adding and subtracting would not give."""
         layers = [m for m in self.policy.modules() if isinstance(m, LoraLayer)]
-        bases = [layer.get_base_layer() for layer in layers]
-        frozen = [base.weight.data for base in bases]
-        for base, layer in zip(bases, layers, strict=True):
-            base.weight.data = base.weight.data + _delta(layer)
+        weights = [_beside(layer) for layer in layers]
+        frozen = [weight.data for weight in weights]
+        for weight, layer in zip(weights, layers, strict=True):
+            weight.data = weight.data + _delta(layer)
         try:
             with self.adapted.disable_adapter():
                 yield
         finally:
-            for base, weight in zip(bases, frozen, strict=True):
-                base.weight.data = weight
+            for weight, data in zip(weights, frozen, strict=True):
+                weight.data = data
 
     def judge(self, episodes: Episodes) -> list[Judged]:
         budget = self.config.tokens_per_micro_batch
@@ -175,19 +177,29 @@ TRUNKS: dict[str, type[SeparateTrunks] | type[SharedTrunks]] = {
 
 
 def _with_adapters(policy: PreTrainedModel, config: PPOConfig):  # type: ignore[no-untyped-def]
-    """Freeze the policy and put adapters beside all its linear layers but the unembedding.
+    """Freeze the policy and put adapters beside all its linear layers but the unembedding, those of
+    experts too.
 
     The second factor starts at zero: the policy starts as the reference, to the bit.
     """
+    scans = any(name.endswith("A_log") for name, _ in policy.named_parameters())
     lora = LoraConfig(
         r=config.lora_rank,
         lora_alpha=LORA_SCALE * config.lora_rank,
         target_modules="all-linear",
+        exclude_modules=list(READ_BY_SCANS) if scans else None,
         lora_dropout=0.0,
     )
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(derive(config.seed, "adapters"))
         return get_peft_model(policy, lora).eval()
+
+
+def _beside(layer: LoraLayer) -> Tensor:
+    """The frozen weight that an adapter stands beside."""
+    if isinstance(layer, ParamWrapper):  # experts, all of a block in one parameter
+        return layer.get_param()
+    return layer.get_base_layer().weight
 
 
 @torch.no_grad()

@@ -25,7 +25,7 @@ from trainer.algorithms.contract import Reporter, Starts
 from trainer.algorithms.crew import Crew
 from trainer.algorithms.data import Group
 from trainer.algorithms.episodes import response_values
-from trainer.algorithms.packing import group_scores
+from trainer.algorithms.packing import ALONE, group_scores
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU with CUDA")
 
@@ -47,7 +47,7 @@ def policy_loss(model: nn.Module) -> Tensor:
 
 
 def ranking_loss(model: nn.Module) -> Tensor:
-    scores = group_scores(model, [Group(PROMPTS[0], RESPONSES, [])], PAD)[0]
+    scores = group_scores(model, [Group(PROMPTS[0], RESPONSES, [])], PAD, ALONE)[0]
     return losses.ranking_loss(scores, torch.tensor([2, 1, 3], device=scores.device))
 
 

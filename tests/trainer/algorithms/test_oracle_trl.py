@@ -23,7 +23,7 @@ from tests.trainer.algorithms.seeded import VOCABULARY, draw_weights, gradient_m
 from trainer.algorithms import losses
 from trainer.algorithms.data import Group
 from trainer.algorithms.episodes import response_values
-from trainer.algorithms.packing import group_scores
+from trainer.algorithms.packing import ALONE, choose_layout, group_scores
 
 TOLERANCE = {"rtol": 2e-4, "atol": 2e-5}
 
@@ -57,7 +57,7 @@ def test_pair_loss_and_gradients_equal_reward_trainers() -> None:
     trl = fixture("reward")
     model = scalar_model()
     group = Group(trl["prompt"], trl["completions"], [trl["ranks"]])
-    scores = group_scores(model, [group], trl["pad"])[0]
+    scores = group_scores(model, [group], trl["pad"], choose_layout(model, 64, trl["pad"]))[0]
     loss = losses.ranking_loss(scores, torch.tensor(trl["ranks"]))
     loss.backward()
     assert scores.tolist() == pytest.approx(trl["scores"], rel=1e-4)
@@ -118,7 +118,7 @@ def test_values_and_scores_equal_ppo_trainers(
     with torch.no_grad():
         values = response_values(scalar_model(6), prompts, responses, ppo["pad"])
         scores = torch.cat([
-            group_scores(scalar_model(), [Group(p, [r], [])], ppo["pad"])[0]
+            group_scores(scalar_model(), [Group(p, [r], [])], ppo["pad"], ALONE)[0]
             for p, r in zip(prompts, responses, strict=True)
         ])  # fmt: skip
     torch.testing.assert_close(values[real], ppo["values"][real], **TOLERANCE)

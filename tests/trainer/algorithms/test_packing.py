@@ -112,7 +112,7 @@ def test_every_family_scores_and_learns_as_one_row_a_completion(family: str) -> 
 
 @pytest.mark.parametrize("family", [name for name in FAMILIES if PACKED[name] != ALONE.name])
 def test_a_mask_of_truth_values_would_not_do(family: str) -> None:
-    """What a packed row gets is added to scores: 0 where it may look, the least number elsewhere."""
+    """A packed row's mask is added to scores: 0 where it may look, the least number elsewhere."""
     model = ScalarModel.from_policy(make(family, VOCABULARY)).eval()
     masks = choose_layout(model, LONGEST, pad_id=0).masks
     assert masks is not None
