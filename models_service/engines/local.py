@@ -16,7 +16,7 @@ from jinja2 import TemplateError
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from models_service import presence
-from models_service.engines import Answer, EngineError, Request
+from models_service.engines import Answer, EngineError, Request, reason
 from models_service.lm.chat import Message, decode, encode_prompt, pad_token_id, stop_token_id
 from models_service.lm.checkpoint import CheckpointError, load_policy
 from models_service.lm.generation import Generated, OnToken, Sampling, generate
@@ -148,7 +148,8 @@ class LocalEngine:
             try:
                 prompts.append(encode_prompt(tokenizer, self._conversation(request)))
             except (TemplateError, ValueError) as error:
-                refused[index] = f"The chat template of {self.version} refuses it: {error}."
+                words = str(error) or type(error).__name__
+                refused[index] = f"The chat template of {self.version} refuses it: {words}."
         if refused:
             raise EngineError(next(iter(refused.values())), refused=refused)
         return prompts
@@ -210,6 +211,9 @@ def _load(version: ModelVersion) -> Loaded:
         model, tokenizer = load_policy(version.folder, dtype=dtype)
     except CheckpointError as error:
         raise EngineError(f"{version} cannot be loaded: {error}") from error
+    except Exception as error:  # whatever a library finds in a folder that people bring
+        logger.exception("%s cannot be loaded", version)
+        raise EngineError(f"It cannot be loaded: {reason(version, error)}") from error
     return Loaded(model.to(device), tokenizer, _reduce(version, model, tokenizer, device))
 
 
