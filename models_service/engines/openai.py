@@ -260,11 +260,11 @@ def _is_final(error: EngineError, *, own: bool) -> bool:
 
 
 def _only_thinking(model: str, *, cut: bool) -> str:
-    what = "used up the limit on tokens in thinking, before" if cut else "wrote its thinking, but"
-    return (
-        f"{model} {what} an answer. Raise MAX_NEW_TOKENS, or turn its thinking down by the "
-        "endpoint's extra fields."
-    )
+    less = "turn its thinking down by the endpoint's extra fields."
+    if cut:
+        what = "used up the limit on tokens in thinking, before an answer"
+        return f"{model} {what}. Raise it (MAX_NEW_TOKENS for the queues), or {less}"
+    return f"{model} wrote its thinking, but no answer. Ask it once more, or {less}"
 
 
 def _begun(parts: Iterator[dict[str, Any]]) -> Iterator[dict[str, Any]]:

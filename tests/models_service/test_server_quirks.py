@@ -105,7 +105,7 @@ def test_labelers_see_the_answer_alone(remote: Remote, sent: object, text: str) 
         ("length", {"content": "", "reasoning": "Let me think"}, "limit on tokens", False),
         ("length", {"content": ""}, "limit on tokens", False),
         ("length", {"content": "<think>\nLet me think"}, "limit on tokens", False),
-        ("stop", {"content": "<think>Done.</think>\n"}, "wrote its thinking, but", False),
+        ("stop", {"content": "<think>Done.</think>\n"}, "its thinking, but no answer", False),
         ("stop", {"content": [{"type": "thinking", "thinking": []}]}, "wrote its thinking", False),
         ("tool_calls", {"content": None, "tool_calls": [{}]}, "an answer without text", False),
         ("stop", {"content": [{"type": "image_url"}]}, "an answer without text", False),
