@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 from urllib.parse import urlsplit
@@ -13,10 +13,15 @@ from urllib.parse import urlsplit
 # it is sent to, and the environment holds other secrets.
 KEY_VARIABLE = re.compile(r"MODEL_KEY_[A-Z0-9_]{1,80}")
 
+# Fields of a request that some servers do not know, or know by another name.
+SETTABLE = frozenset({
+    "max_tokens", "temperature", "top_p", "seed", "n", "logprobs", "stop", "stream_options",
+})  # fmt: skip
 # Set by every request itself.
-_OWN_FIELDS = {
-    "model", "messages", "prompt", "n", "max_tokens", "temperature", "seed", "stream", "logprobs",
+OWN_FIELDS = SETTABLE - {"top_p", "stop", "stream_options"} | {
+    "model", "messages", "prompt", "stream",
 }  # fmt: skip
+_FIELD = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,59}")
 
 
 class EndpointError(ValueError):
@@ -42,6 +47,10 @@ class Endpoint:
         concurrency: Requests on their way at once, per worker.
         logprobs: Whether to ask for the tokens' log-probabilities.
         extra: Further fields of every request, such as `{"top_k": -1}`.
+        rename: What the server calls a field, `{"max_tokens": "max_completion_tokens"}`.
+        omit: Fields that are left out, as `["temperature"]` where a server refuses any.
+        thinking: Marks around thinking beside the known ones, `{"<plan>": "</plan>"}`.
+        raw_text: Whether text stays as the server sent it, with thinking and end markers.
     """
 
     base_url: str
@@ -52,6 +61,10 @@ class Endpoint:
     concurrency: int = 4
     logprobs: bool = True
     extra: Mapping[str, Any] = field(default_factory=dict)
+    rename: Mapping[str, str] = field(default_factory=dict)
+    omit: Sequence[str] = field(default_factory=list)
+    thinking: Mapping[str, str] = field(default_factory=dict)
+    raw_text: bool = False
 
     def __post_init__(self) -> None:
         _check_url(self.base_url)
@@ -62,8 +75,11 @@ class Endpoint:
         _require(_within(self.concurrency, 1, 64), "concurrency", "must be 1 to 64")
         _require(isinstance(self.logprobs, bool), "logprobs", "must be true or false")
         _require(isinstance(self.extra, dict), "extra", "must be an object")
-        taken = ", ".join(sorted(_OWN_FIELDS & self.extra.keys()))
+        taken = ", ".join(sorted(OWN_FIELDS & self.extra.keys()))
         _require(not taken, "extra", f"cannot set {taken}")
+        _check_names(self.rename, self.omit, self.extra)
+        _require(_are_marks(self.thinking), "thinking", "must map openings to closings, as text")
+        _require(isinstance(self.raw_text, bool), "raw_text", "must be true or false")
 
     @classmethod
     def from_dict(cls, values: object) -> Endpoint:
@@ -76,6 +92,11 @@ class Endpoint:
         for name in ("base_url", "model"):
             _require(name in values, name, "is missing")
         return cls(**values)
+
+    def shaped(self, body: Mapping[str, Any]) -> dict[str, Any]:
+        """The request with the server's own names, without what it does not take."""
+        kept = {name: value for name, value in body.items() if name not in self.omit}
+        return {self.rename.get(name, name): value for name, value in kept.items()}
 
     def as_dict(self) -> dict[str, Any]:
         """The values as they are stored."""
@@ -105,6 +126,21 @@ def _check_url(url: object) -> None:
     _require(not parts.query and not parts.fragment, "base_url", "must end with its path")
 
 
+def _check_names(rename: object, omit: object, extra: Mapping[str, Any]) -> None:
+    names = f"may name {', '.join(sorted(SETTABLE))}"
+    _require(isinstance(rename, dict), "rename", "must be an object")
+    assert isinstance(rename, dict)
+    _require(rename.keys() <= SETTABLE, "rename", names)
+    _require(all(map(_is_field, rename.values())), "rename", "must give names of letters and _")
+    unclear = OWN_FIELDS | SETTABLE | extra.keys()
+    twice = len(set(rename.values())) < len(rename) or bool(unclear & set(rename.values()))
+    _require(not twice, "rename", "gives a name that another field has")
+    _require(isinstance(omit, list | tuple), "omit", "must be a list")
+    assert isinstance(omit, list | tuple)
+    _require(all(isinstance(name, str) and name in SETTABLE for name in omit), "omit", names)
+    _require("max_tokens" not in omit, "omit", "cannot name max_tokens: answers need a limit")
+
+
 def _require(holds: bool, name: str, reason: str) -> None:
     if not holds:
         raise EndpointError(name, reason)
@@ -116,6 +152,16 @@ def _is_text(value: object, limit: int) -> bool:
 
 def _is_key_variable(value: object) -> bool:
     return isinstance(value, str) and (not value or bool(KEY_VARIABLE.fullmatch(value)))
+
+
+def _is_field(value: object) -> bool:
+    return isinstance(value, str) and bool(_FIELD.fullmatch(value))
+
+
+def _are_marks(value: object) -> bool:
+    return isinstance(value, dict) and all(
+        _is_text(opening, 60) and _is_text(closing, 60) for opening, closing in value.items()
+    )
 
 
 def _within(value: object, least: int, most: int) -> bool:

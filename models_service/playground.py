@@ -17,7 +17,7 @@ from uuid import uuid4
 
 from django.core.cache import cache
 
-from models_service.engines import Engine, EngineError, Request, engine_for
+from models_service.engines import Engine, EngineError, Request, engine_for, reason
 from models_service.lm.chat import Message
 from models_service.models import ModelVersion, Promotion
 from models_service.selectors import promoted
@@ -94,31 +94,34 @@ def perform(name: str) -> None:
             _tell(name, _scored(future, plan, judge))
 
 
-def _engines(name: str, plan: Plan) -> Mapping[int, Engine]:
+def _engines(name: str, plan: Plan) -> Mapping[ModelVersion, Engine]:
     """An engine for every version that can be used; the others have failed."""
     engines = {}
     versions = ModelVersion.objects.in_bulk(plan.versions)
-    for pk in plan.versions:
+    for version in (versions[pk] for pk in plan.versions):
         try:
-            engines[pk] = engine_for(versions[pk])
-        except EngineError as error:
-            _tell(name, Part(pk, "failed", reason=str(error)))
+            engines[version] = engine_for(version)
+        except Exception as error:
+            _tell(name, Part(version.pk, "failed", reason=_failed(version, error)))
     return engines
 
 
-def _speak(name: str, plan: Plan, version: int, engine: Engine) -> Part:
+def _speak(name: str, plan: Plan, version: ModelVersion, engine: Engine) -> Part:
     """The whole part of one version, told as it grows."""
-    part = Part(version, "writing")
+    part = Part(version.pk, "writing")
     _tell(name, part)
     request = Request(plan.messages, 1, plan.max_new_tokens, plan.temperature, plan.seed)
     try:
         answer = engine.stream(request, _now_and_then(lambda t: _tell(name, replace(part, text=t))))
-    except EngineError as error:
-        return replace(part, state="failed", reason=str(error))
-    except Exception:
-        logger.exception("Version %s failed in the playground", version)
-        return replace(part, state="failed", reason="The worker failed; its log says how.")
+    except Exception as error:
+        return replace(part, state="failed", reason=_failed(version, error))
     return replace(part, state="finished", **asdict(answer))
+
+
+def _failed(version: ModelVersion, error: Exception) -> str:
+    if not isinstance(error, EngineError):
+        logger.exception("%s failed in the playground", version, exc_info=error)
+    return reason(version, error)
 
 
 def _scored(future: Future[Part], plan: Plan, judge: ModelVersion | None) -> Part:

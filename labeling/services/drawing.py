@@ -6,6 +6,7 @@ evaluation everything counts as it came, since a model that says nothing said th
 
 from __future__ import annotations
 
+import logging
 import random
 from collections import defaultdict
 from collections.abc import Sequence
@@ -17,12 +18,14 @@ from labeling.dedupe import normalised
 from labeling.models import Completion, LabelingTask
 from labeling.models.guidelines import Purpose
 from labeling.shares import apportioned
-from models_service.engines import Answer, EngineError, Request, engine_for
+from models_service.engines import Answer, EngineError, Request, engine_for, reason
 from models_service.models import ModelVersion
 
 TEMPERATURE = 1.0  # as the rollouts of PPO, so that the reward model meets what the policy says
 ATTEMPTS = 4
 _SEEDS_PER_ATTEMPT = 100
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -42,6 +45,11 @@ class Drawn:
     failure: str = ""
     unanswered: str = ""
 
+    @property
+    def given_up(self) -> bool:
+        """Whether a reason stands here instead of completions."""
+        return bool(self.failure or self.unanswered)
+
     def completions(self, task: LabelingTask) -> list[Completion]:
         """The rows to store. Their order says nothing about which version answered."""
         random.Random(task.seed).shuffle(self.picks)
@@ -55,11 +63,7 @@ def draw(tasks: Sequence[LabelingTask]) -> dict[int, Drawn]:
     """
     drawn = {task.pk: Drawn() for task in tasks}
     for version, shares in _shares(tasks).items():
-        try:
-            _draw_from(version, shares, drawn)
-        except EngineError as error:
-            for task in shares:
-                drawn[task.pk].unanswered = str(error)
+        _draw_from(version, shares, drawn)
     for task in tasks:
         _settle(task, drawn[task.pk])
     return drawn
@@ -87,7 +91,7 @@ def _draw_from(
         short = {
             task: count - len(drawn[task.pk].picks)
             for task, count in wanted.items()
-            if len(drawn[task.pk].picks) < count and not drawn[task.pk].failure
+            if len(drawn[task.pk].picks) < count and not drawn[task.pk].given_up
         }
         if not short:
             return
@@ -97,22 +101,61 @@ def _draw_from(
 def _ask(
     version: ModelVersion, short: dict[LabelingTask, int], seed: int, drawn: dict[int, Drawn]
 ) -> None:
-    """One batch; every request asks for as many as the neediest, so that all are alike."""
+    """One batch; every request asks for as many as the neediest, so that all are alike.
+
+    A task that the engine names gets its reason, and who went without on its account is asked
+    again. An error that nobody foresaw names nobody: then halves are tried, down to who is to
+    blame.
+    """
     tasks, k = list(short), max(short.values())
     try:
-        answers = engine_for(version).sample([_request(task, k, seed) for task in tasks])
+        sampled = engine_for(version).sample([_request(task, k, seed) for task in tasks])
+        answers = dict(zip(range(len(tasks)), sampled, strict=True))
     except EngineError as error:
-        if not error.refused:
-            raise
-        for index, reason in error.refused.items():
-            drawn[tasks[index].pk].failure = reason
-        return
-    for task, answered in zip(tasks, answers, strict=True):
-        picks = drawn[task.pk].picks
-        enough = len(picks) + short[task]
-        for place, answer in enumerate(answered):
-            if len(picks) < enough and _adds(task, answer, picks):
-                picks.append(Pick(version, answer, seed + place))
+        answers = error.answers
+        _note(error, version, [drawn[task.pk] for task in tasks])
+    except Exception as error:
+        answers = {}
+        if len(tasks) == 1:
+            logger.exception("%s failed while it sampled", version)
+            drawn[tasks[0].pk].unanswered = reason(version, error)
+    for index, answered in answers.items():
+        _pick(version, tasks[index], answered, short[tasks[index]], seed, drawn)
+    left = [t for i, t in enumerate(tasks) if i not in answers and not drawn[t.pk].given_up]
+    for part in _parts(left, halve=len(left) == len(tasks)):
+        _ask(version, {task: short[task] for task in part}, seed, drawn)
+
+
+def _note(error: EngineError, version: ModelVersion, drawn: Sequence[Drawn]) -> None:
+    """Give every task the reason that concerns it: its own, or one that concerns all."""
+    for index, words in error.refused.items():
+        drawn[index].failure = reason(version, EngineError(words))
+    for index, words in error.waiting.items():
+        drawn[index].unanswered = reason(version, EngineError(words))
+    if not error.refused and not error.waiting:
+        for one in drawn:
+            one.unanswered = reason(version, error)
+
+
+def _parts(tasks: list[LabelingTask], *, halve: bool) -> list[list[LabelingTask]]:
+    middle = len(tasks) // 2 if halve else 0
+    return [part for part in (tasks[:middle], tasks[middle:]) if part]
+
+
+def _pick(
+    version: ModelVersion,
+    task: LabelingTask,
+    answered: Sequence[Answer],
+    count: int,
+    seed: int,
+    drawn: dict[int, Drawn],
+) -> None:
+    """Keep up to `count` of the answers that add something."""
+    picks = drawn[task.pk].picks
+    enough = len(picks) + count
+    for place, answer in enumerate(answered):
+        if len(picks) < enough and _adds(task, answer, picks):
+            picks.append(Pick(version, answer, seed + place))
 
 
 def _request(task: LabelingTask, k: int, seed: int) -> Request:
@@ -134,7 +177,7 @@ def _adds(task: LabelingTask, answer: Answer, picks: list[Pick]) -> bool:
 
 def _settle(task: LabelingTask, drawn: Drawn) -> None:
     """A task with at least two different completions can be ranked."""
-    if drawn.failure or drawn.unanswered:
+    if drawn.given_up:
         return
     if len(drawn.picks) < min(2, task.completions_wanted):
         drawn.failure = f"{ATTEMPTS} attempts gave fewer than two different completions."

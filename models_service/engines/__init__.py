@@ -9,6 +9,8 @@ from typing import Protocol
 from models_service.lm.chat import Message
 from models_service.models import ModelVersion
 
+_REASON = 500  # characters of an error that are kept
+
 
 @dataclass(frozen=True)
 class Request:
@@ -45,13 +47,33 @@ class Answer:
 class EngineError(Exception):
     """A model cannot answer; the message says why and what to do.
 
-    `refused` names, by their index, the requests that can never be answered (a prompt longer than
-    the context); without them the others can be sent again. Nothing was sampled.
+    Where single requests are at fault, they are named by their index: `refused` can never be
+    answered (a prompt longer than the context), `waiting` cannot be now. `answers` holds what the
+    others got; who is in none of the three can be sent again.
     """
 
-    def __init__(self, message: str, *, refused: Mapping[int, str] | None = None) -> None:
+    def __init__(
+        self,
+        message: str,
+        *,
+        refused: Mapping[int, str] | None = None,
+        waiting: Mapping[int, str] | None = None,
+        answers: Mapping[int, list[Answer]] | None = None,
+    ) -> None:
         super().__init__(message)
         self.refused = dict(refused or {})
+        self.waiting = dict(waiting or {})
+        self.answers = dict(answers or {})
+
+
+def reason(version: ModelVersion, error: Exception) -> str:
+    """Why the version did not answer: one line, never empty, that a database can keep."""
+    line = "".join(c if c.isprintable() else " " for c in str(error))
+    words = " ".join(line.split())[:_REASON]
+    if isinstance(error, EngineError) and words:
+        return words
+    said = f"{type(error).__name__}: {words}" if words else type(error).__name__
+    return f"{version} failed ({said.rstrip('.')}). The worker's log says where."
 
 
 class Engine(Protocol):

@@ -28,7 +28,11 @@ class BestOfEngine:
         """See `Engine.sample`."""
         n = self.version.best_of
         wide = [replace(r, k=n * r.k, seed=n * r.seed % _SEEDS) for r in requests]
-        drawn = self.drawing.sample(wide)
+        try:
+            drawn = self.drawing.sample(wide)
+        except EngineError as error:
+            error.answers = {i: self._best(requests[i], some) for i, some in error.answers.items()}
+            raise
         return [self._best(request, some) for request, some in zip(requests, drawn, strict=True)]
 
     def stream(self, request: Request, on_text: Callable[[str], None]) -> Answer:

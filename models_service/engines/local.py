@@ -12,12 +12,17 @@ from pathlib import Path
 
 import torch
 from django.conf import settings
-from jinja2 import TemplateError
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from models_service import presence
-from models_service.engines import Answer, EngineError, Request
-from models_service.lm.chat import Message, decode, encode_prompt, pad_token_id, stop_token_ids
+from models_service.engines import Answer, EngineError, Request, reason
+from models_service.lm.chat import (
+    PromptRefused,
+    decode,
+    encode_prompt,
+    pad_token_id,
+    stop_token_ids,
+)
 from models_service.lm.checkpoint import CheckpointError, load_policy
 from models_service.lm.generation import Generated, OnToken, Sampling, generate
 from models_service.lm.packing import PrecisionError, halve_linears
@@ -146,17 +151,12 @@ class LocalEngine:
         prompts, refused = [], {}
         for index, request in enumerate(requests):
             try:
-                prompts.append(encode_prompt(tokenizer, self._conversation(request)))
-            except (TemplateError, ValueError) as error:
-                refused[index] = f"The chat template of {self.version} refuses it: {error}."
+                prompts.append(encode_prompt(tokenizer, request.messages, self.version.prefix))
+            except PromptRefused as error:
+                refused[index] = f"{self.version} cannot be asked this: {error}."
         if refused:
             raise EngineError(next(iter(refused.values())), refused=refused)
         return prompts
-
-    def _conversation(self, request: Request) -> list[Message]:
-        if not self.version.prefix:
-            return list(request.messages)
-        return [Message(role="system", content=self.version.prefix), *request.messages]
 
 
 def halving(
@@ -210,6 +210,9 @@ def _load(version: ModelVersion) -> Loaded:
         model, tokenizer = load_policy(version.folder, dtype=dtype)
     except CheckpointError as error:
         raise EngineError(f"{version} cannot be loaded: {error}") from error
+    except Exception as error:  # whatever a library finds in a folder that people bring
+        logger.exception("%s cannot be loaded", version)
+        raise EngineError(f"It cannot be loaded: {reason(version, error)}") from error
     return Loaded(model.to(device), tokenizer, _reduce(version, model, tokenizer, device))
 
 

@@ -1,22 +1,24 @@
 """Any OpenAI-compatible server: vLLM, TGI, llama.cpp or a hosted model, by chat or completions.
 
 K completions are asked for at once (`n`); a server that sends fewer is asked for the rest one by
-one. What a server does not offer (`n`, `seed`, log-probabilities) is left out after it refused.
+one. A request that a server refuses is changed as its words ask, where they ask for something.
 """
 
 from __future__ import annotations
 
-import math
-import re
 import time
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
-from typing import Any
+from concurrent.futures import Executor, ThreadPoolExecutor
+from dataclasses import replace
+from itertools import chain
+from typing import Any, TypeVar
 
 from models_service.endpoints import Endpoint, EndpointError
 from models_service.engines import Answer, EngineError, Request
+from models_service.engines.adapting import Body, Change, change_for
+from models_service.engines.marks import Spoken, spoken
 from models_service.engines.remote import Refused, Server
+from models_service.engines.replies import Choice, Usage, choices
 from models_service.lm.chat import FALLBACK_TURN, Message, plain_text
 from models_service.models import EndpointKey, ModelVersion
 from models_service.secrets import SealBroken, unseal
@@ -24,20 +26,18 @@ from models_service.secrets import SealBroken, unseal
 # Less than a claim on a labeling task lasts, so that nobody takes a batch over that still runs.
 BUDGET_SECONDS = 100.0
 _PATHS = {"chat": "/chat/completions", "completions": "/completions"}
-_OPTIONAL = ("n", "logprobs", "seed", "stream_options")
-_FINISHES = ("stop", "length", "content_filter")
-_LARGEST_COUNT = 2**31 - 1
-# The server's words for a prompt that no other attempt will help.
-_HOPELESS = re.compile(r"context.?length|maximum context|too long|content.?(filter|policy)", re.I)
+# What no server refuses for its own sake.
+_HARMLESS = [Message(role="user", content="Hello.")]
+
+T = TypeVar("T")
 
 
-@dataclass(frozen=True)
-class _Choice:
-    """One completion out of a server's answer; None stands for what it did not say."""
+class NoAnswer(EngineError):
+    """A completion without an answer in it; `final` when the prompt itself is to blame."""
 
-    text: str
-    finish_reason: str
-    logprobs: list[float] | None
+    def __init__(self, message: str, *, final: bool = False) -> None:
+        super().__init__(message)
+        self.final = final
 
 
 class OpenAIEngine:
@@ -50,13 +50,14 @@ class OpenAIEngine:
             self.key = _key(version, self.endpoint)
         except (EndpointError, SealBroken) as error:
             raise EngineError(f"The endpoint of {version} cannot be used: {error}") from error
+        self._changes: tuple[Change, ...] = ()
 
     def sample(self, requests: Sequence[Request]) -> list[list[Answer]]:
         """See `Engine.sample`. Requests go out side by side, up to the endpoint's concurrency."""
         with self._server() as server:
             pool = ThreadPoolExecutor(self.endpoint.concurrency)
             try:
-                return _collected([pool.submit(self._answers, server, r) for r in requests])
+                return self._collected(server, pool, requests)
             finally:
                 pool.shutdown(cancel_futures=True)
 
@@ -65,26 +66,16 @@ class OpenAIEngine:
         started = time.perf_counter()
         body = self._body(request, k=1, seed=request.seed)
         body |= {"stream": True, "stream_options": {"include_usage": True}}
-        text, last, logprobs, usage = "", "", list[float](), dict[str, Any]()
+        whole, last = Choice(), dict[str, Any]()
         with self._server() as server:
-            for part in self._parts(server, body):
-                usage = _dict(part.get("usage")) or usage
-                for choice in _choices(part)[:1]:
-                    piece = _choice(choice)
-                    text += piece.text
-                    last = piece.finish_reason or last
-                    logprobs += piece.logprobs or []
-                    on_text(_mended(text))
-        if not text and not last:
-            raise EngineError(f"{self.endpoint.host} sent an answer without a completion.")
-        whole = _Choice(text, last, logprobs or None)
-        return self._answer(whole, {"usage": usage}, alone=True, started=started)
-
-    def _parts(self, server: Server, body: dict[str, Any]) -> Iterator[dict[str, Any]]:
-        try:
-            yield from server.stream(self._path, body)
-        except Refused:  # before the first part, always
-            yield from server.stream(self._path, _plain(body))
+            for part in self._taken(body, lambda body: _begun(server.stream(self._path, body))):
+                last |= {name: value for name, value in part.items() if value}
+                for choice in choices(part)[:1]:
+                    whole += choice
+                    on_text(self._spoken(whole, grows=True).text)
+        if whole == Choice():
+            raise self._silent()
+        return self._answer(whole, last, alone=True, started=started)
 
     @property
     def _path(self) -> str:
@@ -93,32 +84,84 @@ class OpenAIEngine:
     def _server(self) -> Server:
         return Server(self.endpoint, self.key, budget_seconds=BUDGET_SECONDS)
 
+    def _collected(
+        self, server: Server, pool: Executor, requests: Sequence[Request]
+    ) -> list[list[Answer]]:
+        """All answers, or the error that says of each request what became of it."""
+        found = dict(enumerate(pool.map(lambda one: self._outcome(server, one), requests)))
+        refused = [index for index, outcome in found.items() if isinstance(outcome, Refused)]
+        # A server may say no to one moment, or to a setting. A prompt is to blame when it is
+        # refused twice, and another one with the same settings is not, after that.
+        again = pool.map(lambda index: self._outcome(server, requests[index]), refused)
+        found |= zip(refused, again, strict=True)
+        refused = [index for index in refused if isinstance(found[index], Refused)]
+        own = bool(refused) and self._takes_others(server, requests[refused[0]])
+        errors = {i: one for i, one in found.items() if isinstance(one, EngineError)}
+        answers = {i: one for i, one in found.items() if not isinstance(one, EngineError)}
+        if not errors:
+            return list(answers.values())
+        final = {i: str(e) for i, e in errors.items() if _is_final(e, own=own)}
+        waiting = {i: str(e) for i, e in errors.items() if i not in final}
+        first = next(iter(errors.values()))
+        raise EngineError(str(first), refused=final, waiting=waiting, answers=answers) from first
+
+    def _outcome(self, server: Server, request: Request) -> list[Answer] | EngineError:
+        try:
+            return self._answers(server, request)
+        except EngineError as error:
+            return error
+
+    def _takes_others(self, server: Server, request: Request) -> bool:
+        """Whether the server takes another prompt with the settings of this request."""
+        other = self._outcome(server, replace(request, messages=_HARMLESS, k=1))
+        return not isinstance(other, EngineError) or isinstance(other, NoAnswer)
+
     def _answers(self, server: Server, request: Request) -> list[Answer]:
+        """K answers. What has no answer in it is asked for again with further seeds, K times."""
         answers: list[Answer] = []
+        empty: list[NoAnswer] = []
         wanted = request.k
         while len(answers) < request.k:
-            seed = request.seed + len(answers)
-            got = self._ask(server, request, wanted, seed)
-            if not got:
-                raise EngineError(f"{self.endpoint.host} sent an answer without a completion.")
-            answers += got
+            if len(empty) >= request.k:
+                raise min(empty, key=lambda one: one.final)
+            seed = request.seed + len(answers) + len(empty)
+            for one in self._ask(server, request, wanted, seed):
+                empty.append(one) if isinstance(one, NoAnswer) else answers.append(one)
             wanted = 1
         return answers[: request.k]
 
-    def _ask(self, server: Server, request: Request, k: int, seed: int) -> list[Answer]:
-        """The answers of one call; fewer than k where the server gives fewer."""
+    def _ask(self, server: Server, request: Request, k: int, seed: int) -> list[Answer | NoAnswer]:
+        """What comes of one call; fewer than k where the server gives fewer, but something."""
         started = time.perf_counter()
         body = self._body(request, k=k, seed=seed)
-        try:
-            reply = server.post(self._path, body)
-        except Refused:
-            plain = _plain(body)
-            if plain == body:
-                raise
-            reply = server.post(self._path, plain)
-        found = [_choice(choice) for choice in _choices(reply)]
-        alone = len(found) == 1
-        return [self._answer(choice, reply, alone=alone, started=started) for choice in found]
+        reply = self._taken(body, lambda body: server.post(self._path, body))
+        found = choices(reply)
+        if not found:
+            raise self._silent()
+        outcomes: list[Answer | NoAnswer] = []
+        for choice in found:
+            try:
+                outcomes.append(self._answer(choice, reply, alone=len(found) == 1, started=started))
+            except NoAnswer as error:
+                outcomes.append(error)
+        return outcomes
+
+    def _taken(self, body: Body, call: Callable[[Body], T]) -> T:
+        """The call with a body that the server takes; the changes it took are kept."""
+        changes = self._changes
+        for change in changes:
+            body = change(body)
+        while True:
+            try:
+                reply = call(self.endpoint.shaped(body))
+            except Refused as refusal:
+                change_now = change_for(body, refusal, self.version.prefix)
+                if change_now is None:
+                    raise
+                changes, body = (*changes, change_now), change_now(body)
+            else:
+                self._changes = changes
+                return reply
 
     def _body(self, request: Request, *, k: int, seed: int) -> dict[str, Any]:
         """The request, with nothing left to the server's own defaults that the protocol names."""
@@ -150,21 +193,53 @@ class OpenAIEngine:
         return prefix + plain_text(request.messages)
 
     def _answer(
-        self, choice: _Choice, reply: dict[str, Any], *, alone: bool, started: float
+        self, choice: Choice, reply: dict[str, Any], *, alone: bool, started: float
     ) -> Answer:
-        usage = _dict(reply.get("usage"))
-        counted = len(choice.logprobs) if choice.logprobs else None
-        said = _count(usage.get("completion_tokens")) if alone else None
-        finish = choice.finish_reason
+        """The choice as an answer. Raises NoAnswer where it holds none."""
+        usage, said = Usage.of(reply), self._spoken(choice)
+        reasoned = choice.reasoned or said.thought
+        self._check(choice, said, reasoned=reasoned or bool(alone and usage.reasoning))
+        counted = usage.completion if alone else None
+        finish = choice.finish_reason or "other"
+        if said.ended and finish in ("length", "other"):
+            finish = "stop"  # the model wrote the end of its turn itself
         return Answer(
-            text=_mended(choice.text),
-            finish_reason=finish if finish in _FINISHES else "other",
-            prompt_tokens=_count(usage.get("prompt_tokens")) or 0,
-            completion_tokens=said or counted or 0,
-            logprob=sum(choice.logprobs) if choice.logprobs else None,
+            text=said.text,
+            finish_reason=finish,
+            prompt_tokens=usage.prompt or 0,
+            completion_tokens=counted or len(choice.logprobs),
+            # Of the answer alone, the server says none where thinking went before it.
+            logprob=sum(choice.logprobs) if choice.logprobs and not reasoned else None,
             latency_ms=round((time.perf_counter() - started) * 1000),
             engine=self._served_by(reply),
         )
+
+    def _check(self, choice: Choice, said: Spoken, *, reasoned: bool) -> None:
+        """Raise NoAnswer where the choice holds no answer; an empty text that ended is one."""
+        model, finish = f"{self.endpoint.model} at {self.endpoint.host}", choice.finish_reason
+        if choice.refusal:
+            raise NoAnswer(f"{model} refuses to answer: {choice.refusal}", final=True)
+        if finish == "error":
+            raise NoAnswer(f"{model} broke off its answer with an error.")
+        if said.text.strip() and choice.text is not None:
+            return
+        if finish == "content_filter":
+            raise NoAnswer(
+                f"The content filter of {self.endpoint.host} left no answer.", final=True
+            )
+        if reasoned or (finish == "length" and not said.text):
+            raise NoAnswer(_only_thinking(model, cut=finish == "length"))
+        if choice.text is None:
+            raise NoAnswer(f"{model} sent an answer without text.")
+
+    def _silent(self) -> EngineError:
+        return EngineError(f"{self.endpoint.host} sent an answer without a completion.")
+
+    def _spoken(self, choice: Choice, *, grows: bool = False) -> Spoken:
+        text = _mended(choice.text or "")
+        if self.endpoint.raw_text:
+            return Spoken(text)
+        return spoken(text, self.endpoint.thinking, grows=grows)
 
     def _served_by(self, reply: dict[str, Any]) -> str:
         """Server, model and its build, as the server names them."""
@@ -180,74 +255,26 @@ def _key(version: ModelVersion, endpoint: Endpoint) -> str:
     return unseal(stored.sealed) if stored else ""
 
 
-def _collected(futures: Sequence[Future[list[Answer]]]) -> list[list[Answer]]:
-    """All answers, or the one error that stands for all.
-
-    A refusal concerns its own request when it says so, or when the server answered others.
-    """
-    answers: list[list[Answer]] = []
-    refused: dict[int, Refused] = {}
-    for index, future in enumerate(futures):
-        try:
-            answers.append(future.result())
-        except Refused as error:
-            refused[index] = error
-    if not refused:
-        return answers
-    first = next(iter(refused.values()))
-    own = {i: str(e) for i, e in refused.items() if answers or _HOPELESS.search(str(e))}
-    raise EngineError(str(first), refused=own)
+def _is_final(error: EngineError, *, own: bool) -> bool:
+    return error.final if isinstance(error, NoAnswer) else own and isinstance(error, Refused)
 
 
-def _plain(body: dict[str, Any]) -> dict[str, Any]:
-    """The request without what a server may not offer."""
-    return {name: value for name, value in body.items() if name not in _OPTIONAL}
+def _only_thinking(model: str, *, cut: bool) -> str:
+    less = "turn its thinking down by the endpoint's extra fields."
+    if cut:
+        what = "used up the limit on tokens in thinking, before an answer"
+        return f"{model} {what}. Raise it (MAX_NEW_TOKENS for the queues), or {less}"
+    return f"{model} wrote its thinking, but no answer. Ask it once more, or {less}"
 
 
-def _choices(reply: dict[str, Any]) -> list[dict[str, Any]]:
-    found = reply.get("choices")
-    return (
-        [choice for choice in found if isinstance(choice, dict)] if isinstance(found, list) else []
-    )
-
-
-def _choice(choice: dict[str, Any]) -> _Choice:
-    """Read a choice of either protocol, whole or streamed."""
-    message = _dict(choice.get("message")) or _dict(choice.get("delta"))
-    text = message.get("content") if message else choice.get("text")
-    finish = choice.get("finish_reason")
-    return _Choice(
-        text if isinstance(text, str) else "",
-        finish if isinstance(finish, str) else "",
-        _logprobs(_dict(choice.get("logprobs"))),
-    )
-
-
-def _logprobs(said: dict[str, Any]) -> list[float] | None:
-    """One finite number a token, or None."""
-    content = said.get("content")
-    values = said.get("token_logprobs")
-    if isinstance(content, list):
-        values = [_dict(token).get("logprob") for token in content]
-    if not isinstance(values, list) or not values:
-        return None
-    if not all(isinstance(value, int | float) and math.isfinite(value) for value in values):
-        return None
-    return [float(value) for value in values]
+def _begun(parts: Iterator[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+    """The parts of a stream whose first has come, so that the server has taken the request."""
+    return chain([next(parts, {})], parts)
 
 
 def _mended(text: str) -> str:
     """Halves of a surrogate pair joined, or replaced where the other half is missing."""
     return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
-
-
-def _count(value: object) -> int | None:
-    good = isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= _LARGEST_COUNT
-    return value if good and isinstance(value, int) else None
-
-
-def _dict(value: object) -> dict[str, Any]:
-    return value if isinstance(value, dict) else {}
 
 
 def _next_turn() -> str:

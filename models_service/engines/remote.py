@@ -19,7 +19,7 @@ import httpx
 from django.conf import settings
 
 from models_service.addresses import AddressRefused, GuardedTransport
-from models_service.endpoints import Endpoint
+from models_service.endpoints import SETTABLE, Endpoint
 from models_service.engines import EngineError
 
 ATTEMPTS = 4
@@ -27,10 +27,17 @@ RESPONSE_LIMIT = 8 * 2**20  # bytes
 _CONNECT_SECONDS = 5.0
 _LONGEST_PAUSE_SECONDS = 8.0
 _QUOTE = 200  # characters of the server's own words that are repeated
+_PASSING = (408, 409, 425, 429)  # worth another try, as 5xx are
+_DEPTH = 8  # of a complaint within a complaint
 
 
 class Refused(EngineError):
-    """The server says no to this very request (400, 413, 422); sending it again will not help."""
+    """The server says no to the request as it is (400, 413, 422); `fields` are those that it
+    names."""
+
+    def __init__(self, message: str, fields: frozenset[str] = frozenset()) -> None:
+        super().__init__(message)
+        self.fields = fields
 
 
 class Busy(EngineError):
@@ -151,32 +158,37 @@ class Server:
     def _refuse(self, response: httpx.Response) -> NoReturn:
         """Raise what a status other than 200 means."""
         with closing(response):
-            said = self._said(response)
+            complaint = self._complaint(response)
+        words = _in_words(complaint)
+        said = f": {self._quoted(words).rstrip('.')}." if words.strip() else "."
         status, host = response.status_code, self.endpoint.host
-        if status == 429 or status >= 500:
+        if status in _PASSING or status >= 500:
             pause = _retry_after(response.headers.get("Retry-After", ""))
             raise Busy(f"{host} is too busy or down; it answers {status}{said}", pause)
         if status in (400, 413, 422):
-            raise Refused(f"{host} refuses the request ({status}){said}")
+            named = _named(complaint)
+            if named & SETTABLE:
+                said += " The endpoint's omit leaves a field out, its rename names it anew."
+            raise Refused(f"{host} refuses the request ({status}){said}", named)
         if status in (401, 403):
             raise EngineError(f"{host} does not accept the key ({status}){said}")
+        if status in (404, 405):
+            said += f" Check the base URL and the model's name there, {self.endpoint.model}."
         if 300 <= status < 400:
             self._fail(f"redirects ({status}), which is not followed; give the final base URL")
-        raise EngineError(f"{host} answers {status}{said} Check the base URL and the model's name.")
+        raise EngineError(f"{host} answers {status}{said}")
 
-    def _said(self, response: httpx.Response) -> str:
-        """The server's own words about an error, short and without our key."""
+    def _complaint(self, response: httpx.Response) -> object:
+        """What the server says about an error: JSON, or else its text."""
         response.extensions["give_up_at"] = time.monotonic() + _CONNECT_SECONDS
         try:
-            text = b"".join(self._chunks(response)).decode(errors="replace")
+            body = b"".join(self._chunks(response))
         except (httpx.HTTPError, EngineError):
-            return "."
+            return ""
         try:
-            error = json.loads(text)["error"]
-            text = str(error.get("message", error) if isinstance(error, dict) else error)
-        except (ValueError, KeyError, TypeError, RecursionError):
-            pass
-        return f": {self._quoted(text).rstrip('.')}." if text.strip() else "."
+            return json.loads(body)
+        except (ValueError, RecursionError):
+            return body.decode(errors="replace")
 
     def _chunks(self, response: httpx.Response) -> Iterator[bytes]:
         """The body, unless it is too large or takes too long."""
@@ -197,7 +209,7 @@ class Server:
         if not isinstance(value, dict):
             self._fail("answers with JSON that is not an object")
         if "error" in value and "choices" not in value:
-            self._fail(f"reports an error: {self._quoted(str(value['error']))}")
+            self._fail(f"reports an error: {self._quoted(_in_words(value)).rstrip('.')}")
         return value
 
     def _explain_unreadable(self, body: bytes) -> NoReturn:
@@ -221,6 +233,32 @@ class Server:
 
     def _fail(self, what: str) -> NoReturn:
         raise self._error(what)
+
+
+def _in_words(complaint: object, depth: int = _DEPTH) -> str:
+    """A server's complaint as a person says it, in OpenAI's shape, FastAPI's or a bare text."""
+    if isinstance(complaint, list) and depth:
+        return "; ".join(_in_words(one, depth - 1) for one in complaint)
+    if not isinstance(complaint, dict) or not depth:
+        return str(complaint)
+    inner = next(
+        (complaint[n] for n in ("error", "detail", "message", "msg") if n in complaint), None
+    )
+    words = str(complaint) if inner is None else _in_words(inner, depth - 1)
+    where = complaint.get("loc")
+    return f"{where[-1]}: {words}" if isinstance(where, list) and where else words
+
+
+def _named(complaint: object, depth: int = _DEPTH) -> frozenset[str]:
+    """The fields that a complaint is about: OpenAI's `param`, FastAPI's `loc`."""
+    if isinstance(complaint, list) and depth:
+        return frozenset[str]().union(*(_named(one, depth - 1) for one in complaint))
+    if not isinstance(complaint, dict) or not depth:
+        return frozenset()
+    where = complaint.get("loc")
+    own = [complaint.get("param"), *(where if isinstance(where, list) else [])]
+    inner = [_named(complaint.get(n), depth - 1) for n in ("error", "detail", "message")]
+    return frozenset(name for name in own if isinstance(name, str)).union(*inner)
 
 
 def _retry_after(value: str) -> float | None:

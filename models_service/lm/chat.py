@@ -120,11 +120,15 @@ def prefixed(
         told = [Message(role="system", content=f"{prefix}\n\n{turns[0]['content']}"), *turns[1:]]
     if refusal(tokenizer, [turn["role"] for turn in told]) is None:
         return told
-    first = next((i for i, turn in enumerate(turns) if turn["role"] == "user"), None)
-    if first is None:
-        return told
-    content = f"{prefix}\n\n{turns[first]['content']}"
-    return [*turns[:first], Message(role="user", content=content), *turns[first + 1 :]]
+    return before_first_user_turn(turns, prefix)
+
+
+def before_first_user_turn(messages: Sequence[Message], words: str) -> list[Message]:
+    """The conversation with these words at the head of what the user says first."""
+    first = next(i for i, turn in enumerate(messages) if turn["role"] == "user")
+    content = f"{words}\n\n{messages[first]['content']}"
+    told = Message(role="user", content=content)
+    return [*messages[:first], told, *messages[first + 1 :]]
 
 
 def refusal(tokenizer: PreTrainedTokenizerBase, roles: Sequence[str]) -> str | None:

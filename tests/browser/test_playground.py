@@ -98,9 +98,20 @@ def test_a_remote_model_is_added_in_the_page(browse: Open, rosa: User) -> None:
     form.get_by_role("button", name="Add the model").click()
     expect(form.get_by_text("must be an http(s) address")).to_be_visible()
     form.get_by_label("Base URL").fill("https://models.example.org/v1")
+    form.get_by_text("Where the server differs").click()
+    form.get_by_label("Its name for the token limit").fill("max_completion_tokens")
+    form.get_by_label("Fields to leave out").fill("temperature, top_p")
+    form.get_by_label("Further fields, as JSON").fill("top_k")
+    form.get_by_role("button", name="Add the model").click()
+    expect(form.get_by_text("extra must be an object")).to_be_visible()
+    form.get_by_label("Further fields, as JSON").fill('{"top_k": -1}')
     form.get_by_role("button", name="Add the model").click()
     expect(form.get_by_text("It is added")).to_be_visible()
-    assert ModelVersion.objects.get(name="far").key.sealed
+    far = ModelVersion.objects.get(name="far")
+    assert far.key.sealed
+    assert far.endpoint["rename"] == {"max_tokens": "max_completion_tokens"}
+    assert far.endpoint["omit"] == ["temperature", "top_p"]
+    assert far.endpoint["extra"] == {"top_k": -1}
 
     form = page.locator("form", has=page.get_by_role("heading", name="With a prompt before"))
     form.get_by_label("Name here").fill("prompted")

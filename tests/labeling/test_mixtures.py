@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from typing import Any
 
@@ -142,6 +143,53 @@ def test_a_prompt_too_long_for_a_remote_model_breaks_its_task_alone(
     long.refresh_from_db(), short.refresh_from_db()
     assert (long.state, short.state) == ("broken", "open")
     assert "maximum context length" in long.failure
+
+
+@pytest.mark.parametrize("fault", ["small", "unknown", "cold", "runs_dry"])
+def test_what_a_setting_or_an_account_lacks_breaks_no_task(
+    remote: Call, make_prompt: Call, fault: str
+) -> None:
+    promote(role=Promotion.Role.POLICY, version=remote(fault, concurrency=1))
+    for text in ("One", "Two", "Three"):
+        LabelingTask.objects.create(
+            kind="ranking", state="sampling", prompt=make_prompt(text), completions_wanted=4
+        )
+    sampling.sample_waiting()
+    states = list(LabelingTask.objects.order_by("pk").values_list("state", "failure"))
+    assert "broken" not in dict(states)
+    assert states[2][0] == "sampling"
+    assert states[2][1]
+
+
+def test_a_prompt_that_is_only_thought_about_waits_alone(remote: Call, make_prompt: Call) -> None:
+    promote(role=Promotion.Role.POLICY, version=remote("as_told"))
+    message = {"content": None, "reasoning_content": "Hm."}
+    thinking, plain = (
+        LabelingTask.objects.create(
+            kind="ranking", state="sampling", prompt=make_prompt(text), completions_wanted=4
+        )
+        for text in (json.dumps({"message": message, "finish_reason": "length"}), "Why?")
+    )
+    sampling.sample_waiting()
+    thinking.refresh_from_db(), plain.refresh_from_db()
+    assert (thinking.state, plain.state) == ("sampling", "open")
+    assert "used up the limit on tokens in thinking" in thinking.failure
+    assert not Completion.objects.filter(text="").exists()
+
+
+def test_a_prompt_that_the_model_refuses_breaks_with_its_words(
+    remote: Call, make_prompt: Call
+) -> None:
+    promote(role=Promotion.Role.POLICY, version=remote("as_told"))
+    message = {"content": None, "refusal": "I cannot help with that."}
+    task = LabelingTask.objects.create(
+        kind="ranking", state="sampling", completions_wanted=4,
+        prompt=make_prompt(json.dumps({"message": message, "finish_reason": "stop"})),
+    )  # fmt: skip
+    sampling.sample_waiting()
+    task.refresh_from_db()
+    assert task.state == "broken"
+    assert "I cannot help with that." in task.failure
 
 
 def test_a_text_with_a_nul_is_stored_without_it(remote: Call, make_prompt: Call) -> None:

@@ -13,10 +13,10 @@ from django.db import connection
 from django.utils import timezone
 
 from labeling.models import Completion, LabelingTask, Prompt, Queue, Slot
-from labeling.services import sampling
+from labeling.services import drawing, sampling
 from labeling.services.drawing import Drawn, Pick, draw
 from labeling.shares import apportioned
-from models_service.engines import Answer
+from models_service.engines import Answer, EngineError, engine_for
 from models_service.models import ModelVersion
 from models_service.services import adopt_base, ensure_base, promote, register_prompted
 
@@ -146,6 +146,69 @@ def test_tasks_of_a_model_that_cannot_answer_wait(
     later = timezone.now() + sampling.RETRY_AFTER
     monkeypatch.setattr(sampling.timezone, "now", lambda: later)
     assert len(sampling.claim_for_sampling()) == 2
+
+
+class Throwing:
+    """Answers with the tiny model, but throws where a prompt says so, whoever shares the batch."""
+
+    def __init__(self, version: ModelVersion, error: Exception) -> None:
+        self.engine, self.error = engine_for(version), error
+
+    def sample(self, requests: Any) -> list[list[Answer]]:
+        if any("1" in request.messages[-1]["content"] for request in requests):
+            raise self.error
+        return self.engine.sample(requests)
+
+
+@pytest.mark.parametrize(
+    ("error", "reason"),
+    [
+        (KeyError("rope"), "failed (KeyError: 'rope')"),
+        (AssertionError(), "failed (AssertionError)"),
+        (TypeError("one\0line\nof\ttwo"), "failed (TypeError: one line of two)"),
+        (EngineError(""), "failed (EngineError)"),
+    ],
+)
+def test_what_a_model_throws_is_its_tasks_reason(
+    tiny: ModelVersion,
+    waiting: Call,
+    monkeypatch: pytest.MonkeyPatch,
+    error: Exception,
+    reason: str,
+) -> None:
+    monkeypatch.setattr(drawing, "engine_for", lambda version: Throwing(version, error))
+    waiting(2)
+    assert sampling.sample_waiting() == 2
+    thrown = LabelingTask.objects.get(seed=1)
+    assert thrown.state == "sampling"
+    assert reason in thrown.failure
+
+
+def test_a_prompt_that_a_model_stumbles_over_holds_up_no_other(
+    tiny: ModelVersion, waiting: Call, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(drawing, "engine_for", lambda one: Throwing(one, IndexError()))
+    waiting(5)
+    sampling.sample_waiting()
+    states = dict(LabelingTask.objects.values_list("seed", "state"))
+    assert states == {0: "open", 1: "sampling", 2: "open", 3: "open", 4: "open"}
+
+
+def test_a_template_that_stumbles_is_the_reason(
+    tiny: ModelVersion, waiting: Call, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from models_service.engines.local import models
+
+    stumbling = (
+        "{% for turn in messages %}{{ turn.content }}"
+        "{% if turn.content == 'Say 1' %}{{ 1 + turn.content }}{% endif %}{% endfor %}"
+    )
+    monkeypatch.setattr(models.get(tiny).tokenizer, "chat_template", stumbling)
+    waiting(3)
+    sampling.sample_waiting()
+    states = dict(LabelingTask.objects.values_list("seed", "state"))
+    assert states == {0: "open", 1: "sampling", 2: "open"}
+    assert "failed (TypeError: unsupported operand" in LabelingTask.objects.get(seed=1).failure
 
 
 def test_a_mixture_asks_each_version_for_its_share(

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import time
+from email.utils import formatdate
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Lock
 from typing import Any
@@ -129,7 +130,106 @@ class Handler(BaseHTTPRequestHandler):
     def breaks_off(self, body: dict[str, Any], earlier: int) -> None:
         self.events(body, finish=False)
 
+    # What real servers do that the protocol does not say
+
+    def as_told(self, body: dict[str, Any], earlier: int) -> None:
+        """Answers with the choice that the prompt spells out as JSON, streamed in small pieces."""
+        try:
+            told = json.loads(asked(body))
+        except ValueError:
+            return self.good(body)
+        if body.get("stream"):
+            return self.events_of(pieces(told))
+        return self.choices_of(body, [told] * body.get("n", 1))
+
+    def drifts_off(self, body: dict[str, Any], earlier: int) -> None:
+        """The first of all its answers is nothing but thinking."""
+        thinking = {"message": {"content": None, "reasoning": "Hm."}, "finish_reason": "length"}
+        told = [
+            {"message": {"content": text_for(body, place)}, "finish_reason": "stop"}
+            for place in range(body.get("n", 1))
+        ]
+        self.choices_of(body, told if earlier else [thinking, *told[1:]])
+
+    def new_limit(self, body: dict[str, Any], earlier: int) -> None:
+        if "max_tokens" in body:
+            words = "Unsupported: 'max_tokens'. Use 'max_completion_tokens' instead."
+            return self.refuse(400, {"error": {"message": words, "param": "max_tokens"}})
+        return self.good(body)
+
+    def runs_in_circles(self, body: dict[str, Any], earlier: int) -> None:
+        """Whatever limit it is given, it wants the other one."""
+        old, new = "max_tokens", "max_completion_tokens"
+        if new in body:
+            old, new = new, old
+        words = f"Unsupported: '{old}'. Use '{new}' instead."
+        self.refuse(400, {"error": {"message": words, "param": old}})
+
+    def cold(self, body: dict[str, Any], earlier: int) -> None:
+        if "temperature" in body:
+            words = "This model has its own temperature."
+            return self.refuse(400, {"error": {"message": words, "param": "temperature"}})
+        return self.good(body)
+
+    def names_fields(self, body: dict[str, Any], earlier: int) -> None:
+        """As FastAPI does, one extra field after the other."""
+        for name in ("seed", "logprobs"):
+            if name in body:
+                problem = {"loc": ["body", name], "msg": "Extra inputs are not permitted"}
+                return self.refuse(422, {"detail": [problem]})
+        return self.good(body)
+
+    def no_system(self, body: dict[str, Any], earlier: int) -> None:
+        if any(turn["role"] == "system" for turn in body["messages"]):
+            return self.problem(400, "System role not supported")
+        return self.good(body)
+
+    def small(self, body: dict[str, Any], earlier: int) -> None:
+        words = "This model's maximum context length is 8 tokens. You requested 16 in the answer."
+        self.problem(400, words)
+
+    def wakes_up(self, body: dict[str, Any], earlier: int) -> None:
+        if earlier < 2:
+            return self.problem(400, "The model is being loaded.")
+        return self.good(body)
+
+    def runs_dry(self, body: dict[str, Any], earlier: int) -> None:
+        if earlier < 2:
+            return self.good(body)
+        return self.problem(400, "Your account has no credits left.")
+
+    def ill_at(self, body: dict[str, Any], earlier: int) -> None:
+        if "ill" in asked(body):
+            return self.problem(500, "Tensor of the wrong shape.", {"Retry-After": "0"})
+        return self.good(body)
+
+    def busy_until_tomorrow(self, body: dict[str, Any], earlier: int) -> None:
+        tomorrow = formatdate(time.time() + 86_400, usegmt=True)
+        self.problem(429, "Quota.", {"Retry-After": tomorrow})
+
+    def unknown(self, body: dict[str, Any], earlier: int) -> None:
+        error = {"message": "The model does not exist.", "code": "model_not_found"}
+        self.refuse(404, {"error": error})
+
     # Answers
+
+    def choices_of(self, body: dict[str, Any], told: list[dict[str, Any]]) -> None:
+        numbered = [{"index": place, **choice} for place, choice in enumerate(told)]
+        reply = {"model": body["model"], "choices": numbered, "usage": None}
+        self.reply(200, json.dumps(reply).encode())
+
+    def events_of(self, parts: list[dict[str, Any]]) -> None:
+        self.send_response(200)
+        self.send_header("Content-Type", "text/event-stream")
+        self.send_header("Connection", "close")
+        self.end_headers()
+        for part in parts:
+            self.event({"choices": [{"index": 0, **part}]})
+        self.wfile.write(b"data: [DONE]\n\n")
+        self.close_connection = True
+
+    def refuse(self, status: int, complaint: dict[str, Any]) -> None:
+        self.reply(status, json.dumps(complaint).encode())
 
     def good(self, body: dict[str, Any]) -> None:
         self.reply(200, json.dumps(reply_to(body)).encode())
@@ -167,6 +267,19 @@ class Handler(BaseHTTPRequestHandler):
 
     def log_message(self, *_: object) -> None:
         pass
+
+
+def pieces(told: dict[str, Any]) -> list[dict[str, Any]]:
+    """A whole choice as the parts of a stream, three characters of its text a part."""
+    message = dict(told["message"])
+    content = message.pop("content", None)
+    words = content if isinstance(content, list) else [content]
+    if isinstance(content, str):
+        words = [content[at : at + 3] for at in range(0, len(content), 3)] or [""]
+    deltas = [message] if message else []
+    deltas += [{"content": [w] if isinstance(w, dict) else w} for w in words]
+    parts = [{"delta": delta, "finish_reason": None} for delta in deltas]
+    return [*parts, {"delta": {}, "finish_reason": told["finish_reason"]}]
 
 
 def asked(body: dict[str, Any]) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -59,6 +60,19 @@ def test_a_completion_depends_on_its_own_seed_alone(best: ModelVersion) -> None:
     [together] = engine.sample([ask(k=3, seed=7)])
     alone = [engine.sample([ask(k=1, seed=seed)])[0][0] for seed in (7, 8, 9)]
     assert [a.text for a in together] == [a.text for a in alone]
+
+
+def test_what_others_got_beside_a_failure_is_chosen_from_too(
+    remote: Callable[..., ModelVersion], judge: ModelVersion
+) -> None:
+    far = services.register_best_of(name="far", version=remote("ill_at"), judge=judge, n=3)
+    ill = Request([{"role": "user", "content": "I am ill."}], k=2, max_new_tokens=6)
+    with pytest.raises(EngineError) as caught:
+        engine_for(far).sample([ill, ask(k=2)])
+    assert list(caught.value.waiting) == [0]
+    chosen = caught.value.answers[1]
+    assert len(chosen) == 2
+    assert all("best of 3 by judge" in answer.engine for answer in chosen)
 
 
 def test_streaming_gives_the_chosen_text_at_once(best: ModelVersion) -> None:

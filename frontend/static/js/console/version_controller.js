@@ -35,7 +35,20 @@ function body(form) {
     const path = input.name.split(".");
     const last = path.pop();
     const place = path.reduce((object, name) => (object[name] ??= {}), said);
-    place[last] = input.dataset.kind === "number" ? Number(input.value) : input.value;
+    place[last] = (KINDS[input.dataset.kind] ?? String)(input.value);
   }
   return said;
 }
+
+/** How a field's `data-kind` is read; what cannot be read goes along for the API to refuse. */
+const KINDS = {
+  number: Number,
+  list: (text) => text.split(/[\s,]+/).filter(Boolean),
+  json: (text) => {
+    try {
+      return JSON.parse(text);
+    } catch {
+      return text;
+    }
+  },
+};
