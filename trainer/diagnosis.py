@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from itertools import combinations
 from typing import Any
 
+from labeling.intervals import Clusters, rate
 from labeling.selectors.evaluations import Judged
-from trainer.statistics import Clusters, rate
 from trainer.verdicts import Figures, figure
 
 BINS = 10

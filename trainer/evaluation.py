@@ -14,12 +14,12 @@ from typing import Any
 import torch
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
+from labeling.intervals import Clusters, Interval, mean, rate
 from models_service.lm.chat import Message, decode, pad_token_id, stop_token_ids
 from models_service.lm.checkpoint import load_policy, load_reward
 from models_service.lm.generation import Sampling
 from models_service.lm.heads import ScalarModel
 from models_service.lm.scoring import response_logprobs
-from trainer.algorithms.accuracy import Interval, clustered_mean
 from trainer.algorithms.best_of_n import kl_of_best, sample_best, yardstick
 from trainer.algorithms.contract import Reporter, TrainingError
 from trainer.algorithms.data import Encoder, read_snapshot
@@ -128,12 +128,13 @@ def compare(new: Answers, old: Answers, divergence: Sequence[float], each: int) 
     measured = {
         "score": new.scores, "score_baseline": old.scores,
         "response_tokens": lengths[0], "response_tokens_baseline": lengths[1],
-        "finished": ends[0], "finished_baseline": ends[1],
         "kl": divergence,
     }  # fmt: skip
     figures = {name: _mean(values, each) for name, values in measured.items()}
+    figures |= {"finished": _rate(ends[0], each), "finished_baseline": _rate(ends[1], each)}
     # Of one answer a prompt no best can be chosen.
-    best = {"best_of_n": yardstick(_clusters(old.scores, each))} if each > 1 else {}
+    by_prompt = [old.scores[i : i + each] for i in range(0, len(old.scores), each)]
+    best = {"best_of_n": yardstick(by_prompt)} if each > 1 else {}
     scores = {"policy": _rounded(new.scores), "baseline": _rounded(old.scores)}
     return {"win_rate": win_rate(new.scores, old.scores, each), **figures, **best, "scores": scores}
 
@@ -141,7 +142,7 @@ def compare(new: Answers, old: Answers, divergence: Sequence[float], each: int) 
 def win_rate(new: Sequence[float], old: Sequence[float], each: int) -> dict[str, Any]:
     """How often `new` is above `old`, ties half, with its interval clustered by prompt."""
     wins = [float(a > b) + 0.5 * (a == b) for a, b in zip(new, old, strict=True)]
-    return _figure(clustered_mean(_clusters(wins, each)), len(wins))
+    return _rate(wins, each)
 
 
 def questions(
@@ -212,19 +213,16 @@ def _rounded(scores: Sequence[float]) -> list[float]:
     return [round(score, 4) for score in scores]
 
 
-def _clusters(values: Sequence[float], each: int) -> list[Sequence[float]]:
-    return [values[i : i + each] for i in range(0, len(values), each)]
+def _by_prompt(count: int, each: int) -> Clusters:
+    return Clusters.of([row // each for row in range(count)])
+
+
+def _rate(values: Sequence[float], each: int) -> dict[str, Any]:
+    return _figure(rate(values, _by_prompt(len(values), each)), len(values))
 
 
 def _mean(values: Sequence[float], each: int) -> dict[str, Any]:
-    """A mean with its interval, not confined to 0 … 1 as a rate's is."""
-    low, high = min(values), max(values)
-    span = (high - low) or 1.0
-    scaled = [(value - low) / span for value in values]
-    interval = clustered_mean(_clusters(scaled, each))
-    assert interval is not None
-    bounds = (low + span * bound for bound in (interval.estimate, interval.low, interval.high))
-    return _figure(Interval(*bounds), len(values))
+    return _figure(mean(values, _by_prompt(len(values), each)), len(values))
 
 
 def _figure(interval: Interval | None, count: int) -> dict[str, Any]:

@@ -89,7 +89,7 @@ def contest_figures(contest: HeadToHead) -> list[Figure]:
         _ladder_figure(
             "bradley-terry", "Bradley–Terry scores", "bradley_terry", ladder, found,
             x_title=f"Log-odds of being preferred to {baseline}", reference=0.0,
-            note="From every comparison, intervals bootstrapped by prompt and labeler.",
+            note="From every comparison; the bars are 95 % intervals over prompts and labelers.",
         ),
         _ladder_figure(
             "likert", "Mean quality", "likert", ladder, found,

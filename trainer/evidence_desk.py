@@ -25,6 +25,7 @@ from trainer.drawing import drawn
 from trainer.model_card import body, model_card
 from trainer.models import Evaluation, TrainingRound
 from trainer.over_optimisation import over_optimisation
+from trainer.sample_size import LABELER_EFFECT
 
 # What is rolled back, and what that changes; said before it is done.
 _WAYS_BACK = {
@@ -81,7 +82,6 @@ class HeadToHeadAdmin(RecordAdmin):
         self, request: HttpRequest, form_url: str = "", extra_context: dict[str, Any] | None = None
     ) -> HttpResponse:
         """The form that opens an evaluation."""
-        groups = LabelerProfile.objects.filter(user__is_active=True)
         active = Prompt.objects.filter(state=Prompt.State.ACTIVE)
         return _page(self, request, "trainer/evidence/open.html", {
             "title": "Start an evaluation by labelers",
@@ -90,7 +90,8 @@ class HeadToHeadAdmin(RecordAdmin):
             "most": MOST_VERSIONS,
             "splits": [(split, split.label, active.filter(split=split).count())
                        for split in (Split.TEST, Split.VALIDATION)],
-            "held_out": groups.filter(group=LabelerProfile.Group.HELD_OUT).count(),
+            "labelers": {group: told.labelers_in(group) for group in LabelerProfile.Group.values},
+            "labeler_effect": LABELER_EFFECT,
             "pairs": HeadToHead.Pairs.choices,
         })  # fmt: skip
 

@@ -19,6 +19,7 @@ from django.utils import timezone
 
 from accounts.models import User
 from accounts.problems import Problem
+from labeling.intervals import Clusters, mean, rate
 from labeling.models import Completion, Demonstration, HeadToHead, LabelerProfile, Prompt, Ranking
 from labeling.selectors import evaluations as told
 from labeling.selectors.filters import usable
@@ -30,7 +31,6 @@ from trainer.diagnosis import diagnosis, scored_pairs
 from trainer.evidence import verdicts_of
 from trainer.models import Evaluation, Measurement
 from trainer.reporting import beating
-from trainer.statistics import Clusters, mean, rate
 from trainer.verdicts import Figures, figure
 
 State = Measurement.State

@@ -1,7 +1,7 @@
 """What the labels of a head-to-head say of each version, as figures with 95 % intervals. Pure.
 
 A tie counts as half a win for either side. Every interval takes prompts and labelers as clusters
-(`statistics`). Of whatever has no label there is no figure.
+(`labeling.intervals`). Of whatever has no label there is no figure.
 """
 
 from __future__ import annotations
@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from math import isfinite
 from typing import Any
 
+from labeling.intervals import Clusters, Interval, mean, rate
 from labeling.selectors.evaluations import Judged
-from trainer.algorithms.accuracy import Interval
-from trainer.statistics import Clusters, bradley_terry, length_controlled, mean, rate
+from trainer.statistics import bradley_terry, length_controlled
 
 Figures = dict[str, Any]
 GROUPS = ("training", "held_out")

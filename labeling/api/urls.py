@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.urls import URLPattern, URLResolver, path
 
-from labeling.api import assignments, desk, guidelines, imports, prompts, quarantine
+from labeling.api import agreement, assignments, desk, guidelines, imports, prompts, quarantine
 from labeling.models import Demonstration, Ranking
 
 _ONE = "assignments/<int:pk>/"
@@ -14,6 +14,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("prompts/<int:pk>/redact/", quarantine.RedactView.as_view(), name="prompt-redact"),
     path("prompts/<int:pk>/release/", quarantine.ReleaseView.as_view(), name="prompt-release"),
     path("prompts/<int:pk>/drop/", quarantine.DropView.as_view(), name="prompt-drop"),
+    path("agreement/", agreement.AgreementView.as_view(), name="api-agreement"),
     path("imports/", imports.ImportsView.as_view(), name="imports"),
     path("imports/<int:pk>/", imports.ImportView.as_view(), name="import"),
     path("imports/<int:pk>/content/", imports.ImportContentView.as_view(), name="import-content"),

@@ -8,26 +8,31 @@ from operator import itemgetter
 from django.db.models import Count, Q, QuerySet
 
 from accounts.models import User
-from labeling.agreement import Agreement, among, between
+from labeling.agreement import Agreement, TasksAgreement, across, among, between
 from labeling.models import RankedCompletion, Ranking
 
 _Ranks = dict[int, list[int]]
 
 
-def agreement_of_all() -> Agreement:
+def overlapping_rankings() -> list[list[list[int]]]:
+    """[task][labeler][completion]: the ranks in every task that more than one labeler ranked."""
+    return [list(ranks.values()) for ranks in _overlapping()]
+
+
+def agreement_of_all() -> TasksAgreement:
     """Over every pair of labelers who ranked the same task."""
-    return sum((among(ranks.values()) for ranks in _overlapping()), Agreement(0, 0))
+    return across(among(rankings) for rankings in overlapping_rankings())
 
 
-def agreement_of(labeler: User, *, latest: int | None = None) -> Agreement:
+def agreement_of(labeler: User, *, latest: int | None = None) -> TasksAgreement:
     """Of one labeler with all who ranked the same tasks, over their latest rankings or all."""
-    total = Agreement(0, 0)
+    tasks = []
     own = Ranking.objects.filter(labeler=labeler, excluded_at=None).order_by("-pk")
     for ranks in _overlapping(task__in=own.values("task")[:latest]):
         mine = ranks.pop(labeler.pk, None)
         if mine is not None:
-            total += sum((between(mine, other) for other in ranks.values()), Agreement(0, 0))
-    return total
+            tasks.append(sum((between(mine, other) for other in ranks.values()), Agreement(0, 0)))
+    return across(tasks)
 
 
 def _overlapping(**which: object) -> list[_Ranks]:

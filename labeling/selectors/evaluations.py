@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from django.conf import settings
 from django.db.models import Count, Exists, F, OuterRef, Q, QuerySet
 
+from accounts.models import Role, User
 from labeling.models import (
     HeadToHead,
     LabelerProfile,
@@ -53,6 +54,13 @@ class Judged:
     overall: int
     flags: list[str]
     tokens: int
+
+
+def labelers_in(group: str) -> int:
+    """How many active labelers there are in a group; those without a profile are in training."""
+    people = User.objects.filter(role=Role.LABELER, is_active=True)
+    held_out = people.filter(labeler__group=LabelerProfile.Group.HELD_OUT).count()
+    return held_out if group == LabelerProfile.Group.HELD_OUT else people.count() - held_out
 
 
 def progress(contest: HeadToHead) -> Progress:

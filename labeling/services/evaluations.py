@@ -28,6 +28,7 @@ from labeling.models import (
 )
 from labeling.models.guidelines import Purpose
 from labeling.models.prompts import Split
+from labeling.selectors.evaluations import labelers_in
 from labeling.states import Slots, Tasks
 from models_service.models import Kind, ModelVersion
 
@@ -192,9 +193,7 @@ def _fault_of_ladder(contest: HeadToHead, ladder: Sequence[ModelVersion]) -> str
 def _faults_of_labels(contest: HeadToHead) -> Errors:
     if contest.labels_each < 1:
         return {"labels_training": ["At least one label is wanted."]}
-    held_out = LabelerProfile.objects.filter(
-        group=LabelerProfile.Group.HELD_OUT, user__is_active=True
-    ).count()
+    held_out = labelers_in(LabelerProfile.Group.HELD_OUT)
     if contest.labels_held_out > held_out:
         return {"labels_held_out": [f"There are {held_out} held-out labelers; ask for no more."]}
     return {}

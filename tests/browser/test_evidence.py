@@ -49,7 +49,7 @@ def test_evaluated_promoted_against_a_gate_and_rolled_back(
     page = browse(rosa)
     page.goto("/admin/labeling/headtohead/add/")
     row = page.locator('[data-labels="labels_training"]')
-    expect(row.locator('[data-slot="prompts_needed"]')).to_have_text("189")
+    expect(row.locator('[data-slot="prompts_needed"]')).to_have_text("191")
     page.get_by_label("How many prompts").fill("60")
     expect(row.locator('[data-slot="half_width"]')).to_have_text("± 12.9")
     page.get_by_label("tuned", exact=True).check()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import pytest
 
-from labeling.agreement import Agreement
 from labeling.diversity import Share, length, most_alike, opening, shares
 
 
@@ -25,9 +24,3 @@ def test_the_most_alike_shares_runs_of_three_words() -> None:
     assert most_alike("Write a POEM about the rain", others) == (pytest.approx(3 / 4), 1)
     assert most_alike("two words", others) is None
     assert most_alike("quite another thing altogether", others) == (0, 0)
-
-
-def test_the_interval_of_an_agreement_is_wilsons() -> None:
-    low, high = Agreement(73, 100).interval or (0, 0)
-    assert (low, high) == (pytest.approx(0.6357, abs=1e-4), pytest.approx(0.8073, abs=1e-4))
-    assert Agreement(0, 0).interval is None

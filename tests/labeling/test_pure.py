@@ -1,4 +1,4 @@
-"""Ranks, agreement, duplicates and few-shot expansion: the pure functions."""
+"""Ranks, duplicates and few-shot expansion: the pure functions."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from labeling import dedupe, few_shot
-from labeling.agreement import Agreement, among, between
 from labeling.dedupe import fingerprint, prefix_fingerprint, spoken
 from labeling.languages import language_of
 from labeling.preferences import pairs, ranks_of
@@ -30,18 +29,6 @@ def test_nine_untied_completions_give_36_pairs(ranks: list[int]) -> None:
     found = pairs(ranks)
     assert len(found) == 36
     assert all(ranks[better] < ranks[worse] for better, worse in found)
-
-
-def test_agreement_counts_what_neither_ties() -> None:
-    assert between([1, 2, 3], [1, 3, 2]) == Agreement(2, 3)
-    assert between([1, 1, 2], [2, 1, 3]) == Agreement(2, 2)
-    assert between([1, 1], [1, 2]).rate is None
-
-
-def test_agreement_adds_up_over_labelers() -> None:
-    total = among([[1, 2], [1, 2], [2, 1]])
-    assert (total.agreed, total.total) == (1, 3)
-    assert total.error is not None and 0.27 < total.error < 0.28
 
 
 def _said(text: str) -> list[dict[str, str]]:

@@ -172,3 +172,13 @@ def test_an_adjudicated_ranking_is_written(rosa: User, ranked: list[Ranking], ap
     assert Ranking.objects.get(pk=made).labeler == rosa
     assert set(Ranking.objects.get(pk=made).ranked.values_list("overall", flat=True)) <= {5, 6, 7}
     assert agreement_of_all().total == 6
+
+
+def test_the_agreement_of_labelers_can_be_read(
+    rosa: User, ada: User, ranked: list[Ranking], client_of: Call
+) -> None:
+    found = client_of(rosa).get("/api/v1/agreement/").json()
+    assert found["rate"] == {"value": 0.0, "low": 0.0, "high": 1.0}  # of one task
+    assert found["alpha"]["value"] < 0
+    assert (found["comparisons"], found["tasks"], found["paper"]) == (6, 1, 0.726)
+    assert client_of(ada).get("/api/v1/agreement/").status_code == 403

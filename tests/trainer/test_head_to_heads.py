@@ -91,11 +91,15 @@ def test_the_plan_says_how_sure_it_would_be(client: Any) -> None:
     url = "/api/v1/evaluations/plan/?prompts=100&labels=1&versions=3&rate=0.6&power=0.8"
     found = client.get(url).json()
     assert found["half_width"] == pytest.approx(0.0992, abs=1e-4)
-    # ((1.96 + 0.8416) / 0.1)² · 0.6 · 0.4 = 188.4
-    assert found["prompts_needed"] == 189
+    # ((1.96 + 0.8416) / 0.1)² · 0.6 · 0.4 = 188.4, and Student's quantile is above 1.96.
+    assert found["prompts_needed"] == 191
     assert 0.5 < found["power"] < 0.55
     assert found["comparisons"] == 200
     assert found["assumed"]["correlation"] == 0.45
+    assert found["assumed"]["labelers"] == 1  # Ada
+    several = client.get(f"{url}&labelers=3&labeler_effect=0.5").json()
+    assert several["half_width"] > found["half_width"]
+    assert several["prompts_needed"] is None
     assert client.get("/api/v1/evaluations/plan/?rate=0.5").status_code == 400
 
 
@@ -194,7 +198,7 @@ def test_researchers_alone(contest: HeadToHead, ada: User, client_of: Call) -> N
 def test_its_page_shows_figures_with_their_tables(client: Any, contest: HeadToHead) -> None:
     page = client.get(f"/admin/labeling/headtohead/{contest.pk}/change/").content.decode()
     assert page.count('role="img"') >= 8 and "4 of 4 labels are given" in page
-    assert "win-rate.svg" in page and "Fewer than three labelers" in page
+    assert "win-rate.svg" in page and "One labeler says nothing about others" in page
     baseline = contest.baseline_id
     assert (
         client.get(f"/admin/trainer/evaluation/versions/{baseline}/divergence/").status_code == 200

@@ -6,18 +6,9 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import combinations
-from statistics import pstdev, stdev
+from statistics import pstdev
 
-Z95 = 1.959964
-
-
-@dataclass(frozen=True)
-class Interval:
-    """An estimate with its 95 % interval."""
-
-    estimate: float
-    low: float
-    high: float
+from labeling.intervals import Clusters, Interval, mean, rate
 
 
 def pair_outcomes(scores: Sequence[float], ranks: Sequence[int]) -> list[float]:
@@ -41,48 +32,19 @@ def pair_margins(scores: Sequence[float], ranks: Sequence[int]) -> list[float]:
 
 
 def clustered_mean(clusters: Sequence[Sequence[float]]) -> Interval | None:
-    """Mean over all outcomes, its variance from whole clusters (linearised ratio estimator).
+    """Mean over all outcomes, from 0 to 1, with its interval from whole clusters; None of none.
 
-    Pairs of one prompt share completions and are not independent; prompts are. One cluster gives
-    an interval from 0 to 1, none gives None. The quantile is Student's, for few prompts are common.
-    (Cochran 1977, section 9A.)
+    Pairs of one prompt share completions and are not independent; prompts are.
     """
-    filled = [cluster for cluster in clusters if cluster]
-    if not filled:
-        return None
-    count = sum(map(len, filled))
-    mean = sum(map(sum, filled)) / count
-    if len(filled) == 1:
-        return Interval(mean, 0.0, 1.0)
-    squares = sum((sum(cluster) - mean * len(cluster)) ** 2 for cluster in filled)
-    error = math.sqrt(squares * len(filled) / (len(filled) - 1)) / count
-    reach = t95(len(filled) - 1) * error
-    return Interval(mean, max(0.0, mean - reach), min(1.0, mean + reach))
+    prompts = [number for number, cluster in enumerate(clusters) for _ in cluster]
+    return rate([outcome for cluster in clusters for outcome in cluster], Clusters.of(prompts))
 
 
 def independent_mean(values: Sequence[float]) -> Interval:
     """Mean of independent values with Student's interval; that of a single one is unbounded."""
-    count, mean = len(values), sum(values) / len(values)
-    if count == 1:
-        return Interval(mean, -math.inf, math.inf)
-    reach = t95(count - 1) * stdev(values) / math.sqrt(count)
-    return Interval(mean, mean - reach, mean + reach)
-
-
-def t95(freedom: int) -> float:
-    """The 97.5 % quantile of Student's t, exact at one and two degrees of freedom, then to 1 %.
-
-    (Abramowitz and Stegun, 26.7.5; its first terms are a quarter too low at one.)
-    """
-    if freedom == 1:
-        return math.tan(0.475 * math.pi)
-    if freedom == 2:
-        return 0.95 * math.sqrt(2 / (1 - 0.95**2))
-    z = Z95
-    first = (z**3 + z) / 4
-    second = (5 * z**5 + 16 * z**3 + 3 * z) / 96
-    third = (3 * z**7 + 19 * z**5 + 17 * z**3 - 15 * z) / 384
-    return z + first / freedom + second / freedom**2 + third / freedom**3
+    found = mean(values, Clusters.of(range(len(values))))
+    assert found is not None, "a mean of nothing"
+    return found if len(values) > 1 else Interval(found.estimate, -math.inf, math.inf)
 
 
 @dataclass(frozen=True)

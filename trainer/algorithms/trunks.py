@@ -38,7 +38,7 @@ from trainer.algorithms.settings import PPOConfig
 # Adapters count LORA_SCALE times, whatever their rank.
 LORA_SCALE = 2
 # Layers whose weights a selective scan's kernels take for themselves, past an adapter beside them.
-READ_BY_SCANS = ("out_proj", "conv1d")
+READ_BY_SCANS = ("out_proj", "conv1d", "dt_proj")
 
 
 class Trunks(Protocol):

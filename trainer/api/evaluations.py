@@ -14,14 +14,14 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from accounts.permissions import IsResearcher, person
-from labeling.models import HeadToHead
+from labeling.models import HeadToHead, LabelerProfile
 from labeling.selectors import evaluations as told
 from labeling.services import evaluations as labeled
 from models_service.models import Kind, ModelVersion
 from trainer import drawing, evidence, figures, measuring, reward_evidence
 from trainer.models import Measurement
 from trainer.over_optimisation import over_optimisation
-from trainer.sample_size import Plan, plan
+from trainer.sample_size import LABELER_EFFECT, Plan, plan
 from trainer.tasks import measure
 
 FORMS = {"svg": "image/svg+xml", "csv": "text/csv; charset=utf-8", "json": "application/json"}
@@ -113,6 +113,18 @@ class PlanSerializer(serializers.Serializer[Any]):
     pairs = serializers.CharField(default=HeadToHead.Pairs.BASELINE)
     rate = serializers.FloatField(min_value=0.501, max_value=0.999, default=0.6)
     power = serializers.FloatField(min_value=0.5, max_value=0.999, default=0.8)
+    labelers = serializers.IntegerField(
+        min_value=1,
+        max_value=10_000,
+        required=False,
+        help_text="How many will label; without it, as many training labelers as there are.",
+    )
+    labeler_effect = serializers.FloatField(
+        min_value=0,
+        max_value=5,
+        default=LABELER_EFFECT,
+        help_text="How far labelers differ: the standard deviation of their own log-odds.",
+    )
 
 
 class EvaluationList(generics.ListAPIView):
@@ -139,7 +151,8 @@ class EvaluationPlan(APIView):
     def get(self, request: Request) -> Response:
         wanted = PlanSerializer(data=request.query_params)
         wanted.is_valid(raise_exception=True)
-        return Response(plan(Plan(**wanted.validated_data)))
+        there_are = {"labelers": max(1, told.labelers_in(LabelerProfile.Group.TRAINING))}
+        return Response(plan(Plan(**there_are | wanted.validated_data)))
 
 
 class EvaluationDetail(generics.RetrieveAPIView):

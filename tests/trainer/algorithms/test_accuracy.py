@@ -13,10 +13,10 @@ from trainer.algorithms.accuracy import (
     calibration_error,
     clustered_mean,
     disagreement,
+    independent_mean,
     pair_margins,
     pair_outcomes,
     reliability,
-    t95,
 )
 
 
@@ -35,14 +35,22 @@ def test_outcomes_say_whether_the_margin_is_positive(k: int, seed: int) -> None:
     assert len(margins) == sum(ranks[i] != ranks[j] for i in range(k) for j in range(i))
 
 
-def test_single_outcomes_give_the_binomial_interval() -> None:
+def test_single_outcomes_give_wilsons_interval() -> None:
     interval = clustered_mean([[1.0]] * 60 + [[0.0]] * 40)
     assert interval is not None
-    error = math.sqrt(0.6 * 0.4 / 99)
+    weight = 1.984217**2 / 99  # Student's of 99 degrees of freedom
+    reach = math.sqrt(weight * 0.24 + weight**2 / 4)
     assert interval.estimate == 0.6
-    student = 1.984217  # 99 degrees of freedom
-    assert interval.low == pytest.approx(0.6 - student * error, abs=1e-5)
-    assert interval.high == pytest.approx(0.6 + student * error, abs=1e-5)
+    assert interval.low == pytest.approx((0.6 + weight / 2 - reach) / (1 + weight), abs=1e-6)
+    assert interval.high == pytest.approx((0.6 + weight / 2 + reach) / (1 + weight), abs=1e-6)
+
+
+def test_independent_values_give_students_interval() -> None:
+    interval = independent_mean([1.0, 2.0, 6.0])
+    reach = 4.30265273 * math.sqrt(7 / 3)  # the variance is 7
+    assert (interval.estimate, interval.high) == (3, pytest.approx(3 + reach))
+    assert interval.low == pytest.approx(3 - reach)
+    assert independent_mean([4.0]).high == math.inf
 
 
 def test_copies_within_a_cluster_add_no_certainty() -> None:
@@ -63,14 +71,6 @@ def test_the_interval_covers_the_truth_about_95_times_in_100() -> None:
         assert interval is not None
         covered += interval.low <= 2 / 3 <= interval.high
     assert 0.92 <= covered / 400 <= 0.98
-
-
-@pytest.mark.parametrize(
-    ("freedom", "quantile"),
-    [(1, 12.706), (2, 4.303), (3, 3.182), (4, 2.776), (12, 2.179), (30, 2.042), (10**6, 1.96)],
-)
-def test_few_prompts_widen_the_interval_as_student_says(freedom: int, quantile: float) -> None:
-    assert t95(freedom) == pytest.approx(quantile, rel=0.01)
 
 
 def test_nothing_and_one_cluster() -> None:

@@ -2,7 +2,7 @@
  * Sends the form that opens an evaluation, and shows how sure it would be while it is filled in.
  *
  *   <form data-controller="evaluation-form" data-action="evaluation-form#submit input->evaluation-form#plan">
- *     <tr data-evaluation-form-target="row" data-labels="labels_training"><td data-slot="power">…
+ *     <tr data-evaluation-form-target="row" data-labels="labels_training" data-labelers="5"><td data-slot="power">…
  */
 import { Controller } from "@hotwired/stimulus";
 
@@ -14,7 +14,7 @@ const PAUSE_MS = 200;
 const SHOWN = {
   half_width: (value) => `± ${(100 * value).toFixed(1)}`,
   power: (value) => `${(100 * value).toFixed(0)} %`,
-  prompts_needed: number,
+  prompts_needed: (value) => (value === null ? "more labelers" : number(value)),
   comparisons: number,
 };
 
@@ -77,6 +77,7 @@ export default class extends Controller {
     const asked = new URLSearchParams({
       versions: String(Math.max(2, form.getAll("ladder").length)), prompts: String(form.get("prompts")), labels: String(labels),
       pairs: String(form.get("pairs")), rate: share("rate"), power: share("power"),
+      labelers: String(Math.max(1, Number(row.dataset.labelers))),
     });
     const answer = await call("GET", `${this.planUrlValue}?${asked}`).catch(() => null);
     for (const [name, show] of Object.entries(SHOWN)) {
