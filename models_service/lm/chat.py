@@ -140,6 +140,12 @@ def refusal(tokenizer: PreTrainedTokenizerBase, roles: Sequence[str]) -> str | N
     return None
 
 
+def control_tokens(tokenizer: PreTrainedTokenizerBase) -> dict[int, str]:
+    """The tokens that nobody can write in a message, by id: what they look like."""
+    added = _added(tokenizer)
+    return {i: added[i] for i in sorted(_control_ids(tokenizer))}
+
+
 def plain_text(messages: Sequence[Message]) -> str:
     """The conversation by the fallback above, up to where the assistant's reply starts; a heading
     that a person wrote does not begin a turn."""
