@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from functools import cache
 from typing import Any
 
@@ -33,7 +33,7 @@ def _parameters(kind: type[nn.Module]) -> frozenset[str] | None:
 
 
 @cache
-def _signature(kind: type[nn.Module]) -> Mapping[str, object]:
+def _signature(kind: Hashable) -> Mapping[str, object]:
     """The kind of each named parameter of a class's forward."""
-    parameters = inspect.signature(kind.forward).parameters
+    parameters = inspect.signature(kind.forward).parameters  # type: ignore[attr-defined]
     return {name: one.kind for name, one in parameters.items()}

@@ -50,7 +50,17 @@ def _suits(module: nn.Module) -> bool:
 
 
 def _linear(module: nn.Linear) -> Callable[[Tensor], Tensor]:
-    return lambda x: _Linear.apply(x, module.weight, module.bias)
+    def forward(x: Tensor) -> Tensor:
+        return _of_rows(x, lambda rows: _Linear.apply(rows, module.weight, module.bias))
+
+    return forward
+
+
+def _of_rows(x: Tensor, product: Callable[[Tensor], Tensor]) -> Tensor:
+    """`product` of all rows of [..., in]. Their shape is given back here, where autograd sees it:
+    of a view that was made inside an operation of our own nothing may be changed in place, and some
+    models do that to what a layer gives them."""
+    return product(x.reshape(-1, x.shape[-1])).unflatten(0, x.shape[:-1])
 
 
 def _embedding(module: nn.Embedding) -> Callable[[Tensor], Tensor]:
@@ -60,7 +70,12 @@ def _embedding(module: nn.Embedding) -> Callable[[Tensor], Tensor]:
 def _adapted(module: LoraLinear) -> Callable[[Tensor], Tensor]:
     base, (name,) = module.get_base_layer(), module.active_adapters
     a, b = module.lora_A[name].weight, module.lora_B[name].weight
-    return lambda x: _Adapted.apply(x, base.weight, base.bias, a, b, module.scaling[name])
+    scale = module.scaling[name]
+
+    def forward(x: Tensor) -> Tensor:
+        return _of_rows(x, lambda r: _Adapted.apply(r, base.weight, base.bias, a, b, scale))
+
+    return forward
 
 
 _FORWARDS: dict[type, Callable[[Any], Callable[[Tensor], Tensor]]] = {
@@ -81,10 +96,9 @@ class _Linear(torch.autograd.Function):
     @once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
         (x,), weight = ctx.saved_tensors, ctx.weight
-        rows = gradient.reshape(-1, gradient.shape[-1])
-        gradients.add_product(weight, rows, x.reshape(-1, x.shape[-1]))
+        gradients.add_product(weight, gradient, x)
         of_x = linear(gradient, weight.t()) if ctx.needs_input_grad[0] else None
-        return of_x, None, rows.sum(0) if ctx.has_bias else None
+        return of_x, None, gradient.sum(0) if ctx.has_bias else None
 
 
 class _Adapted(torch.autograd.Function):
@@ -94,25 +108,21 @@ class _Adapted(torch.autograd.Function):
     def forward(
         ctx: Any, x: Tensor, weight: Tensor, bias: Tensor | None, a: Tensor, b: Tensor, scale: float
     ) -> Tensor:
-        inputs = x.flatten(0, -2)
-        low = inputs @ a.t()
-        ctx.save_for_backward(inputs, low)
+        low = x @ a.t()
+        ctx.save_for_backward(x, low)
         ctx.weights, ctx.scale = (weight, a, b), scale
-        out = linear(inputs, weight, bias).addmm_(low, b.t(), alpha=scale)
-        return out.unflatten(0, x.shape[:-1])
+        return linear(x, weight, bias).addmm_(low, b.t(), alpha=scale)
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
         (inputs, low), (weight, a, b) = ctx.saved_tensors, ctx.weights
-        rows = gradient.flatten(0, -2)
-        of_low = (rows @ b).mul_(ctx.scale)
+        of_low = (gradient @ b).mul_(ctx.scale)
         gradients.add_product(a, of_low, inputs)
-        gradients.add_product(b, rows, low, ctx.scale)
+        gradients.add_product(b, gradient, low, ctx.scale)
         if not ctx.needs_input_grad[0]:
             return (None,) * 6
-        of_x = linear(rows, weight.t()).addmm_(of_low, a)
-        return of_x.unflatten(0, gradient.shape[:-1]), *(None,) * 5
+        return linear(gradient, weight.t()).addmm_(of_low, a), *(None,) * 5
 
 
 class _Embedding(torch.autograd.Function):

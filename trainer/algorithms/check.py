@@ -191,7 +191,7 @@ def _made(name: str, title: str, one: Check, subject: Subject) -> Finding:
         return Finding(name, title, False, _sentence(error))
     except Exception as error:  # whatever a model throws is a reason not to take it
         said = f"{type(error).__name__}: {error}".partition("\n")[0].rstrip(". ")
-        return Finding(name, title, False, f"{title} does not work with it ({said}). Choose "
+        return Finding(name, title, False, f"{title}: the model fails there ({said}). Choose "
                        "another model.")  # fmt: skip
     return Finding(name, title, True, says, measured)
 
@@ -264,7 +264,8 @@ def _conversations(subject: Subject) -> Says:
 def _context(subject: Subject) -> Says:
     """Prompt and response at their limits against what the model can read."""
     config = subject.policy.config.get_text_config()
-    context = getattr(config, "max_position_embeddings", None)
+    named = getattr(config, "max_position_embeddings", None)
+    context = named if named and named > 0 else None
     subject.facts["context"] = context
     need = subject.prompt_tokens + subject.response_tokens
     if context is None:

@@ -43,8 +43,8 @@ class Episodes:
     def only(self, rows: Sequence[int]) -> Episodes:
         """Some rows, in their order."""
         parts = (self.prompts, self.responses, self.logprobs, self.finished)
-        chosen = ([part[i] for i in rows] for part in parts)
-        return Episodes(*chosen, end_id=self.end_id)  # type: ignore[arg-type]
+        chosen: Any = ([part[i] for i in rows] for part in parts)
+        return Episodes(*chosen, self.end_id)
 
     def tokens(self, rows: Sequence[int]) -> tuple[list[Tokens], list[Tokens]]:
         """Prompts and responses of some rows."""

@@ -15,7 +15,7 @@ from typing import Protocol
 import torch
 from peft import LoraConfig, get_peft_model
 from peft.tuners.lora import LoraLayer, ParamWrapper
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn.utils.rnn import pad_sequence
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
@@ -183,16 +183,22 @@ def _with_adapters(policy: PreTrainedModel, config: PPOConfig):  # type: ignore[
     The second factor starts at zero: the policy starts as the reference, to the bit.
     """
     scans = any(name.endswith("A_log") for name, _ in policy.named_parameters())
+    # A router that is a linear layer by descent gives more than a tensor.
+    routers = [n for n, m in policy.named_modules() if _is_special_linear(m)]
     lora = LoraConfig(
         r=config.lora_rank,
         lora_alpha=LORA_SCALE * config.lora_rank,
         target_modules="all-linear",
-        exclude_modules=list(READ_BY_SCANS) if scans else None,
+        exclude_modules=[*routers, *(READ_BY_SCANS if scans else ())] or None,
         lora_dropout=0.0,
     )
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(derive(config.seed, "adapters"))
         return get_peft_model(policy, lora).eval()
+
+
+def _is_special_linear(module: nn.Module) -> bool:
+    return isinstance(module, nn.Linear) and type(module) is not nn.Linear
 
 
 def _beside(layer: LoraLayer) -> Tensor:
