@@ -7,7 +7,9 @@ from dataclasses import replace
 
 from models_service import rewards
 from models_service.engines import Answer, Engine, EngineError, Request
+from models_service.lm.chat import PromptRefused
 from models_service.lm.checkpoint import CheckpointError
+from models_service.lm.reading import Said
 from models_service.models import ModelVersion
 
 # numpy hashes seeds as signed 64-bit numbers.
@@ -29,7 +31,15 @@ class BestOfEngine:
         n = self.version.best_of
         wide = [replace(r, k=n * r.k, seed=n * r.seed % _SEEDS) for r in requests]
         drawn = self.drawing.sample(wide)
-        return [self._best(request, some) for request, some in zip(requests, drawn, strict=True)]
+        best, refused = [], {}
+        for index, (request, some) in enumerate(zip(requests, drawn, strict=True)):
+            try:
+                best.append(self._best(request, some))
+            except PromptRefused as error:
+                refused[index] = f"{self.version} cannot choose an answer: {error}."
+        if refused:
+            raise EngineError(next(iter(refused.values())), refused=refused)
+        return best
 
     def stream(self, request: Request, on_text: Callable[[str], None]) -> Answer:
         """See `Engine.stream`; the text comes at once, since no part of it is chosen before."""
@@ -41,7 +51,9 @@ class BestOfEngine:
         n, judge = self.version.best_of, self.version.judge
         assert judge is not None, "the database lets no best-of version be without a judge"
         try:
-            scores = rewards.scores(judge, request.messages, [answer.text for answer in drawn])
+            scores = rewards.scores(
+                judge, [Said(request.messages, answer.text, answer.finished) for answer in drawn]
+            )
         except CheckpointError as error:
             raise EngineError(f"{judge}, which judges {self.version}, cannot: {error}") from error
         groups = (range(first, first + n) for first in range(0, len(drawn), n))

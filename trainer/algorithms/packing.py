@@ -70,7 +70,8 @@ def _last_tokens(group: Group) -> list[int]:
     ends, end = [], len(group.prompt)
     for completion in group.completions:
         end += len(completion)
-        ends.append(end - 1)
+        # One that was cut before its first whole character is read where the prompt ends.
+        ends.append((end if completion else len(group.prompt)) - 1)
     return ends
 
 
