@@ -15,6 +15,7 @@ from itertools import combinations
 from typing import Any
 
 from labeling.selectors.evaluations import Judged
+from trainer.algorithms.accuracy import ENDINGS
 from trainer.statistics import Clusters, rate
 from trainer.verdicts import Figures, figure
 
@@ -38,6 +39,10 @@ class Scored:
         return self.better.overall - self.worse.overall
 
     @property
+    def ending(self) -> str:
+        return ENDINGS[self.better.finished + self.worse.finished]
+
+    @property
     def outcome(self) -> float:
         return 0.5 if self.margin == 0 else float(self.margin > 0)
 
@@ -59,13 +64,15 @@ def scored_pairs(
 
 
 def diagnosis(pairs: Sequence[Scored], pseudonyms: Mapping[int, str]) -> dict[str, Any]:
-    """Accuracy by split, group, labeler, use case and rating gap; calibration; disagreements."""
+    """Accuracy by split, group, labeler, use case, rating gap and how the two answers ended;
+    calibration; disagreements."""
     unseen = [pair for pair in pairs if pair.split == UNSEEN]
     by: dict[str, Callable[[Scored], str]] = {
         "group": lambda pair: pair.better.group,
         "labeler": lambda pair: pseudonyms[pair.better.labeler],
         "use_case": lambda pair: pair.better.use_case,
         "gap": lambda pair: gap_title(pair.gap),
+        "ending": lambda pair: pair.ending,
     }
     found: dict[str, Any] = {name: _accuracies(unseen, key) for name, key in by.items()}
     found["split"] = _accuracies(pairs, lambda pair: pair.split)
