@@ -24,6 +24,7 @@ from trainer.algorithms.best_of_n import kl_of_best, sample_best, yardstick
 from trainer.algorithms.contract import Reporter, TrainingError
 from trainer.algorithms.data import Encoder, read_snapshot
 from trainer.algorithms.episodes import Episodes, sample_episodes, sample_rows, score_episodes
+from trainer.algorithms.room import require_room
 from trainer.algorithms.settings import EvaluationConfig
 
 Utility = Callable[[Sequence[Message], str], float]
@@ -43,6 +44,11 @@ class Contest:
     baseline: Path
     reward: Path
     best_of: int = 1
+
+    @property
+    def folders(self) -> dict[str, Path]:
+        """Each model's folder, by what it is here."""
+        return {"policy": self.policy, "baseline": self.baseline, "reward": self.reward}
 
 
 @dataclass(frozen=True)
@@ -71,6 +77,7 @@ def evaluate(
     `best_of_n` the yardstick, what the best of several answers of the baseline would score. None
     when it was asked to stop. Raises TrainingError and CheckpointError.
     """
+    require_room(config.to_dict(), contest.folders)
     judge, tokenizer = load_reward(contest.reward)
     asked = questions(config, snapshot, tokenizer)
     policy = load_policy(contest.policy)[0]
@@ -103,6 +110,7 @@ def win_rates(
     simulated labelers want, hidden from everything that is trained. Raises TrainingError,
     CheckpointError.
     """
+    require_room(config.to_dict(), contest.folders)
     judge, tokenizer = load_reward(contest.reward)
     asked = questions(config, snapshot, tokenizer)
     scores: dict[str, list[list[float]]] = {"reward": [], "gold": []}

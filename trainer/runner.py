@@ -242,7 +242,7 @@ def _fewer_prompts(config: EvaluationConfig, figures: Mapping[str, Any]) -> dict
         return {}
     sentence = (
         f"{asked} prompts were asked, not the recipe's {config.prompts}: the snapshot has no more "
-        f"validation prompts of {config.max_prompt_tokens} tokens at most."
+        f"validation prompts of {config.max_prompt_tokens} tokens at most that can be asked."
     )
     return {"prompts": sentence}
 

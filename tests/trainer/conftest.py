@@ -111,9 +111,9 @@ def held_out(db: None) -> User:
 SMALL = {
     "sft": {"epochs": 1, "batch_size": 4, "checkpoint_every": 1},
     "reward": {"batch_size": 4, "checkpoint_every": 1},
-    "ppo": {"iterations": 1, "batch_size": 4, "minibatch_size": 4, "max_response_tokens": 6,
+    "ppo": {"iterations": 1, "batch_size": 4, "minibatch_size": 4,
             "eval_prompts": 2, "ptx_coefficient": 0.0},
-    "evaluation": {"prompts": 4, "max_response_tokens": 6},
+    "evaluation": {"prompts": 4},
 }  # fmt: skip
 
 
