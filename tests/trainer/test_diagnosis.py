@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from accounts.models import User
-from labeling.models import BulkChange, LabelingTask, Prompt
+from labeling.models import BulkChange, Completion, LabelingTask, Prompt
 from labeling.selectors.evaluations import Judged
+from models_service import rewards
+from models_service.lm.reading import Said
 from models_service.models import ModelVersion
 from tests.trainer.conftest import Labels
 from trainer import measuring
@@ -118,6 +121,17 @@ def test_a_worker_diagnoses_and_doubtful_prompts_are_asked_again(
         in client.get(f"{url}figures/accuracy-by-ending.svg").content.decode()
     )
     assert len(figures["scores"]["Demonstrations"]) == 3
+    # Each answer is read as it ended.
+    answers = Completion.objects.select_related("task__prompt")
+    said = [Said(one.task.asked.messages, one.text, one.finished) for one in answers]
+    assert 0 < sum(one.finished for one in said) < len(said)
+    assert sorted(figures["scores"]["tiny"]) == pytest.approx(
+        sorted(rewards.scores(reward, said)), abs=1e-3
+    )
+    false = [replace(one, finished=True) for one in said]
+    assert sorted(figures["scores"]["tiny"]) != pytest.approx(
+        sorted(rewards.scores(reward, false)), abs=1e-2
+    )
     page = client.get(f"/admin/trainer/evaluation/versions/{reward.pk}/diagnosis/")
     assert "Distribution of scores" in page.content.decode()
     drawn = client.get(f"{url}figures/calibration.svg")
