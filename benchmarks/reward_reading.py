@@ -1,15 +1,15 @@
 """Whether a reward model is read where it was trained, on a snapshot of an installation.
 
 For every seed a reward model is trained with the demo preset's settings. Told of it: its accuracy
-on validation pairs, all together and apart by how the two answers ended; and of pairs of answers that
-the policy gives to one validation prompt, scored as PPO scores them, the share in which it prefers
-the one that the hidden utility of simulated labelers prefers (equal scores ½). `score` is the
-model's own, `reward` less what PPO takes off an answer that did not end. Intervals are 95 %,
+on validation pairs, all together and apart by how the two answers ended; and of pairs of answers
+that the policy gives to one validation prompt, scored as PPO scores them, the share in which it
+prefers the one that the hidden utility of simulated labelers prefers (equal scores ½). `score` is
+the model's own, `reward` less what PPO takes off an answer that did not end. Intervals are 95 %,
 clustered by prompt.
 
-`--as-finished` trains as if every answer had ended, with a stop token behind cut ones, and
-measures in the same way: what that costs. A seed's figures are kept in `--out`, by snapshot, and not
-made again, and a run that was interrupted goes on from its last state. Another policy needs another
+`--as-finished` trains as if every answer had ended, with a stop token behind cut ones, and measures
+in the same way: what that costs. A seed's figures are kept in `--out`, by snapshot, and not made
+again, and a run that was interrupted goes on from its last state. Another policy needs another
 `--out`.
 """
 
