@@ -36,6 +36,12 @@ logger = logging.getLogger(__name__)
 
 MOST_ATTEMPTS = 5
 KINDS = {"sft": Kind.SFT, "reward": Kind.REWARD, "ppo": Kind.POLICY}
+# What is counted in a run's notes, and why it was not used.
+_SKIPPED = {
+    "prompts_skipped_too_long": "prompts over max_prompt_tokens",
+    "prompts_refused": "prompts that the model's chat template refuses",
+    "responses_refused": "responses that the model has no tokens for",
+}
 
 
 @dataclass(frozen=True)
@@ -200,6 +206,7 @@ def _train(run: TrainingRun, report: RunReporter) -> Outcome:
     result = launch(job, report, launcher, settings.BASE_DIR) if launcher else job.do(report)
     if result.stopped:
         return Outcome(stopped=True)
+    _say_skipped(run, result.notes)
     return Outcome({"metrics": result.metrics, "notes": result.notes}, folder=folder)
 
 
@@ -216,6 +223,7 @@ def _best_of_n(run: TrainingRun, report: RunReporter) -> Outcome:
     )
     if result.stopped:
         return Outcome(stopped=True)
+    _say_skipped(run, result.notes)
     return Outcome({"metrics": result.metrics, "notes": result.notes})
 
 
@@ -229,10 +237,24 @@ def _evaluate(run: TrainingRun, report: RunReporter) -> Outcome:
     figures = evaluation.evaluate(config, snapshot=_snapshot(run), contest=contest, report=report)
     if figures is None:
         return Outcome(stopped=True)
-    notes = _fewer_prompts(config, figures)
+    notes = _fewer_prompts(config, figures) | in_words(figures.pop("skipped"))
     for note in notes.values():
         say(run, note)
     return Outcome({"figures": figures, "notes": notes})
+
+
+def in_words(counts: Mapping[str, Any]) -> dict[str, str]:
+    """What a run could not use, a sentence each, from its notes."""
+    return {
+        name: f"{counts[name]} {'was' if counts[name] == 1 else 'were'} skipped: {why}."
+        for name, why in _SKIPPED.items()
+        if counts.get(name)
+    }
+
+
+def _say_skipped(run: TrainingRun, notes: Mapping[str, Any]) -> None:
+    for sentence in in_words(notes).values():
+        say(run, sentence)
 
 
 def _fewer_prompts(config: EvaluationConfig, figures: Mapping[str, Any]) -> dict[str, str]:
@@ -242,7 +264,7 @@ def _fewer_prompts(config: EvaluationConfig, figures: Mapping[str, Any]) -> dict
         return {}
     sentence = (
         f"{asked} prompts were asked, not the recipe's {config.prompts}: the snapshot has no more "
-        f"validation prompts of {config.max_prompt_tokens} tokens at most."
+        f"validation prompts of {config.max_prompt_tokens} tokens at most that can be asked."
     )
     return {"prompts": sentence}
 

@@ -160,6 +160,9 @@ class LabelingTask(models.Model):
 class Completion(models.Model):
     """What a model answered, and everything needed to make it answer so again."""
 
+    # The finish reason of one that ended by itself; with any other it was cut.
+    FINISHED = "stop"
+
     task = models.ForeignKey(LabelingTask, on_delete=models.PROTECT, related_name="completions")
     position = models.PositiveSmallIntegerField()
     version = models.ForeignKey(ModelVersion, on_delete=models.PROTECT, related_name="completions")
@@ -186,6 +189,11 @@ class Completion(models.Model):
 
     def __str__(self) -> str:
         return f"Completion {self.pk}"
+
+    @property
+    def finished(self) -> bool:
+        """Whether it ended by itself; what follows another one was never said."""
+        return self.finish_reason == self.FINISHED
 
 
 @prepared.select

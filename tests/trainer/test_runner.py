@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import errno
 import math
+import shutil
 import threading
 from collections.abc import Callable
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+from django.conf import settings
 from django.utils import timezone
 
 from accounts.problems import Problem
+from labeling.models import Prompt
+from models_service.lm.checkpoint import load_tokenizer
 from models_service.models import ModelVersion, Promotion
 from models_service.selectors import promoted
 from tests.trainer.conftest import Labels
@@ -79,6 +84,42 @@ def test_a_round_may_end_with_the_best_of_n(
     assert evaluation.figures["kl"]["value"] == pytest.approx(math.log(3) - 2 / 3)
     assert [one["n"] for one in evaluation.figures["best_of_n"]] == [1, 2]
     assert evaluation.figures["score"]["value"] > evaluation.figures["score_baseline"]["value"]
+
+
+def test_what_a_template_refuses_is_skipped_counted_and_told(
+    labels: Labels, base: ModelVersion, small: dict[str, Any], now: Callable[[], None]
+) -> None:
+    folder = Path(settings.CHECKPOINT_DIR) / "strict"
+    shutil.copytree(base.folder, folder, dirs_exist_ok=True)
+    tokenizer = load_tokenizer(folder)
+    refusing = (
+        "{% if messages[0]['role'] == 'system' %}{{ raise_exception('No system.') }}{% endif %}"
+    )
+    tokenizer.chat_template = refusing + tokenizer.chat_template
+    tokenizer.save_pretrained(folder)
+    strict = ModelVersion.objects.create(name="strict", kind="base", checkpoint="strict")
+    labels.enough()
+    under_system = [
+        labels.demonstration().prompt,
+        labels.ranking().prompt,
+        labels.prompt("validation"),
+    ]
+    for prompt in under_system:
+        messages = [{"role": "system", "content": "Be kind."}, *prompt.messages]
+        Prompt.objects.filter(pk=prompt.pk).update(messages=messages)
+    stages = ["sft", "reward", "best_of_n", "ppo", "evaluation"]
+    recipe = small | {"stages": stages, "best_of_n": {"n": 2, "prompts": 2}}
+    round = services.start_round(preset="tiny", recipe=recipe, start=strict)
+    now()
+    round.refresh_from_db()
+    assert round.state == "finished", round.failure
+    notes = {run.stage: run.result["notes"]["prompts_refused"] for run in round.runs.all()}
+    told = "1 was skipped: prompts that the model's chat template refuses."
+    # PPO samples from the prompts of training and looks at those of validation.
+    assert notes == {"sft": 1, "reward": 2, "best_of_n": 1, "ppo": 3, "evaluation": told}
+    for run in round.runs.all():
+        assert run.log.filter(text__contains="chat template refuses").count() == 1
+    assert "skipped" not in Evaluation.objects.get(round=round).figures
 
 
 def test_a_run_is_claimed_once(run: TrainingRun) -> None:

@@ -26,6 +26,7 @@ from trainer.algorithms.crew import Crew
 from trainer.algorithms.data import Encoder, read_snapshot, require
 from trainer.algorithms.episodes import Episodes, episodes_of, sample_rows, score_episodes
 from trainer.algorithms.loop import Clock
+from trainer.algorithms.room import require_room
 from trainer.algorithms.settings import BestOfNConfig
 
 PROMPTS_A_STEP = 8
@@ -61,6 +62,7 @@ class BestOfN:
     ) -> None:
         if start.reward is None:
             raise TrainingError("Best of n needs a reward model. Train one on rankings first.")
+        require_room(config.to_dict(), {"policy": start.policy, "reward": start.reward})
         self.config, self.report = config, report
         self.crew, self.clock = Crew(), Clock()
         policy, self.tokenizer = load_policy(start.policy)

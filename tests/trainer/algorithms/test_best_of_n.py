@@ -21,7 +21,7 @@ from trainer.algorithms.contract import Result, Starts, TrainingError
 from trainer.algorithms.episodes import score_episodes
 from trainer.algorithms.settings import BestOfNConfig
 
-OPTIONS = {"n": 4, "prompts": 4, "max_response_tokens": 8}
+OPTIONS = {"n": 4, "prompts": 4, "max_prompt_tokens": 64, "max_response_tokens": 8}
 
 
 @pytest.fixture
