@@ -17,6 +17,7 @@ from models_service.lm.checkpoint import (
     save_reward,
     weights_sha256,
 )
+from models_service.lm.generation import Sampling
 from models_service.lm.heads import ScalarModel
 from tests.trainer.algorithms.conftest import PAD, PPO_OPTIONS, STOP
 from trainer.algorithms import learner as learner_module
@@ -229,10 +230,12 @@ def test_every_iteration_reads_on_where_the_one_before_stopped(
     asked: list[tuple[int, ...]] = []
     sample = ppo.PPO._sample
 
-    def listening(job: ppo.PPO, prompts: list[list[int]], *purpose: str | int) -> Episodes:
-        if purpose[0] == "rollout":
+    def listening(
+        job: ppo.PPO, prompts: list[list[int]], sampling: Sampling, seeds: list[int] | None = None
+    ) -> Episodes:
+        if seeds is not None:
             asked.extend(map(tuple, prompts))
-        return sample(job, prompts, *purpose)
+        return sample(job, prompts, sampling, seeds)
 
     monkeypatch.setattr(ppo.PPO, "_sample", listening)
     run(iterations=4, batch_size=9, minibatch_size=9)
