@@ -83,7 +83,7 @@ class PPO:
         self.crew, self.clock = Crew(), loop.Clock()
         self.total, self.done = config.iterations, False
         self._load(start)
-        self._read(snapshot, pretraining_text)
+        self._read(snapshot, start, pretraining_text)
         self.learner = Learner(config, self.trunks, self.blocks, self.crew)
         self.beta = config.kl_coefficient
         self.baseline: dict[str, float] = {}
@@ -102,7 +102,7 @@ class PPO:
         kind = TRUNKS[self.config.trunk]
         self.trunks = kind(self.config, policy, reward, self.pad_id, self.crew)
 
-    def _read(self, path: Path, pretraining_text: Path | None) -> None:
+    def _read(self, path: Path, start: Starts, pretraining_text: Path | None) -> None:
         config, data = self.config, read_snapshot(path)
         encoder = Encoder(self.tokenizer, config.max_prompt_tokens, config.max_response_tokens)
         self.prompts = encoder.prompts(p for p in data.prompts if p.split == "train")
@@ -118,7 +118,7 @@ class PPO:
             self.blocks, self.held_out = text.blocks, text.held_out
             self.notes |= text.notes
             inputs.append(text.sha256)
-        self.fingerprint = fingerprint("ppo", config.identity(), *inputs)
+        self.fingerprint = fingerprint("ppo", config.identity(), start, *inputs)
 
     def step(self, step: int) -> dict[str, float]:
         """One iteration: sample a batch, judge it, learn from it."""

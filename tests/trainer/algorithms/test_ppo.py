@@ -330,6 +330,19 @@ def test_a_run_goes_on_with_other_micro_batches_but_not_with_another_text(
         text.write_text(before)
 
 
+def test_a_run_does_not_go_on_with_another_reward_model_in_the_same_folder(
+    run, tiny: Path, tmp_path: Path, make_recorder
+) -> None:
+    policy, tokenizer = load_policy(tiny)
+    start = Starts(tiny, tmp_path / "reward")
+    for seed in (3, 4):
+        save_reward(ScalarModel.from_policy(policy, seed=seed), tokenizer, tmp_path / "reward")
+        if seed == 3:
+            assert run(start=start, report=make_recorder(stop_after=2)).stopped
+    with pytest.raises(TrainingError, match="other weights to start from"):
+        run(start=start)
+
+
 def test_ppo_needs_a_reward_model_of_the_same_tokenizer(run, tiny: Path, tmp_path: Path) -> None:
     with pytest.raises(TrainingError, match="Train one on rankings first"):
         run(start=Starts(tiny))
