@@ -29,6 +29,7 @@ from trainer.algorithms.episodes import Episodes, response_values, score_episode
 from trainer.algorithms.learner import Learner
 from trainer.algorithms.rollouts import Experience, Judged, RewardRule, make_experience
 from trainer.algorithms.schedules import adapt_beta
+from trainer.algorithms.seeds import stream
 from trainer.algorithms.settings import PPOConfig
 from trainer.algorithms.trunks import TRUNKS
 
@@ -243,6 +244,29 @@ def test_every_iteration_reads_on_where_the_one_before_stopped(
     assert len(there) == 18
     assert sorted(asked[:18]) == sorted(asked[18:]), "each comes once before any comes twice"
     assert asked[:18] != asked[18:]
+
+
+def test_the_text_is_read_on_from_one_minibatch_to_the_next(
+    tiny: Path, tiny_reward: Path, episodes: Episodes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two iterations, twice over five episodes in minibatches of 2, 2 and 1, three texts each."""
+    blocks = [Example([20], [30 + i, 31]) for i in range(60)]
+    learner = make_learner(
+        tiny, tiny_reward, blocks, batch_size=5, minibatch_size=2, inner_epochs=2,
+        ptx_examples_per_episode=3,
+    )  # fmt: skip
+    read: list[int] = []
+    text_loss = learner.text_loss
+
+    def listening(some: list[Example], tokens: int) -> torch.Tensor:
+        read.extend(block.response[0] - 30 for block in some)
+        return text_loss(some, tokens)
+
+    monkeypatch.setattr(learner, "text_loss", listening)
+    for step in (0, 1):
+        learner.learn(experience(episodes), step)
+        assert len(set(read)) == len(read) == 30 * (step + 1), "none twice before all came once"
+    assert read == stream(60, 0, 60, learner.config.seed, "text")
 
 
 def test_rates_warm_up_and_text_is_learned_from(run, recorder) -> None:
