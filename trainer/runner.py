@@ -35,6 +35,12 @@ from trainer.snapshots import file_sha256
 logger = logging.getLogger(__name__)
 
 MOST_ATTEMPTS = 5
+# What `code_version` hashes, below the root; a test holds it against what these files import.
+RESULT_CODE = (
+    "trainer/algorithms/**/*.py",
+    "models_service/lm/**/*.py",
+    "trainer/evaluation.py",
+)
 KINDS = {"sft": Kind.SFT, "reward": Kind.REWARD, "ppo": Kind.POLICY}
 # What is counted in a run's notes, and why it was not used.
 _SKIPPED = {
@@ -182,12 +188,15 @@ def _execution(token: str) -> dict[str, Any]:
 
 
 @cache
-def code_version() -> str:
-    """A hash of the source that determines a run's result."""
-    root = Path(settings.BASE_DIR)
-    files = [*root.glob("trainer/algorithms/*.py"), *root.glob("models_service/lm/*.py")]
-    content = b"".join(path.read_bytes() for path in sorted(files))
-    return hashlib.sha256(content).hexdigest()[:16]
+def code_version(root: Path = Path(settings.BASE_DIR)) -> str:
+    """A hash of the source that determines a run's result, given its snapshot, settings, seed and
+    start: the algorithms, what they do with language models, and the evaluation."""
+    files = sorted({path for pattern in RESULT_CODE for path in root.glob(pattern)})
+    digest = hashlib.sha256()
+    for path in files:
+        content = path.read_bytes()
+        digest.update(f"{path.relative_to(root).as_posix()} {len(content)}\n".encode() + content)
+    return digest.hexdigest()[:16]
 
 
 def _train(run: TrainingRun, report: RunReporter) -> Outcome:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import errno
 import math
 import shutil
@@ -151,6 +152,52 @@ def test_each_execution_says_with_what_it_was_done(run: TrainingRun) -> None:
     first, second = run.executions
     assert first["worker"] != second["worker"] == run.worker
     assert first["code"] == runner.code_version() and first["torch"] == torch.__version__
+
+
+def test_the_code_version_is_of_all_code_that_determines_a_run(tmp_path: Path) -> None:
+    hashed = [
+        "trainer/algorithms/ppo.py",
+        "trainer/algorithms/distributed/group.py",
+        "models_service/lm/chat.py",
+        "models_service/lm/cpu/deep/matmul.py",
+        "trainer/evaluation.py",
+    ]
+    for name in [*hashed, "trainer/forms.py"]:
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text("x = 1\n")
+    version = runner.code_version.__wrapped__
+    seen = [version(tmp_path)]
+    for name in hashed:
+        (tmp_path / name).write_text("x = 2\n")
+        seen.append(version(tmp_path))
+    (tmp_path / hashed[1]).rename(tmp_path / "trainer/algorithms/group.py")
+    seen.append(version(tmp_path))
+    assert len(set(seen)) == len(seen) == 7
+    (tmp_path / "trainer/forms.py").write_text("x = 2\n")
+    assert version(tmp_path) == seen[-1]
+
+
+def test_what_that_code_imports_is_hashed_too(settings: Any) -> None:
+    root = Path(settings.BASE_DIR)
+    hashed = {path for pattern in runner.RESULT_CODE for path in root.glob(pattern)}
+    assert len(hashed) > 40
+    for path in hashed:
+        for node in ast.walk(ast.parse(path.read_text())):
+            if not isinstance(node, ast.ImportFrom) or not node.module:
+                continue
+            for name in (node.module, *(f"{node.module}.{one.name}" for one in node.names)):
+                module = root / (name.replace(".", "/") + ".py")
+                assert not module.exists() or module in hashed, f"{path} imports {name}"
+
+
+def test_a_stage_that_an_earlier_version_had_begun_begins_anew(run: TrainingRun) -> None:
+    state = run.work / "state-3"
+    state.mkdir(parents=True)
+    (state / "state.json").write_text('{"run": "named otherwise", "step": 3, "values": {}}')
+    assert runner.execute(run.pk)
+    run.refresh_from_db()
+    assert run.state == "finished", run.failure
+    assert run.log.filter(text__contains="an earlier version").exists()
 
 
 def test_a_snapshot_that_was_changed_is_not_trained_on(run: TrainingRun) -> None:

@@ -60,10 +60,13 @@ class Episodes:
 
 
 def sample_episodes(
-    policy: PreTrainedModel, prompts: Sequence[Tokens], sampling: Sampling
+    policy: PreTrainedModel,
+    prompts: Sequence[Tokens],
+    sampling: Sampling,
+    seeds: Sequence[int] | None = None,
 ) -> Episodes:
-    """One response a prompt, in order."""
-    drawn = [first for [first] in generate(policy, prompts, 1, sampling)]
+    """One response a prompt, in order; `seeds` where these prompts are a part of more."""
+    drawn = [first for [first] in generate(policy, prompts, 1, sampling, seeds=seeds)]
     return episodes_of(prompts, drawn, sampling)
 
 

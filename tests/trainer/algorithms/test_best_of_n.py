@@ -99,6 +99,25 @@ def test_a_run_measures_one_answer_and_the_best(run, recorder) -> None:
     assert run().notes == result.notes
 
 
+def test_a_prompt_that_comes_again_is_answered_anew_in_a_later_step_too(
+    run, write_snapshot, lines: list, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one = next(x for x in lines if x["type"] == "prompt" and x["split"] == "validation")
+    write_snapshot([{**one, "id": f"p{i}"} for i in range(3)])
+    monkeypatch.setattr(best_of_n, "PROMPTS_A_STEP", 2)
+    drawn: list[tuple[int, ...]] = []
+    candidates = best_of_n.candidates
+
+    def listening(*arguments):
+        episodes = candidates(*arguments)
+        drawn.extend(map(tuple, episodes.responses))
+        return episodes
+
+    monkeypatch.setattr(best_of_n, "candidates", listening)
+    run(prompts=3)
+    assert len(drawn) == len(set(drawn)) == 3 * OPTIONS["n"]
+
+
 def test_it_stops_when_it_is_asked_to(run, make_recorder) -> None:
     assert run(report=make_recorder(stop_after=0)) == Result(0, stopped=True)
 

@@ -114,6 +114,17 @@ def test_a_stopped_report_goes_on_to_the_same_figures(run, tmp_path: Path, make_
     assert run("parts", report=make_recorder()) == whole
 
 
+def test_what_another_run_kept_of_a_fold_is_measured_again(
+    run, tmp_path: Path, make_recorder
+) -> None:
+    whole = run("whole", report=make_recorder())
+    kept = tmp_path / "whole" / "work" / "fold-1.json"
+    record = json.loads(kept.read_text())
+    for run_name in ("another", None):
+        kept.write_text(json.dumps({**record, "run": run_name, "prompts": 0, "outcomes": {}}))
+        assert run("whole", report=make_recorder()) == whole
+
+
 def test_one_labeler_alone_gives_no_report(run, write_snapshot, lines: list) -> None:
     write_snapshot([{**x, "labeler": "ada"} if "labeler" in x else x for x in lines])
     assert "one labeler" in run().notes["folds_left_out"]
