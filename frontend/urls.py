@@ -11,8 +11,9 @@ from frontend.views import account, guidelines, home, mine, playground, rating_f
 
 urlpatterns = [
     path("", home.home, name="home"),
+    path("work/", home.work, name="work"),
     path("login/", account.Login.as_view(), name="login"),
-    path("logout/", LogoutView.as_view(), name="logout"),
+    path("logout/", login_not_required(LogoutView.as_view()), name="logout"),
     path("password/", account.PasswordChange.as_view(), name="password_change"),
     path(
         "password/changed/",

@@ -40,8 +40,20 @@ def test_home_counts_what_waits(client_of: ClientOf, ada: User) -> None:
     assert "Good to see you, ada" in page
 
 
-def test_home_shows_researchers_the_desk(client_of: ClientOf, rosa: User) -> None:
-    assert "To the desk" in client_of(rosa).get("/").content.decode()
+def test_home_brings_researchers_and_admins_to_the_admin(
+    client_of: ClientOf, rosa: User, olga: User
+) -> None:
+    for user in (rosa, olga):
+        assert client_of(user).get("/")["Location"] == reverse("admin:index")
+
+
+def test_an_admin_may_label_and_finds_the_way_back(client_of: ClientOf, olga: User) -> None:
+    assert f'href="{reverse("work")}"' in client_of(olga).get("/admin/").content.decode()
+    assert f'href="{reverse("admin:index")}"' in client_of(olga).get("/work/").content.decode()
+
+
+def test_researchers_are_not_sent_where_they_cannot_label(client_of: ClientOf, rosa: User) -> None:
+    assert f'href="{reverse("work")}"' not in client_of(rosa).get("/admin/").content.decode()
 
 
 def test_a_held_task_is_gone_on_with(client_of: ClientOf, ada: User) -> None:
