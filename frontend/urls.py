@@ -29,6 +29,7 @@ urlpatterns = [
     path("work/mine/<int:pk>/", mine.label, name="my-label"),
     path("work/topics/", mine.topics, name="topics"),
     path("alike/", work.alike, name="alike"),
+    path("personal/", work.personal, name="personal"),
     path("work/<slug:kind>/", work.queue, name="queue"),
     path("console/playground/", playground.playground, name="playground"),
     path("console/versions/add/", playground.add_version, name="add-version"),

@@ -10,6 +10,8 @@ from django.test import Client
 from django.urls import reverse
 
 from accounts.models import User
+from frontend.views.work import PERSONAL
+from labeling.privacy import Kind
 from labeling.services.assignments import claim
 from tests.browser.scenes import demonstration_task, ranking_task
 
@@ -102,6 +104,25 @@ def test_the_preview_renders_and_refuses_nonsense(client_of: ClientOf, ada: User
     assert answer.json() == {"html": '<p dir="auto"><strong>x</strong></p>\n'}
     for body in ("{", "[]", '{"text": 7}', '{"text": "\\ud800"}', "[" * 100_000):
         assert client.post("/preview/", body, "application/json").status_code == 400
+
+
+def test_what_looks_like_somebodys_own_is_named_in_the_authors_words(
+    client_of: ClientOf, ada: User
+) -> None:
+    client = client_of(ada)
+    ask = lambda text: client.post("/personal/", {"text": text}, "application/json")  # noqa: E731
+    found = ask("Write to jo@kiel.de or call +49 30 901820 about the tides.").json()["found"]
+    assert found == [
+        {"kind": "an e-mail address", "text": "jo@kiel.de"},
+        {"kind": "a phone number", "text": "+49 30 901820"},
+    ]
+    assert ask("Why are there two tides a day?").json() == {"found": []}
+    assert ask("").status_code == 200
+    assert client.post("/personal/", "{", "application/json").status_code == 400
+
+
+def test_every_kind_of_personal_data_has_its_words() -> None:
+    assert PERSONAL.keys() == set(Kind)
 
 
 def test_the_session_is_told_and_renewed_in_place(client: Client, ada: User) -> None:
