@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 from django.conf import settings
 from django.db import models
 from django.utils.functional import cached_property
@@ -152,9 +154,20 @@ class LabelingTask(models.Model):
         return self.prompt
 
     @cached_property
-    def texts(self) -> dict[int, str]:
-        """The text of each completion by its id, read once."""
-        return dict(_texts(self.pk))
+    def answers(self) -> dict[int, Answer]:
+        """What labelers see of each completion, by its id; read once."""
+        return {pk: Answer(text, reason == CUT) for pk, text, reason in _answers(self.pk)}
+
+
+class Answer(NamedTuple):
+    """A completion as it is shown: its text, and whether the length limit cut it."""
+
+    text: str
+    is_cut: bool
+
+
+CUT = "length"
+"""The `finish_reason` of a completion that the length limit ended."""
 
 
 class Completion(models.Model):
@@ -197,8 +210,9 @@ class Completion(models.Model):
 
 
 @prepared.select
-def _texts(task: int) -> models.QuerySet[Completion, tuple[int, str]]:
-    return Completion.objects.filter(task=task).order_by().values_list("pk", "text")
+def _answers(task: int) -> models.QuerySet[Completion, tuple[int, str, str]]:
+    rows = Completion.objects.filter(task=task).order_by()
+    return rows.values_list("pk", "text", "finish_reason")
 
 
 class Slot(models.Model):
