@@ -42,9 +42,9 @@ class Episodes:
 
     def only(self, rows: Sequence[int]) -> Episodes:
         """Some rows, in their order."""
-        parts = (self.prompts, self.responses, self.logprobs, self.finished)
-        chosen: Any = ([part[i] for i in rows] for part in parts)
-        return Episodes(*chosen, self.end_id)
+        prompts, responses = self.tokens(rows)
+        logprobs, finished = [self.logprobs[i] for i in rows], [self.finished[i] for i in rows]
+        return Episodes(prompts, responses, logprobs, finished, self.end_id)
 
     def tokens(self, rows: Sequence[int]) -> tuple[list[Tokens], list[Tokens]]:
         """Prompts and responses of some rows."""
