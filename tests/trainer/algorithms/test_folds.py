@@ -50,10 +50,11 @@ def run(tiny: Path, snapshot: Path, tmp_path: Path, recorder):
 def rankings(**counts: int) -> list[Ranking]:
     group = {"hal": "held_out"}
     return [
-        Ranking(f"{who}{i}", "train", [], ["a", "b"], [1, 2], who, group.get(who, "training"))
+        Ranking(f"{who}{i}", "train", [], ["a", "b"], [1, 2], who, group.get(who, "training"),
+                finished=[True, True])
         for who, count in counts.items()
         for i in range(count)
-    ]
+    ]  # fmt: skip
 
 
 def test_training_labelers_are_dealt_evenly_by_what_they_ranked() -> None:
