@@ -33,7 +33,10 @@ class SFTConfig(Config):
     adam_epsilon: float = option(1e-8, "ε of Adam", minimum=0)
     max_grad_norm: float = option(1.0, "Gradients are scaled down to it; 0 for never", minimum=0)
     tokens_per_micro_batch: int = option(
-        4096, "Memory against speed; no effect on results", minimum=1, operational=True
+        4096,
+        "Memory against speed; no effect on results but dropout's",
+        minimum=1,
+        operational=True,
     )
     checkpoint_every: int = option(50, "Updates between saved states", minimum=1, operational=True)
     keep_states: int = option(2, "Saved states kept", minimum=1, operational=True)

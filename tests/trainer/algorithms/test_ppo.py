@@ -229,6 +229,7 @@ def test_every_iteration_reads_on_where_the_one_before_stopped(
     run, monkeypatch: pytest.MonkeyPatch, lines: list
 ) -> None:
     asked: list[tuple[int, ...]] = []
+    drawn_with: set[int] = set()
     sample = ppo.PPO._sample
 
     def listening(
@@ -236,6 +237,7 @@ def test_every_iteration_reads_on_where_the_one_before_stopped(
     ) -> Episodes:
         if seeds is not None:
             asked.extend(map(tuple, prompts))
+            drawn_with.add(sampling.seed)
         return sample(job, prompts, sampling, seeds)
 
     monkeypatch.setattr(ppo.PPO, "_sample", listening)
@@ -244,6 +246,7 @@ def test_every_iteration_reads_on_where_the_one_before_stopped(
     assert len(there) == 18
     assert sorted(asked[:18]) == sorted(asked[18:]), "each comes once before any comes twice"
     assert asked[:18] != asked[18:]
+    assert len(drawn_with) == 4, "a prompt that comes again is answered anew"
 
 
 def test_the_text_is_read_on_from_one_minibatch_to_the_next(
@@ -253,7 +256,7 @@ def test_the_text_is_read_on_from_one_minibatch_to_the_next(
     blocks = [Example([20], [30 + i, 31]) for i in range(60)]
     learner = make_learner(
         tiny, tiny_reward, blocks, batch_size=5, minibatch_size=2, inner_epochs=2,
-        ptx_examples_per_episode=3,
+        ptx_examples_per_episode=3, seed=5,
     )  # fmt: skip
     read: list[int] = []
     text_loss = learner.text_loss
@@ -267,6 +270,25 @@ def test_the_text_is_read_on_from_one_minibatch_to_the_next(
         learner.learn(experience(episodes), step)
         assert len(set(read)) == len(read) == 30 * (step + 1), "none twice before all came once"
     assert read == stream(60, 0, 60, learner.config.seed, "text")
+
+
+def test_every_pass_over_a_batch_has_its_own_order(
+    tiny: Path, tiny_reward: Path, episodes: Episodes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    options = {"batch_size": 5, "minibatch_size": 5, "inner_epochs": 3}
+    learner = make_learner(tiny, tiny_reward, [], **options)
+    orders: list[tuple[int, ...]] = []
+    update = learner.update_policy
+
+    def listening(e: Experience, rows: list[int], position: int) -> dict[str, float]:
+        orders.append(tuple(rows))
+        return update(e, rows, position)
+
+    monkeypatch.setattr(learner, "update_policy", listening)
+    for step in range(2):
+        learner.learn(experience(episodes), step)
+    assert [sorted(order) for order in orders] == [list(range(5))] * 6
+    assert len(set(orders)) > 3, "by step and by pass; of 120 orders two may be alike"
 
 
 def test_rates_warm_up_and_text_is_learned_from(run, recorder) -> None:
