@@ -40,6 +40,7 @@ RESULT_CODE = (
     "trainer/algorithms/**/*.py",
     "models_service/lm/**/*.py",
     "trainer/evaluation.py",
+    "labeling/intervals.py",
 )
 KINDS = {"sft": Kind.SFT, "reward": Kind.REWARD, "ppo": Kind.POLICY}
 # What is counted in a run's notes, and why it was not used.
@@ -190,7 +191,7 @@ def _execution(token: str) -> dict[str, Any]:
 @cache
 def code_version(root: Path = Path(settings.BASE_DIR)) -> str:
     """A hash of the source that determines a run's result, given its snapshot, settings, seed and
-    start: the algorithms, what they do with language models, and the evaluation."""
+    start: the algorithms, what they do with language models, the evaluation and its intervals."""
     files = sorted({path for pattern in RESULT_CODE for path in root.glob(pattern)})
     digest = hashlib.sha256()
     for path in files:
