@@ -39,10 +39,9 @@ def policy(variation: int = 0) -> PreTrainedModel:
 
 
 def scalar_model(seed: int = 0) -> ScalarModel:
-    """TRL's heads have no bias; ours is 0."""
+    """TRL's heads have no bias either."""
     model = ScalarModel.from_policy(tiny_model(VOCABULARY))
     draw_weights(model, seed)
-    nn.init.zeros_(model.head.bias)
     return model
 
 

@@ -17,7 +17,7 @@ from models_service.lm.scoring import response_logprobs
 from tests.trainer.algorithms.conftest import PAD, STOP
 from trainer.algorithms.data import Encoder, Ranking
 from trainer.algorithms.episodes import Episodes, score_episodes
-from trainer.algorithms.packing import group_scores
+from trainer.algorithms.packing import choose_layout, group_scores
 from trainer.scoring import Speaker, divergences, reward_scores
 
 ASKED = [{"role": "user", "content": "Which is it?"}]
@@ -60,7 +60,7 @@ def test_reward_training_reads_what_ppo_reads(tiny_reward: Path, in_ppo: list[fl
     [group] = Encoder(tokenizer, 64, 64).groups([ranking])
     assert list(group.finished) == [one.finished for one in SAID]
     with torch.no_grad():
-        [scores] = group_scores(model, [group], PAD)
+        [scores] = group_scores(model, [group], PAD, choose_layout(model, 64, PAD))
     assert scores.tolist() == pytest.approx(in_ppo, abs=1e-4)
 
 
@@ -72,7 +72,7 @@ def test_what_was_cut_before_its_first_character_is_read_where_the_prompt_ends(
                       "training", [True, False])  # fmt: skip
     [group] = Encoder(tokenizer, 64, 64).groups([ranking])
     with torch.no_grad():
-        [scores] = group_scores(model, [group], PAD)
+        [scores] = group_scores(model, [group], PAD, choose_layout(model, 64, PAD))
     assert [scores[1].tolist()] == pytest.approx(
         opinions(model, tokenizer, [Said(ASKED, "", False)])[0], abs=1e-4
     )
