@@ -11,8 +11,9 @@ from accounts.audit import Act, record
 from accounts.models import User
 from accounts.problems import Problem
 from models_service import services as versions
+from models_service.check_reports import refusal
 from models_service.models import ModelVersion, Promotion
-from models_service.selectors import promoted
+from models_service.selectors import check_report, promoted
 from trainer.algorithms.config import ConfigError
 from trainer.estimates import over_memory
 from trainer.models import DatasetSnapshot, TrainingRound
@@ -68,6 +69,7 @@ def checked_start(
     chosen = start or default_start()
     _require_trainable("start", chosen)
     _require_own_answers(chosen)
+    _require_approved(chosen)
     if reward:
         _require_trainable("reward_model", reward)
     if snapshot and snapshot.erased_at:
@@ -117,6 +119,13 @@ def _require_own_answers(start: ModelVersion) -> None:
     other = start.parent or "a version without it"
     sentence = f"{start} {does} and has no weights of its own; start from {other}."
     raise Problem(400, sentence, errors={"start": [sentence]})
+
+
+def _require_approved(start: ModelVersion) -> None:
+    """What the check refused would train wrongly or not at all; one not checked yet may start."""
+    if found := refusal(check_report(start)):
+        sentence = f"{start} did not pass the check. {found}"
+        raise Problem(409, sentence, errors={"start": [sentence]})
 
 
 def _require_labels(recipe: Recipe, there: Mapping[str, int]) -> None:
