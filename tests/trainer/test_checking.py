@@ -198,6 +198,7 @@ def test_a_round_says_what_was_found_of_its_start(labels: Labels) -> None:
         "version": base.pk, "state": "unchecked", "says": "not checked yet", "skipped": []
     }  # fmt: skip
     ModelVersion.objects.update(check_report=report())
+    base.refresh_from_db()
     child = ModelVersion.objects.create(name="sft", kind="sft", checkpoint="sft", parent=base)
     told = checked(child)
     assert told is not None
@@ -208,9 +209,7 @@ def test_a_round_says_what_was_found_of_its_start(labels: Labels) -> None:
 def test_no_round_starts_from_what_was_refused(labels: Labels) -> None:
     labels.enough()
     ModelVersion.objects.update(check_report=report(ok=False))
-    with pytest.raises(
-        Problem, match=r"did not pass the check\. Choose another model\."
-    ) as refused:
+    with pytest.raises(Problem, match=r"the check\. Choose another model\.") as refused:
         services.start_round(preset="tiny")
     assert list(refused.value.errors or {}) == ["start"]
     told = checked(None)
@@ -227,7 +226,8 @@ def test_prompts_that_the_template_refuses_are_counted_and_listed(
         prompt = labels.prompt()
         prompt.messages = turns
         prompt.save()
-    labels.prompt().__class__.objects.filter(pk=prompt.pk).update(state="withdrawn")
+    prompt.state = "withdrawn"
+    prompt.save()
     refused = {
         "system": "its chat template refuses it: System role not supported",
         "user,user": "its chat template refuses it: Roles must alternate",
@@ -235,6 +235,7 @@ def test_prompts_that_the_template_refuses_are_counted_and_listed(
         "several turns": "",
     }
     ModelVersion.objects.update(check_report=report(**refused))
+    labels.policy.refresh_from_db()
     told = checked(labels.policy)
     assert told is not None
     assert [one["says"] for one in told["skipped"]] == [
