@@ -28,6 +28,11 @@ export default class extends Controller {
   static targets = ["button", "add", "problem", "state", "findings", "done"];
   static values = { url: String, version: Number, done: String };
 
+  /** Until now a press of the button would have sent the bare form. */
+  connect() {
+    this.buttonTarget.disabled = false;
+  }
+
   disconnect() {
     clearTimeout(this.timer);
   }
