@@ -89,7 +89,7 @@ def checked(start: ModelVersion | None) -> dict[str, Any] | None:
 def _skipped(report: Mapping[str, Any]) -> list[dict[str, str]]:
     """The prompts that no stage can put to the model, by the shape that its template refuses."""
     refuses = report.get("facts", {}).get("refuses", {})
-    counts = shapes.count_by_shape(shape for shape, reason in refuses.items() if reason)
+    counts = shapes.count_by_shape([shape for shape in shapes.TITLES if refuses.get(shape)])
     prompts = reverse("admin:labeling_prompt_changelist")
     return [
         {

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import re
+from collections.abc import Collection, Mapping
 
-from django.db.models import Count, F, Func, Q, QuerySet, TextField
+from django.db.models import Count, F, Func, QuerySet, TextField
 
 from labeling.models import Prompt
 
@@ -15,36 +16,33 @@ TITLES: Mapping[str, str] = {
     "assistant first": "An assistant's turn first",
     "several turns": "Has an assistant's turn",
 }
-_CONDITIONS: Mapping[str, Q] = {
-    "system": Q(turn_roles__contains='"system"'),
-    "user,user": Q(turn_roles__contains='"user", "user"')
-    | Q(turn_roles__contains='"assistant", "assistant"'),
-    "assistant first": Q(turn_roles__startswith='["assistant"')
-    | Q(turn_roles__startswith='["system", "assistant"'),
-    "several turns": Q(turn_roles__contains='"assistant"'),
+# In `["system", "user"]`, as PostgreSQL writes the roles; read by it and by Python alike.
+_PATTERNS: Mapping[str, str] = {
+    "system": r'"system"',
+    "user,user": r'"(user|assistant)", "\1"',
+    "assistant first": r'^\["(system", ")?assistant"',
+    "several turns": r'"assistant"',
 }
+_ROLES = Func(
+    F("messages"),
+    template="(jsonb_path_query_array(%(expressions)s, '$[*].role'))::text",
+    output_field=TextField(),
+)
 
 
 def of_shape(prompts: QuerySet[Prompt], shape: str) -> QuerySet[Prompt]:
     """Those of the prompts whose conversation has this shape."""
-    return _with_roles(prompts).filter(_CONDITIONS[shape])
+    return prompts.alias(turn_roles=_ROLES).filter(turn_roles__regex=_PATTERNS[shape])
 
 
-def count_by_shape(shapes: Iterable[str]) -> dict[str, int]:
+def count_by_shape(shapes: Collection[str]) -> dict[str, int]:
     """How many active prompts have each of these shapes, in one look at all of them."""
-    wanted = {f"n{i}": shape for i, shape in enumerate(shapes) if shape in _CONDITIONS}
-    if not wanted:
+    if not shapes:
         return {}
-    active = _with_roles(Prompt.objects.filter(state=Prompt.State.ACTIVE).order_by())
-    counts = {alias: Count("pk", filter=_CONDITIONS[shape]) for alias, shape in wanted.items()}
-    return {wanted[alias]: count for alias, count in active.aggregate(**counts).items()}
-
-
-def _with_roles(prompts: QuerySet[Prompt]) -> QuerySet[Prompt]:
-    """The roles of the turns as one text: `["system", "user"]`."""
-    roles = Func(
-        F("messages"),
-        template="(jsonb_path_query_array(%(expressions)s, '$[*].role'))::text",
-        output_field=TextField(),
-    )
-    return prompts.alias(turn_roles=roles)
+    active = Prompt.objects.filter(state=Prompt.State.ACTIVE).order_by()
+    counts = active.values_list(_ROLES).annotate(n=Count("pk"))
+    found = dict.fromkeys(shapes, 0)
+    for roles, count in counts:
+        for shape in shapes:
+            found[shape] += count * bool(re.search(_PATTERNS[shape], roles))
+    return found

@@ -32,7 +32,7 @@ class CheckSerializer(serializers.Serializer[Any]):
     called `name`, or like its source where that is empty.
     """
 
-    source = serializers.CharField(max_length=400, required=False)
+    source: Any = serializers.CharField(max_length=400, required=False)
     version: Any = serializers.PrimaryKeyRelatedField(
         queryset=ModelVersion.objects.filter(
             engine=ModelVersion.Engine.LOCAL, weights_removed_at=None
