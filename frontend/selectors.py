@@ -88,8 +88,8 @@ def assignments_of(labeler: User) -> QuerySet[Assignment]:
     return mine.select_related("task", "task__prompt", "guideline", "form")
 
 
-def lettered_completions(assignment: Assignment) -> list[tuple[str, dict[str, str]]]:
-    """The completions, {id, text}, in this labeler's display order, each with its letter."""
+def lettered_completions(assignment: Assignment) -> list[tuple[str, dict[str, Any]]]:
+    """The completions, {id, text, cut}, in this labeler's display order, each with its letter."""
     return list(zip(ascii_uppercase, shown_completions(assignment), strict=False))
 
 

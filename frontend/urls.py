@@ -11,8 +11,9 @@ from frontend.views import account, guidelines, home, mine, playground, rating_f
 
 urlpatterns = [
     path("", home.home, name="home"),
+    path("work/", home.work, name="work"),
     path("login/", account.Login.as_view(), name="login"),
-    path("logout/", LogoutView.as_view(), name="logout"),
+    path("logout/", login_not_required(LogoutView.as_view()), name="logout"),
     path("password/", account.PasswordChange.as_view(), name="password_change"),
     path(
         "password/changed/",
@@ -28,6 +29,7 @@ urlpatterns = [
     path("work/mine/<int:pk>/", mine.label, name="my-label"),
     path("work/topics/", mine.topics, name="topics"),
     path("alike/", work.alike, name="alike"),
+    path("personal/", work.personal, name="personal"),
     path("work/<slug:kind>/", work.queue, name="queue"),
     path("console/playground/", playground.playground, name="playground"),
     path("console/versions/<int:pk>/check/", playground.check_version, name="check-version"),

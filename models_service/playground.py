@@ -18,7 +18,7 @@ from uuid import uuid4
 from django.core.cache import cache
 
 from models_service.engines import Engine, EngineError, Request, engine_for, reason
-from models_service.lm.chat import Message
+from models_service.lm.chat import Message, PromptRefused
 from models_service.models import ModelVersion, Promotion
 from models_service.selectors import promoted
 
@@ -131,11 +131,13 @@ def _scored(future: Future[Part], plan: Plan, judge: ModelVersion | None) -> Par
     if judge is None:
         return replace(part, reason="No reward model is promoted yet.")
     from models_service.lm.checkpoint import CheckpointError
+    from models_service.lm.reading import Said
     from models_service.rewards import score
 
+    said = Said(plan.messages, part.text, finished=part.finish_reason == "stop")
     try:
-        return replace(part, score=score(judge, plan.messages, part.text))
-    except CheckpointError as error:
+        return replace(part, score=score(judge, said))
+    except (CheckpointError, PromptRefused) as error:
         return replace(part, reason=f"Not scored: {error}.")
 
 

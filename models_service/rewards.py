@@ -9,41 +9,34 @@ from pathlib import Path
 import torch
 from transformers import PreTrainedTokenizerBase
 
-from models_service.lm.chat import Message, encode_prompt, encode_response, pad_token_id
+from models_service.lm import reading
+from models_service.lm.chat import PromptRefused
 from models_service.lm.checkpoint import load_reward
-from models_service.lm.heads import ScalarModel, at_last_token
-from models_service.lm.padding import batches_under_budget, right_pad
+from models_service.lm.heads import ScalarModel
+from models_service.lm.reading import Said
 from models_service.models import ModelVersion
 
-TOKEN_BUDGET = 8_192
+
+def score(version: ModelVersion, answer: Said) -> float:
+    """The score of an answer as the reward model was trained to give it: 0 is as good as a
+    demonstration. Raises CheckpointError and PromptRefused."""
+    return scores(version, [answer])[0]
 
 
-def score(version: ModelVersion, messages: Sequence[Message], text: str) -> float:
-    """The score of a completion as the reward model was trained to give it: 0 is as good as a
-    demonstration. Raises CheckpointError."""
-    return scores(version, messages, [text])[0]
+def scores(version: ModelVersion, answers: Sequence[Said]) -> list[float]:
+    """The scores of several answers. Raises CheckpointError and PromptRefused."""
+    return [sum(heads) / len(heads) for heads in opinions(version, answers)]
 
 
-def scores(version: ModelVersion, messages: Sequence[Message], texts: Sequence[str]) -> list[float]:
-    """The scores of several completions of one prompt. Raises CheckpointError."""
-    return [sum(heads) / len(heads) for heads in opinions(version, messages, texts)]
-
-
-def opinions(
-    version: ModelVersion, messages: Sequence[Message], texts: Sequence[str]
-) -> list[list[float]]:
-    """What each head of the reward model says of each completion. Raises CheckpointError."""
+def opinions(version: ModelVersion, answers: Sequence[Said]) -> list[list[float]]:
+    """What each head of the reward model says of each answer. Raises CheckpointError, and
+    PromptRefused where one of them cannot be put to it."""
     model, tokenizer = _loaded(version.folder)
-    prompt = encode_prompt(tokenizer, messages)
-    rows = [prompt + encode_response(tokenizer, text) for text in texts]
-    said: dict[int, list[float]] = {}
-    with torch.inference_mode():
-        for batch in batches_under_budget([len(row) for row in rows], TOKEN_BUDGET):
-            padded = right_pad([rows[i] for i in batch], pad_token_id(tokenizer))
-            padded = padded.to(model.head.weight.device)
-            states = at_last_token(model.hidden(padded.ids, padded.mask), padded.mask)
-            said |= dict(zip(batch, model.opinions(states).tolist(), strict=True))
-    return [said[i] for i in range(len(rows))]
+    said = reading.opinions(model, tokenizer, answers)
+    found = [heads for heads in said if heads is not None]
+    if len(found) < len(answers):
+        raise PromptRefused(f"the chat template of {version} refuses the conversation")
+    return found
 
 
 @lru_cache(maxsize=1)

@@ -1,4 +1,4 @@
-"""The fixed cast of every test: two labelers, a researcher, an admin, and a client for each."""
+"""The fixed cast of every test: labelers, a researcher, an admin, a program, and their clients."""
 
 from __future__ import annotations
 
@@ -53,6 +53,12 @@ def rosa(db: None) -> User:
 def olga(db: None) -> User:
     """An admin."""
     return _person("olga", Role.ADMIN)
+
+
+@pytest.fixture
+def program(db: None) -> User:
+    """A program that speaks to the API."""
+    return _person("program", Role.CLIENT)
 
 
 @pytest.fixture

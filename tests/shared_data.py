@@ -10,15 +10,24 @@ from typing import Any
 
 import pytest
 
-_FOLDER = Path(__file__).resolve().parent.parent.parent / "shared" / "data"
+_SHARED = Path(__file__).resolve().parent.parent.parent / "shared"
 
 
 def rows(name: str) -> list[dict[str, Any]]:
     """The rows of `name` (such as "llmbar/pairs"); skips the test where the data is not there."""
-    path = _FOLDER / f"{name}.jsonl.gz"
-    if not path.exists():
-        if os.environ.get("CI"):
-            pytest.fail(f"CI must have the shared data, but {name} is missing.")
-        pytest.skip("the shared data does not lie beside this checkout")
+    path = _there(_SHARED / "data" / f"{name}.jsonl.gz")
     with gzip.open(path, "rt", encoding="utf-8") as lines:
         return [json.loads(line) for line in lines]
+
+
+def case(name: str) -> Path:
+    """A small input that once failed (such as "models/zoo.py"); skips where it is not there."""
+    return _there(_SHARED / "cases" / name)
+
+
+def _there(path: Path) -> Path:
+    if not path.exists():
+        if os.environ.get("CI"):
+            pytest.fail(f"CI must have what is shared, but {path.name} is missing.")
+        pytest.skip("what is shared does not lie beside this checkout")
+    return path

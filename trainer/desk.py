@@ -9,6 +9,8 @@ from django.contrib import admin
 from django.http import HttpRequest
 from django.urls import reverse
 
+from accounts.models import Role
+from accounts.permissions import may
 from labeling.models import Demonstration, Prompt, Ranking, Slot
 from labeling.selectors import queues, sampling
 from models_service.models import Promotion
@@ -60,7 +62,10 @@ def navigation(request: HttpRequest) -> list[dict[str, Any]]:
     """The side bar: every table that has a page, in groups."""
     desk = {"title": "Desk", "icon": "space_dashboard", "link": reverse("admin:index")}
     playground = {"title": "Playground", "icon": "science", "link": reverse("playground")}
-    groups: list[dict[str, Any]] = [{"items": [desk, playground]}]
+    first = [desk, playground]
+    if may(request.user, (Role.LABELER,)):
+        first.append({"title": "Label", "icon": "rate_review", "link": reverse("work")})
+    groups: list[dict[str, Any]] = [{"items": first}]
     for title, entries in SIDEBAR.items():
         items = [item for entry in entries if (item := _item(request, entry))]
         groups.append({"title": title, "separator": True, "items": items})

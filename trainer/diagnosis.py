@@ -16,6 +16,7 @@ from typing import Any
 
 from labeling.intervals import Clusters, rate
 from labeling.selectors.evaluations import Judged
+from trainer.algorithms.accuracy import ENDINGS
 from trainer.verdicts import Figures, figure
 
 BINS = 10
@@ -36,6 +37,10 @@ class Scored:
     @property
     def gap(self) -> int:
         return self.better.overall - self.worse.overall
+
+    @property
+    def ending(self) -> str:
+        return ENDINGS[self.better.finished + self.worse.finished]
 
     @property
     def outcome(self) -> float:
@@ -59,13 +64,15 @@ def scored_pairs(
 
 
 def diagnosis(pairs: Sequence[Scored], pseudonyms: Mapping[int, str]) -> dict[str, Any]:
-    """Accuracy by split, group, labeler, use case and rating gap; calibration; disagreements."""
+    """Accuracy by split, group, labeler, use case, rating gap and how the two answers ended;
+    calibration; disagreements."""
     unseen = [pair for pair in pairs if pair.split == UNSEEN]
     by: dict[str, Callable[[Scored], str]] = {
         "group": lambda pair: pair.better.group,
         "labeler": lambda pair: pseudonyms[pair.better.labeler],
         "use_case": lambda pair: pair.better.use_case,
         "gap": lambda pair: gap_title(pair.gap),
+        "ending": lambda pair: pair.ending,
     }
     found: dict[str, Any] = {name: _accuracies(unseen, key) for name, key in by.items()}
     found["split"] = _accuracies(pairs, lambda pair: pair.split)

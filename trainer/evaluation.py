@@ -24,6 +24,7 @@ from trainer.algorithms.best_of_n import kl_of_best, sample_best, yardstick
 from trainer.algorithms.contract import Reporter, TrainingError
 from trainer.algorithms.data import Encoder, read_snapshot
 from trainer.algorithms.episodes import Episodes, sample_episodes, sample_rows, score_episodes
+from trainer.algorithms.room import require_room
 from trainer.algorithms.settings import EvaluationConfig
 
 Utility = Callable[[Sequence[Message], str], float]
@@ -43,6 +44,11 @@ class Contest:
     baseline: Path
     reward: Path
     best_of: int = 1
+
+    @property
+    def folders(self) -> dict[str, Path]:
+        """Each model's folder, by what it is here."""
+        return {"policy": self.policy, "baseline": self.baseline, "reward": self.reward}
 
 
 @dataclass(frozen=True)
@@ -68,11 +74,13 @@ def evaluate(
 
     `win_rate` is the share of prompts' answer pairs that the new policy wins, ties counting half;
     `kl` the mean over its answers of log π(y|x) − log π_baseline(y|x), in nats a response;
-    `best_of_n` the yardstick, what the best of several answers of the baseline would score. None
-    when it was asked to stop. Raises TrainingError and CheckpointError.
+    `best_of_n` the yardstick, what the best of several answers of the baseline would score;
+    `skipped` counts the prompts that could not be asked, by reason. None when it was asked to stop.
+    Raises TrainingError and CheckpointError.
     """
+    require_room(config.to_dict(), contest.folders)
     judge, tokenizer = load_reward(contest.reward)
-    asked = questions(config, snapshot, tokenizer)
+    asked, skipped = questions(config, snapshot, tokenizer)
     policy = load_policy(contest.policy)[0]
     new = _answer(config, policy, asked, tokenizer, judge, contest.best_of)
     report.metrics(1, STEPS, {})
@@ -91,7 +99,7 @@ def evaluate(
     )
     figures = compare(sides[0], sides[1], divergence, config.answers_per_prompt)
     report.metrics(STEPS, STEPS, {})
-    return figures
+    return figures | {"skipped": skipped}
 
 
 def win_rates(
@@ -103,8 +111,9 @@ def win_rates(
     simulated labelers want, hidden from everything that is trained. Raises TrainingError,
     CheckpointError.
     """
+    require_room(config.to_dict(), contest.folders)
     judge, tokenizer = load_reward(contest.reward)
-    asked = questions(config, snapshot, tokenizer)
+    asked, _ = questions(config, snapshot, tokenizer)
     scores: dict[str, list[list[float]]] = {"reward": [], "gold": []}
     policies = [load_policy(folder)[0] for folder in (contest.policy, contest.baseline)]
     sides = [_answer(config, policy, asked, tokenizer) for policy in policies]
@@ -147,8 +156,9 @@ def win_rate(new: Sequence[float], old: Sequence[float], each: int) -> dict[str,
 
 def questions(
     config: EvaluationConfig, snapshot: Path, tokenizer: PreTrainedTokenizerBase
-) -> list[Question]:
-    """Each validation prompt that fits, as often as it is answered, in a row."""
+) -> tuple[list[Question], dict[str, int]]:
+    """Each validation prompt that can be asked, as often as it is answered, in a row; and how many
+    cannot, by reason."""
     encoder = Encoder(tokenizer, config.max_prompt_tokens, config.max_response_tokens)
     lines = (p for p in read_snapshot(snapshot).prompts if p.split == "validation")
     encoded = ((line.messages, encoder.prompt(line.messages)) for line in lines)
@@ -156,10 +166,12 @@ def questions(
     fitting = fitting[: config.prompts]
     if len(fitting) < 2:
         raise TrainingError(
-            f"Only {len(fitting)} validation prompts fit into {config.max_prompt_tokens} tokens. "
+            f"Only {len(fitting)} validation prompts of {config.max_prompt_tokens} tokens at most "
+            "can be asked. "
             "Import more prompts, or raise max_prompt_tokens."
         )
-    return [question for question in fitting for _ in range(config.answers_per_prompt)]
+    asked = [question for question in fitting for _ in range(config.answers_per_prompt)]
+    return asked, dict(encoder.counts)
 
 
 def _answer(

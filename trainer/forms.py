@@ -10,10 +10,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import Field, dataclass, field, fields
 from typing import Any
 
+from django.conf import settings
+
 from labeling.models import Guideline, UseCase
 from models_service.models import Kind, ModelVersion
 from trainer.algorithms.config import Config
-from trainer.algorithms.presets import preset_names
+from trainer.algorithms.presets import LIMIT, SCORING, preset_names
 from trainer.label_choice import GROUPS
 from trainer.models import DatasetSnapshot, SavedRecipe, TrainingRound, TrainingRun
 from trainer.recipes import CONFIGS, PROMOTE, Recipe, preset, preset_recipe
@@ -196,21 +198,23 @@ def _of_round(round: TrainingRound, stage: str) -> Source:
 
 def _stage(stage: str, recipe: Recipe, usual: Recipe) -> StageForm:
     config, of_preset = recipe.configs[stage], usual.configs[stage]
-    settings = [
+    shown = [
         _setting(stage, field, config, of_preset)
         for field in fields(config)
         if field.name != "seed"
     ]
     title = TrainingRun.Stage(stage).label
-    return StageForm(stage, str(title), stage in recipe.stages, settings)
+    return StageForm(stage, str(title), stage in recipe.stages, shown)
 
 
 def _setting(stage: str, field: Field, config: Config, usual: Config) -> Setting:
-    value = getattr(config, field.name)
+    value, explained = getattr(config, field.name), field.metadata.get("help", "")
+    if field.name == LIMIT and stage in SCORING:
+        explained += f". The queue samples {settings.LABELING['max_new_tokens']} at most: the same"
     return Setting(
         address=f"{stage}.{field.name}",
         name=field.name,
-        help=field.metadata.get("help", ""),
+        help=explained,
         value=value,
         usual=getattr(usual, field.name),
         paper=field.metadata.get("paper"),

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import logging
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import timedelta
-from typing import Any
+from typing import Any, TypeVar
 
 from django.db import transaction
 from django.db.models import Q, QuerySet
@@ -36,6 +36,7 @@ from trainer.verdicts import Figures, figure
 State = Measurement.State
 Judge = Evaluation.Judge
 Report = Callable[[int], None]
+Text = TypeVar("Text", Completion, Completion | Demonstration)
 
 logger = logging.getLogger(__name__)
 
@@ -140,13 +141,13 @@ def _contest_figures(
     if reward is None or reward.weights_removed_at:
         return {"without": "No reward model is in office, so none judged the answers."}
     scores = _scores(reward, answers, report)
-    by_version = _by_version(contest, answers, scores)
+    by_version = _by_version(contest, scores)
     for pk, divergence in _divergences(contest, answers).items():
         by_version[pk] |= {"kl": divergence}
     report(len(answers))
     for pk, found in by_version.items():
         _store(contest, pk, Judge.REWARD, found)
-    return {"reward": reward.name}
+    return {"reward": reward.name, "answers_refused": len(answers) - len(scores)}
 
 
 def _answers(contest: HeadToHead) -> QuerySet[Completion]:
@@ -154,19 +155,16 @@ def _answers(contest: HeadToHead) -> QuerySet[Completion]:
     return rows.select_related("task__prompt").order_by("pk")
 
 
-def _by_version(
-    contest: HeadToHead, answers: Sequence[Completion], scores: Sequence[float]
-) -> dict[int, Figures]:
+def _by_version(contest: HeadToHead, scores: Mapping[Completion, float]) -> dict[int, Figures]:
     """The reward model's figures of every version: win rate over the baseline, scores, lengths."""
-    score = {answer.pk: value for answer, value in zip(answers, scores, strict=True)}
     by_task: dict[int, dict[int, Completion]] = defaultdict(dict)
-    for answer in answers:
+    for answer in scores:
         by_task[answer.task_id][answer.version_id] = answer
     found = {}
     for version in contest.ladder:
-        mine = [answer for answer in answers if answer.version_id == version]
+        mine = [answer for answer in scores if answer.version_id == version]
         figures = {
-            "score": _mean(mine, [score[answer.pk] for answer in mine]),
+            "score": _mean(mine, [scores[answer] for answer in mine]),
             "response_tokens": _mean(mine, [answer.completion_tokens for answer in mine]),
         }
         met = [
@@ -174,7 +172,7 @@ def _by_version(
             for both in by_task.values()
             if version != contest.baseline_id and {version, contest.baseline_id} <= both.keys()
         ]
-        outcomes = [_outcome(score[one.pk], score[other.pk]) for one, other in met]
+        outcomes = [_outcome(scores[one], scores[other]) for one, other in met]
         if met:
             mine = [one for one, _ in met]
             figures["win_rate"] = figure(rate(outcomes, _clusters(mine)), len(met))
@@ -226,8 +224,10 @@ def _diagnosed(reward: ModelVersion, begin: Report, report: Report) -> dict[str,
         usable(Demonstration.objects.select_related("prompt")).order_by("-pk")[:MOST_TEXTS]
     )
     begin(len(answers) + len(written))
-    scores = _scores(reward, [*answers, *written], report)
-    by_completion = {answer.pk: value for answer, value in zip(answers, scores, strict=False)}
+    texts: list[Completion | Demonstration] = [*answers, *written]
+    scores = _scores(reward, texts, report)
+    by_completion = {answer.pk: scores[answer] for answer in answers if answer in scores}
+    rows = [row for row in rows if row.completion in by_completion]
     splits = dict(
         Prompt.objects.filter(pk__in={row.prompt for row in rows}).values_list("pk", "split")
     )
@@ -235,13 +235,14 @@ def _diagnosed(reward: ModelVersion, begin: Report, report: Report) -> dict[str,
     pseudonyms = {pk: str(person.pseudonym) for pk, person in people.items()}
     found = diagnosis(scored_pairs(rows, splits, by_completion), pseudonyms)
     heaps: dict[str, list[float]] = defaultdict(list)
-    heaps["Demonstrations"] = [round(value, 4) for value in scores[len(answers) :]]
-    for answer, value in zip(answers, scores, strict=False):
-        heaps[answer.version.name].append(round(value, 4))
+    for answer, value in scores.items():
+        heap = answer.version.name if isinstance(answer, Completion) else "Demonstrations"
+        heaps[heap].append(round(value, 4))
     return found | {
         "scores": {name: values for name, values in heaps.items() if values},
         "rankings": len(rankings),
         "most_rankings": MOST_RANKINGS,
+        "answers_refused": len(texts) - len(scores),
     }
 
 
@@ -260,20 +261,21 @@ def _newest_answers(reward: ModelVersion) -> Iterable[int]:
         yield from rows.values_list("pk", flat=True)[:MOST_TEXTS]
 
 
-def _scores(
-    reward: ModelVersion, answers: Sequence[Completion | Demonstration], report: Report
-) -> list[float]:
+def _scores(reward: ModelVersion, answers: Sequence[Text], report: Report) -> dict[Text, float]:
+    """The scores of all answers but those whose conversation the reward model cannot be told."""
     from trainer.scoring import reward_scores  # PyTorch, only where it is needed
 
-    return reward_scores(reward.folder, [_said(answer) for answer in answers], report)
+    said = reward_scores(reward.folder, [_said(answer) for answer in answers], report)
+    found = zip(answers, said, strict=True)
+    return {answer: value for answer, value in found if value is not None}
 
 
 def _said(answer: Completion | Demonstration) -> Any:
-    from trainer.scoring import Said
+    from models_service.lm.reading import Said
 
     if isinstance(answer, Demonstration):
-        return Said(answer.prompt.messages, answer.text)
-    return Said(answer.task.asked.messages, answer.text, answer.finish_reason == "stop")
+        return Said(answer.prompt.messages, answer.text, finished=True)
+    return Said(answer.task.asked.messages, answer.text, answer.finished)
 
 
 def _store(contest: HeadToHead, version: int, judge: str, figures: Figures) -> None:

@@ -16,6 +16,7 @@ from labeling import selectors as labels
 from labeling.models import UseCase
 from labeling.selectors import Tally, shapes
 from models_service.check_reports import summary
+from models_service.lm.context import context_of
 from models_service.models import ModelVersion
 from models_service.selectors import check_report
 from trainer import label_choice, services
@@ -47,6 +48,7 @@ def plan(wish: Wish) -> dict[str, Any]:
 
     `notes` says what will be otherwise than the recipe says, `absence` which workers are missing;
     `recipe` is the complete one and `yaml` its file, as far as the settings can be used at all.
+    `context` is how many tokens the start reads in all, None where it has no limit.
     """
     chosen, _ = label_choice.clean(_labels_of(wish))
     counted = label_tally(chosen)
@@ -56,6 +58,7 @@ def plan(wish: Wish) -> dict[str, Any]:
         "comparisons": labels.count_comparisons(chosen),
         "shares": shares(counted, labels.rankings_by_size(chosen)),
         "needed": {},
+        "context": None,
         "estimates": [],
         "notes": [],
         "ahead": TrainingRound.objects.filter(state__in=UNDER_WAY).count(),
@@ -150,6 +153,7 @@ def _usable(wish: Wish, counts: Mapping[str, int]) -> dict[str, Any]:
     told["notes"] = _notes(recipe, counts)
     with suppress(Problem):  # without a promoted policy there is nothing to start from yet
         start = wish.start or services.default_start()
+        told["context"] = context_of(start.folder)
         told["estimates"] = [asdict(one) for one in estimates(recipe, start, counts)]
     return told
 

@@ -13,7 +13,7 @@ import yaml
 
 from trainer import label_choice
 from trainer.algorithms.config import Config, ConfigError, not_known
-from trainer.algorithms.presets import FOLDER, preset_names
+from trainer.algorithms.presets import FOLDER, LIMIT, SCORING, preset_names, with_one_limit
 from trainer.algorithms.settings import (
     BestOfNConfig,
     EvaluationConfig,
@@ -62,8 +62,10 @@ class Recipe:
     def from_dict(cls, values: Mapping[str, Any], *, given: Collection[str] = ()) -> Self:
         """A recipe from plain values; defaults for what is left out, unknown keys are refused.
 
+        `max_response_tokens` at the top is every stage's that scores and does not say its own.
         `given` names stages whose outcome is there already, from another round.
         """
+        values = with_one_limit(values)
         labels, wrong_labels = label_choice.clean(values.get("labels") or {})
         configs, wrong_settings = _configs(values)
         errors = _unknown_keys(values) | _check_frame(values, given) | wrong_labels | wrong_settings
@@ -92,6 +94,14 @@ class Recipe:
         asking = {"best_of_n", "evaluation"} & set(self.stages)
         return needed | ({"validation_prompts": 2} if asking else {})
 
+    def limits(self) -> dict[str, int]:
+        """The token limit of each of its stages that score answers, by its address."""
+        return {
+            f"{stage}.{LIMIT}": int(getattr(self.configs[stage], LIMIT))
+            for stage in SCORING
+            if stage in self.stages
+        }
+
     def batch_settings(self) -> dict[str, str]:
         """What fills the batches of each stage, and the setting that says how large they are."""
         return {what: address for what, address in _BATCHES.items()
@@ -119,8 +129,8 @@ def changed(
     """A recipe's values with some of them changed. Raises ConfigError."""
     if not isinstance(changes, Mapping):
         raise ConfigError({"recipe": "must hold the parts of a recipe by name"})
-    merged = dict(values)
-    for key, value in changes.items():
+    merged = with_one_limit(values)
+    for key, value in with_one_limit(changes).items():
         both = isinstance(value, Mapping) and isinstance(merged.get(key), Mapping)
         merged[key] = {**merged[key], **value} if both else value
     return Recipe.from_dict(merged, given=given)

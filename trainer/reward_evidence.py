@@ -13,6 +13,11 @@ from trainer.figures import Figure, Point, Series
 from trainer.models import Evaluation, Measurement, TrainingRun
 
 _GAPS = ("0 or less", "1", "2", "3", "4 or more")
+_ENDINGS = {
+    "finished": "Both finished",
+    "mixed": "One cut, one finished",
+    "cut": "Both cut at the limit",
+}
 _SPLITS = {"validation": "Validation, never seen", "train": "Training, seen"}
 _FOLDS = {
     "seen": "Labelers it learned from",
@@ -35,7 +40,8 @@ def finished(reward: ModelVersion) -> Measurement | None:
 
 
 def diagnosis_figures(reward: ModelVersion) -> list[Figure]:
-    """Accuracy by split, group, labeler, use case and gap; calibration; score distributions."""
+    """Accuracy by split, group, labeler, use case, gap and ending; calibration; score
+    distributions."""
     measurement = finished(reward)
     if measurement is None:
         return []
@@ -52,6 +58,8 @@ def diagnosis_figures(reward: ModelVersion) -> list[Figure]:
                   _named(accuracy["use_case"], dict(UseCase.choices))),
         _accuracy("accuracy-by-gap", "Accuracy by rating gap", "Gap in the labeler's ratings",
                   _named(accuracy["gap"], {gap: gap for gap in _GAPS})),
+        _accuracy("accuracy-by-ending", "Accuracy by how the answers ended", "The two answers",
+                  _named(accuracy.get("ending", {}), _ENDINGS)),
         _folds(reward),
         _calibration(found["calibration"]),
         score_distributions(_heaps(reward, found["scores"])),

@@ -35,7 +35,19 @@ from trainer.snapshots import file_sha256
 logger = logging.getLogger(__name__)
 
 MOST_ATTEMPTS = 5
+# What `code_version` hashes, below the root; a test holds it against what these files import.
+RESULT_CODE = (
+    "trainer/algorithms/**/*.py",
+    "models_service/lm/**/*.py",
+    "trainer/evaluation.py",
+)
 KINDS = {"sft": Kind.SFT, "reward": Kind.REWARD, "ppo": Kind.POLICY}
+# What is counted in a run's notes, and why it was not used.
+_SKIPPED = {
+    "prompts_skipped_too_long": "prompts over max_prompt_tokens",
+    "prompts_refused": "prompts that the model's chat template refuses",
+    "responses_refused": "responses that the model has no tokens for",
+}
 
 
 @dataclass(frozen=True)
@@ -176,12 +188,15 @@ def _execution(token: str) -> dict[str, Any]:
 
 
 @cache
-def code_version() -> str:
-    """A hash of the source that determines a run's result."""
-    root = Path(settings.BASE_DIR)
-    files = [*root.glob("trainer/algorithms/*.py"), *root.glob("models_service/lm/*.py")]
-    content = b"".join(path.read_bytes() for path in sorted(files))
-    return hashlib.sha256(content).hexdigest()[:16]
+def code_version(root: Path = Path(settings.BASE_DIR)) -> str:
+    """A hash of the source that determines a run's result, given its snapshot, settings, seed and
+    start: the algorithms, what they do with language models, and the evaluation."""
+    files = sorted({path for pattern in RESULT_CODE for path in root.glob(pattern)})
+    digest = hashlib.sha256()
+    for path in files:
+        content = path.read_bytes()
+        digest.update(f"{path.relative_to(root).as_posix()} {len(content)}\n".encode() + content)
+    return digest.hexdigest()[:16]
 
 
 def _train(run: TrainingRun, report: RunReporter) -> Outcome:
@@ -200,6 +215,7 @@ def _train(run: TrainingRun, report: RunReporter) -> Outcome:
     result = launch(job, report, launcher, settings.BASE_DIR) if launcher else job.do(report)
     if result.stopped:
         return Outcome(stopped=True)
+    _say_skipped(run, result.notes)
     return Outcome({"metrics": result.metrics, "notes": result.notes}, folder=folder)
 
 
@@ -216,6 +232,7 @@ def _best_of_n(run: TrainingRun, report: RunReporter) -> Outcome:
     )
     if result.stopped:
         return Outcome(stopped=True)
+    _say_skipped(run, result.notes)
     return Outcome({"metrics": result.metrics, "notes": result.notes})
 
 
@@ -229,10 +246,24 @@ def _evaluate(run: TrainingRun, report: RunReporter) -> Outcome:
     figures = evaluation.evaluate(config, snapshot=_snapshot(run), contest=contest, report=report)
     if figures is None:
         return Outcome(stopped=True)
-    notes = _fewer_prompts(config, figures)
+    notes = _fewer_prompts(config, figures) | in_words(figures.pop("skipped"))
     for note in notes.values():
         say(run, note)
     return Outcome({"figures": figures, "notes": notes})
+
+
+def in_words(counts: Mapping[str, Any]) -> dict[str, str]:
+    """What a run could not use, a sentence each, from its notes."""
+    return {
+        name: f"{counts[name]} {'was' if counts[name] == 1 else 'were'} skipped: {why}."
+        for name, why in _SKIPPED.items()
+        if counts.get(name)
+    }
+
+
+def _say_skipped(run: TrainingRun, notes: Mapping[str, Any]) -> None:
+    for sentence in in_words(notes).values():
+        say(run, sentence)
 
 
 def _fewer_prompts(config: EvaluationConfig, figures: Mapping[str, Any]) -> dict[str, str]:
@@ -242,7 +273,7 @@ def _fewer_prompts(config: EvaluationConfig, figures: Mapping[str, Any]) -> dict
         return {}
     sentence = (
         f"{asked} prompts were asked, not the recipe's {config.prompts}: the snapshot has no more "
-        f"validation prompts of {config.max_prompt_tokens} tokens at most."
+        f"validation prompts of {config.max_prompt_tokens} tokens at most that can be asked."
     )
     return {"prompts": sentence}
 

@@ -7,6 +7,7 @@ labelers rank first where the reward model knows least.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
 
 from django.db.models import Prefetch
 
@@ -35,13 +36,16 @@ def measure(judge: ModelVersion) -> int:
     Done twice it writes the same again. Raises CheckpointError.
     """
     from models_service import rewards  # PyTorch, only where it is needed
+    from models_service.lm.chat import PromptRefused
+    from models_service.lm.reading import Said
 
     measured = {}
     for task in _answered():
-        texts = [completion.text for completion in task.completions.all()]
-        if len(texts) > 1 and task.prompt is not None:
-            said = rewards.opinions(judge, task.prompt.messages, texts)
-            measured[task.prompt.pk] = disagreement(said)
+        asked = task.asked
+        answers = [Said(asked.messages, one.text, one.finished) for one in task.completions.all()]
+        if len(answers) > 1:
+            with suppress(PromptRefused):  # of what it cannot be asked it has no opinion
+                measured[asked.pk] = disagreement(rewards.opinions(judge, answers))
     keep_uncertainty(measured)
     return len(measured)
 

@@ -1,15 +1,16 @@
-"""The first page: what waits for me, what I did, what others say of it."""
+"""The first page of each role; a labeler's shows what waits, what I did, what others say of it."""
 
 from __future__ import annotations
 
 from typing import Any, cast
 
 from django.http import HttpRequest, HttpResponse
-from django.shortcuts import render
+from django.shortcuts import redirect, render
 
 from accounts.models import Role, User
 from accounts.permissions import EVERYONE, allowed, may
 from frontend import selectors
+from frontend.landing import home_of
 from labeling.agreement import PAPER
 from labeling.selectors.agreement import agreement_of
 from labeling.selectors.distress import distressing_minutes, needs_a_break
@@ -24,10 +25,18 @@ RANKINGS = 500
 
 @allowed(*EVERYONE)
 def home(request: HttpRequest) -> HttpResponse:
-    """Labelers see their work; those who run the desk are shown the way to it."""
+    """Labelers see their work; those who run the desk are brought to the admin."""
     user = cast(User, request.user)
+    if user.runs_the_desk:
+        return redirect(home_of(request))
     context = _work(user) if may(user, (Role.LABELER,)) else {"today": 0}
     return render(request, "home.html", context)
+
+
+@allowed(Role.LABELER)
+def work(request: HttpRequest) -> HttpResponse:
+    """A labeler's first page, for an admin who labels too."""
+    return render(request, "home.html", _work(cast(User, request.user)))
 
 
 def _work(labeler: User) -> dict[str, Any]:

@@ -20,6 +20,7 @@ from accounts.models import Role, User
 from accounts.permissions import allowed
 from frontend import selectors
 from frontend.rendering import render_markdown
+from labeling import privacy
 from labeling.diversity import most_alike
 from labeling.models import Assignment, TaskKind
 from labeling.models.prompts import Prompt, UseCase
@@ -27,6 +28,7 @@ from labeling.selectors.amendments import amend_until, is_amendable
 from labeling.selectors.distress import needs_a_break, warning
 from labeling.selectors.home import done, held_assignments
 from labeling.selectors.my_work import recent_prompts
+from labeling.services.prompts import recognisers
 
 API = "/api/v1/assignments/"
 PREVIEW_LIMIT = 200_000  # characters
@@ -34,6 +36,16 @@ TEMPLATES = {
     TaskKind.RANKING: "work/ranking.html",
     TaskKind.DEMONSTRATION: "work/demonstration.html",
     TaskKind.PROMPT_WRITING: "work/prompt_writing.html",
+}
+PERSONAL = {
+    privacy.Kind.EMAIL: _("an e-mail address"),
+    privacy.Kind.PHONE: _("a phone number"),
+    privacy.Kind.CARD: _("a card number"),
+    privacy.Kind.IBAN: _("a bank account"),
+    privacy.Kind.IP: _("a computer's address"),
+    privacy.Kind.NATIONAL_ID: _("an identity number"),
+    privacy.Kind.SECRET: _("a password or key"),
+    privacy.Kind.NAME: _("a name"),
 }
 SKIP_REASONS = {
     "unclear": _("The prompt is unclear"),
@@ -102,6 +114,23 @@ def alike(request: HttpRequest) -> HttpResponse:
         return JsonResponse({})
     share, at = found
     return JsonResponse({"share": share, "text": Truncator(others[at]).chars(160)})
+
+
+@allowed(Role.LABELER)
+@require_POST
+def personal(request: HttpRequest) -> HttpResponse:
+    """What looks like somebody's own in the text of the body, `{"text": ...}`, in its order:
+    `{"found": [{"kind": "a phone number", "text"}]}`; nothing is stored."""
+    text = _text_of(request)
+    if text is None:
+        return HttpResponseBadRequest()
+    looked_for = recognisers()
+    spans = privacy.find(text, region=looked_for.region, names=looked_for.names)
+    found = [
+        {"kind": str(PERSONAL[privacy.Kind(span.kind)]), "text": text[span.start : span.end]}
+        for span in spans
+    ]
+    return JsonResponse({"found": found})
 
 
 @allowed(Role.LABELER)
@@ -177,6 +206,7 @@ def _prompt_writing(mine: Assignment) -> dict[str, Any]:
     return {
         "lately": selectors.variety(mine.labeler),
         "alike_url": reverse("alike"),
+        "personal_url": reverse("personal"),
         "use_cases": UseCase.choices,
         "kinds": Prompt.Kind.choices,
         "brief": brief,

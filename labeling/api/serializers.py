@@ -121,6 +121,7 @@ class PromptShape(Body):
 class CompletionShape(Body):
     id = serializers.CharField()
     text = serializers.CharField()
+    cut = serializers.BooleanField(help_text="Whether the length limit ended the text.")
 
 
 class AssignmentShape(Body):

@@ -71,6 +71,7 @@ def _arrow(schema: Schema) -> Any:
         **plain,
         "list<string>": pa.list_(pa.string()),
         "list<int64>": pa.list_(pa.int64()),
+        "list<bool>": pa.list_(pa.bool_()),
         "list<list<string>>": pa.list_(pa.list_(pa.string())),
         "list<struct<role: string, content: string>>": pa.list_(message),
     }

@@ -25,6 +25,7 @@ RANKING = {
     **_LABEL,
     "form": "int64",
     "completions": "list<string>",
+    "finished": "list<bool>",
     "ranks": "list<int64>",
     "ratings": "list<int64>",
     "flags": "list<list<string>>",
@@ -35,7 +36,7 @@ PAIR = {**_LABEL, "chosen": "string", "rejected": "string", "margin": "int64"}
 
 def unchanged(row: Row) -> Iterator[Row]:
     """The label as it stands: a ranking's lists run over its completions, 1 is the best rank,
-    equal ranks are a tie, ratings go from 1 to 7."""
+    equal ranks are a tie, ratings go from 1 to 7; one that is not finished was cut at a limit."""
     yield row
 
 

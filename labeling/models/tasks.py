@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 from django.conf import settings
 from django.db import models
 from django.utils.functional import cached_property
@@ -152,13 +154,27 @@ class LabelingTask(models.Model):
         return self.prompt
 
     @cached_property
-    def texts(self) -> dict[int, str]:
-        """The text of each completion by its id, read once."""
-        return dict(_texts(self.pk))
+    def answers(self) -> dict[int, Answer]:
+        """What labelers see of each completion, by its id; read once."""
+        return {pk: Answer(text, reason == CUT) for pk, text, reason in _answers(self.pk)}
+
+
+class Answer(NamedTuple):
+    """A completion as it is shown: its text, and whether the length limit cut it."""
+
+    text: str
+    is_cut: bool
+
+
+CUT = "length"
+"""The `finish_reason` of a completion that the length limit ended."""
 
 
 class Completion(models.Model):
     """What a model answered, and everything needed to make it answer so again."""
+
+    # The finish reason of one that ended by itself; with any other it was cut.
+    FINISHED = "stop"
 
     task = models.ForeignKey(LabelingTask, on_delete=models.PROTECT, related_name="completions")
     position = models.PositiveSmallIntegerField()
@@ -187,10 +203,16 @@ class Completion(models.Model):
     def __str__(self) -> str:
         return f"Completion {self.pk}"
 
+    @property
+    def finished(self) -> bool:
+        """Whether it ended by itself; what follows another one was never said."""
+        return self.finish_reason == self.FINISHED
+
 
 @prepared.select
-def _texts(task: int) -> models.QuerySet[Completion, tuple[int, str]]:
-    return Completion.objects.filter(task=task).order_by().values_list("pk", "text")
+def _answers(task: int) -> models.QuerySet[Completion, tuple[int, str, str]]:
+    rows = Completion.objects.filter(task=task).order_by()
+    return rows.values_list("pk", "text", "finish_reason")
 
 
 class Slot(models.Model):

@@ -35,12 +35,14 @@ def described(assignment: Assignment) -> dict[str, Any]:
     }
 
 
-def shown_completions(assignment: Assignment) -> list[dict[str, str]]:
-    """Id and text of each completion, in the labeler's display order."""
+def shown_completions(assignment: Assignment) -> list[dict[str, Any]]:
+    """Each completion in the labeler's display order: `id`, `text`, and whether the length limit
+    cut it, `cut`."""
     if not assignment.display_order:
         return []
-    texts = assignment.task.texts
-    return [{"id": str(pk), "text": texts[pk]} for pk in assignment.display_order]
+    answers = assignment.task.answers
+    shown = [(pk, answers[pk]) for pk in assignment.display_order]
+    return [{"id": str(pk), "text": answer.text, "cut": answer.is_cut} for pk, answer in shown]
 
 
 def _guideline(guideline: Guideline | None) -> dict[str, Any] | None:

@@ -21,6 +21,7 @@ from labeling.models import (
 )
 from labeling.models.guidelines import Purpose
 from labeling.selectors.open_slots import UNASKED
+from labeling.selectors.training import FINISHED
 from models_service.models import ModelVersion
 
 
@@ -54,6 +55,7 @@ class Judged:
     overall: int
     flags: list[str]
     tokens: int
+    finished: bool
 
 
 def labelers_in(group: str) -> int:
@@ -139,7 +141,7 @@ def judged_in(rankings: QuerySet[Ranking]) -> Iterator[Judged]:
     values = rows.order_by("ranking", "completion__position").values_list(
         "ranking", "ranking__prompt", "ranking__prompt__use_case", "ranking__labeler",
         "ranking__labeler__labeler__group", "completion", "completion__version", "rank", "overall",
-        "flags", "completion__completion_tokens",
+        "flags", "completion__completion_tokens", FINISHED,
     )  # fmt: skip
     for ranking, prompt, use_case, labeler, group, *rest in values.iterator(2000):
         known = group or LabelerProfile.Group.TRAINING.value

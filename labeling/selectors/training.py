@@ -11,17 +11,22 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from django.contrib.postgres.aggregates import ArrayAgg, JSONBAgg
-from django.db.models import QuerySet
+from django.db.models import BooleanField, ExpressionWrapper, Q, QuerySet
 
 from labeling import few_shot
-from labeling.models import Demonstration, LabelerProfile, RankedCompletion, Ranking
+from labeling.models import Completion, Demonstration, LabelerProfile, RankedCompletion, Ranking
 from labeling.selectors.filters import Filters, active_prompts, own_few_shot_prompts, usable
 
 Row = dict[str, Any]
 
 _CHUNK = 2000
+# Of a ranked completion: it ended by itself.
+FINISHED = ExpressionWrapper(
+    Q(completion__finish_reason=Completion.FINISHED), output_field=BooleanField()
+)
 _PLACES = {
     "completions": "completion__text",
+    "finished": FINISHED,
     "ranks": "rank",
     "ratings": "overall",
     "flags": "flags",
@@ -47,8 +52,9 @@ def training_demonstrations(filters: Filters | None = None) -> Iterator[Row]:
 
 
 def training_rankings(filters: Filters | None = None) -> Iterator[Row]:
-    """`{id, split, messages, completions, ranks, labeler, group}`, in sampling order; 1 = best."""
-    names = ("id", "split", "messages", "completions", "ranks", "labeler", "group")
+    """`{id, split, messages, completions, finished, ranks, labeler, group}`, in sampling order;
+    1 = best. A completion that is not finished was cut, and has no end to be read at."""
+    names = ("id", "split", "messages", "completions", "finished", "ranks", "labeler", "group")
     rows = rankings(usable(Ranking.objects.all(), filters))
     return (_only(names, row) for row in rows)
 
@@ -116,7 +122,7 @@ def _row(pk: int, row: Row) -> Row:
 
 
 def _places(rankings: list[int]) -> dict[int, Row]:
-    """Completions, ranks, ratings, flags and policies of each ranking, in sampling order.
+    """What `_PLACES` names of each ranking's completions, in sampling order.
 
     Put into lists by the database: one row a ranking costs a fraction of one row a completion.
     """

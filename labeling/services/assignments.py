@@ -157,8 +157,8 @@ def _take(slot: int, labeler: int, end: datetime) -> Change:
 
 
 def _shuffled(task: LabelingTask) -> list[int]:
-    """The completions' ids; their texts stay with the task, since they are shown next."""
-    order = list(task.texts)
+    """The completions' ids; what is shown of them stays with the task, since it is shown next."""
+    order = list(task.answers)
     random.shuffle(order)
     return order
 

@@ -43,6 +43,11 @@ class Answer:
     latency_ms: int
     engine: str = ""
 
+    @property
+    def finished(self) -> bool:
+        """Whether it ended by itself; what follows another one was never said."""
+        return self.finish_reason == "stop"
+
 
 class EngineError(Exception):
     """A model cannot answer; the message says why and what to do.

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
 from models_service import rewards
 from models_service.engines import Answer, Engine, EngineError, Request
+from models_service.lm.chat import PromptRefused
 from models_service.lm.checkpoint import CheckpointError
+from models_service.lm.reading import Said
 from models_service.models import ModelVersion
 
 # numpy hashes seeds as signed 64-bit numbers.
@@ -31,9 +33,29 @@ class BestOfEngine:
         try:
             drawn = self.drawing.sample(wide)
         except EngineError as error:
-            error.answers = {i: self._best(requests[i], some) for i, some in error.answers.items()}
+            self._keep_best(requests, error)
             raise
-        return [self._best(request, some) for request, some in zip(requests, drawn, strict=True)]
+        best, refused = self._bests(requests, dict(enumerate(drawn)))
+        if refused:
+            raise EngineError(next(iter(refused.values())), refused=refused, answers=best)
+        return [best[index] for index in range(len(requests))]
+
+    def _keep_best(self, requests: Sequence[Request], error: EngineError) -> None:
+        """Of what was drawn before the error, the best alone."""
+        error.answers, refused = self._bests(requests, error.answers)
+        error.refused |= refused
+
+    def _bests(
+        self, requests: Sequence[Request], drawn: Mapping[int, Sequence[Answer]]
+    ) -> tuple[dict[int, list[Answer]], dict[int, str]]:
+        """The best of what was drawn for each request, and why there is none."""
+        best, refused = {}, {}
+        for index, some in drawn.items():
+            try:
+                best[index] = self._best(requests[index], some)
+            except PromptRefused as error:
+                refused[index] = f"{self.version} cannot choose an answer: {error}."
+        return best, refused
 
     def stream(self, request: Request, on_text: Callable[[str], None]) -> Answer:
         """See `Engine.stream`; the text comes at once, since no part of it is chosen before."""
@@ -45,7 +67,9 @@ class BestOfEngine:
         n, judge = self.version.best_of, self.version.judge
         assert judge is not None, "the database lets no best-of version be without a judge"
         try:
-            scores = rewards.scores(judge, request.messages, [answer.text for answer in drawn])
+            scores = rewards.scores(
+                judge, [Said(request.messages, answer.text, answer.finished) for answer in drawn]
+            )
         except CheckpointError as error:
             raise EngineError(f"{judge}, which judges {self.version}, cannot: {error}") from error
         groups = (range(first, first + n) for first in range(0, len(drawn), n))

@@ -9,6 +9,7 @@ from collections import OrderedDict, defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import TypeVar
 
 import torch
 from django.conf import settings
@@ -29,6 +30,7 @@ from models_service.lm.packing import PrecisionError, halve_linears
 from models_service.models import ModelVersion
 
 Prompts = list[list[int]]
+T = TypeVar("T")
 
 logger = logging.getLogger(__name__)
 
@@ -160,7 +162,7 @@ class LocalEngine:
 
 
 def halving(
-    sample: Callable[[Prompts, int, int], list[list[Generated]]], prompts: Prompts, k: int
+    sample: Callable[[list[T], int, int], list[list[Generated]]], prompts: list[T], k: int
 ) -> list[list[Generated]]:
     """`sample(prompts, k, first)`, in halves for as long as memory does not suffice.
 
@@ -171,8 +173,8 @@ def halving(
 
 
 def _halving(
-    sample: Callable[[Prompts, int, int], list[list[Generated]]],
-    prompts: Prompts,
+    sample: Callable[[list[T], int, int], list[list[Generated]]],
+    prompts: list[T],
     k: int,
     first: int,
 ) -> list[list[Generated]]:
@@ -262,17 +264,17 @@ def _sample_alike(
     loaded: Loaded, prompts: Prompts, request: Request, on_token: OnToken | None = None
 ) -> list[list[Answer]]:
     stop, pad = stop_token_ids(loaded.tokenizer), pad_token_id(loaded.tokenizer)
+    sampling = Sampling(request.max_new_tokens, request.temperature, request.seed, stop, pad)
+    seeded = list(zip(prompts, sampling.seeds(prompts, request.k), strict=True))
 
-    def sample(part: Prompts, k: int, first: int) -> list[list[Generated]]:
-        sampling = Sampling(
-            request.max_new_tokens, request.temperature, request.seed + first, stop, pad
-        )
-        return generate(loaded.model, part, k, sampling, on_token=on_token)
+    def sample(part: list[tuple[list[int], int]], k: int, first: int) -> list[list[Generated]]:
+        some, seeds = [prompt for prompt, _ in part], [seed + first for _, seed in part]
+        return generate(loaded.model, some, k, sampling, seeds=seeds, on_token=on_token)
 
     with loaded.turn:
         started = time.perf_counter()
         try:
-            drawn = halving(sample, prompts, request.k)
+            drawn = halving(sample, seeded, request.k)
         except FloatingPointError as error:
             raise EngineError(f"No text can be drawn: {error}. Promote another version.") from error
         latency = round((time.perf_counter() - started) * 1000)

@@ -22,20 +22,20 @@ from transformers import (
     AutoModel,
     AutoModelForCausalLM,
     AutoTokenizer,
+    PreTrainedConfig,
     PreTrainedModel,
     PreTrainedTokenizerBase,
 )
 from transformers.utils import logging as transformers_logging
 
+from models_service.lm import formats, passes
 from models_service.lm.chat import settle, settled
+from models_service.lm.formats import REWARD_KIND, WEIGHTS
 from models_service.lm.heads import ScalarModel
 from models_service.lm.logprobs import unembedding
 
 # Workers write plain log lines; the library's progress bars would run through them.
 transformers_logging.disable_progress_bar()
-
-REWARD_KIND = "reward"
-WEIGHTS = "model.safetensors"
 
 
 class CheckpointError(Exception):
@@ -70,13 +70,21 @@ def load_policy(
     """
     folder = _locate(source)
     with _explained(source):
+        config, _ = PreTrainedConfig.get_config_dict(folder)
+        if reason := formats.why_no_policy(source, config):
+            raise CheckpointError(reason)
         model, info = AutoModelForCausalLM.from_pretrained(
-            folder, dtype=dtype, use_safetensors=True, output_loading_info=True
+            folder,
+            dtype=dtype,
+            use_safetensors=True,
+            output_loading_info=True,
+            trust_remote_code=False,  # without a word the library would ask at a terminal
         )
         _require_complete(source, info)
+        _require_causal(source, model.eval())
         tokenizer = load_tokenizer(folder)
         settle(tokenizer, rows=_rows(model), ends=_ends(model))
-        unembedding(model.eval())  # measured while the weights are whole
+        unembedding(model)  # measured while the weights are whole
         return model, tokenizer
 
 
@@ -155,7 +163,12 @@ def save_reward(
 
 def load_tokenizer(source: Path | str) -> PreTrainedTokenizerBase:
     """The tokenizer of a checkpoint folder or a Hugging Face id."""
-    return AutoTokenizer.from_pretrained(source)
+    try:
+        return AutoTokenizer.from_pretrained(source, trust_remote_code=False)
+    except Exception:  # the libraries' own: of each kind of tokenizer another
+        if Path(source).is_dir() and (reason := formats.why_no_tokenizer(Path(source))):
+            raise CheckpointError(reason) from None
+        raise
 
 
 def _rows(model: PreTrainedModel) -> int:
@@ -204,11 +217,8 @@ def _locate(source: Path | str) -> Path | str:
     """A folder that has a configuration, or the Hugging Face id as it is."""
     folder = Path(source)
     if folder.is_dir():
-        if not (folder / "config.json").is_file():
-            raise CheckpointError(
-                f"{folder} has no config.json; it is not a checkpoint folder. Copy it again, or "
-                "choose another model."
-            )
+        if reason := formats.why_unreadable(folder):
+            raise CheckpointError(reason)
         return folder
     if isinstance(source, str) and source.count("/") <= 1 and source[:1] not in "./~":
         return source
@@ -219,7 +229,21 @@ def _require_complete(source: Path | str, info: dict[str, Any]) -> None:
     wrong = sorted(map(str, [*info["missing_keys"], *info["mismatched_keys"]]))
     if wrong:
         raise CheckpointError(
-            f"the weights of {source} do not fit its config.json; first of {len(wrong)}: {wrong[0]}"
+            f"the weights of {source} do not fit its config.json; first of {len(wrong)}: "
+            f"{wrong[0]}. Copy the folder again, or choose another model."
+        )
+
+
+@torch.no_grad()
+def _require_causal(source: Path | str, model: PreTrainedModel) -> None:
+    """What stands after a token must not change what is said of it. An encoder loads as a language
+    model too, and reads both ways."""
+    ids = torch.tensor([[0, 1, 2, 3], [0, 1, 2, 0]], device=model.device) % _rows(model)
+    one, other = (passes.run(model, input_ids=row[None]).logits[0, :3].float() for row in ids)
+    if (one - other).abs().max() > 0.01 * one.std():
+        raise CheckpointError(
+            f"{source} reads its text both ways, as an encoder does, and cannot write any. Choose "
+            "a causal language model."
         )
 
 
@@ -239,7 +263,12 @@ def _explained(source: Path | str) -> Iterator[None]:
         raise CheckpointError(
             f"the weights in {source} are damaged or cut short ({error}); copy them again"
         ) from error
-    except (OSError, ValueError, KeyError, RuntimeError) as error:
+    except (OSError, ValueError, KeyError, RuntimeError, ImportError) as error:
+        if "trust_remote_code" in str(error):
+            raise CheckpointError(
+                f"{source} needs code that comes with it, and such code is never run here. Choose "
+                "a model whose architecture the transformers library has itself."
+            ) from error
         reason = str(error).strip().partition("\n")[0].rstrip(".")
         raise CheckpointError(
             f"{source} cannot be loaded: {reason}. Copy the folder again, or choose another model."

@@ -32,14 +32,29 @@ OnToken = Callable[[int, int, int], None]
 @dataclass(frozen=True)
 class Sampling:
     """How to sample: at most `max_new_tokens`, logits divided by `temperature` (0: the likeliest
-    token), no top-k and no top-p. Completion j of a prompt is drawn with seed `seed + j`. Each of
-    `stop_ids` ends a completion; the first is the one that reward models read."""
+    token), no top-k and no top-p. Completion j of a prompt is drawn with seed `seed + j`, of a
+    prompt that comes again with the seeds that follow (`seeds`). Each of `stop_ids` ends a
+    completion; the first is the one that reward models read."""
 
     max_new_tokens: int
     temperature: float
     seed: int
     stop_ids: Sequence[int]
     pad_id: int
+
+    def seeds(self, prompts: Sequence[Sequence[int]], k: int = 1) -> list[int]:
+        """The seed of each prompt's first completion, where k are drawn of each: a prompt that
+        comes again goes on with the seeds of the one before.
+
+        Ask it of all prompts that belong together, before they are shared out over batches or
+        processes: what is drawn then depends on nobody's share.
+        """
+        seen: Counter[tuple[int, ...]] = Counter()
+        seeds = []
+        for prompt in map(tuple, prompts):
+            seeds.append(self.seed + k * seen[prompt])
+            seen[prompt] += 1
+        return seeds
 
 
 @dataclass
@@ -81,17 +96,20 @@ def generate(
     k: int,
     sampling: Sampling,
     *,
+    seeds: Sequence[int] | None = None,
     on_token: OnToken | None = None,
     token_budget: int | None = None,
 ) -> list[list[Generated]]:
     """Draw k completions of every prompt, in the order of the prompts.
 
     A completion depends on its prompt, its own seed and the model alone (up to float rounding),
-    not on what else is in the batch; a prompt given again continues the seeds of the first.
-    `token_budget` bounds the cached tokens of a batch (default: what suits the device). Raises
-    PromptTooLong.
+    not on what else is in the batch. `seeds` are those of each prompt's first completion: where
+    these prompts are a part of more, their part of the whole's `sampling.seeds` (default: of these
+    alone). `token_budget` bounds the cached tokens of a batch (default: what suits the device).
+    Raises PromptTooLong.
     """
-    rows = _plan(model, prompts, k, sampling)
+    first = sampling.seeds(prompts, k) if seeds is None else seeds
+    rows = _plan(model, prompts, k, sampling, first)
     lengths = [k * (len(prompt) + sampling.max_new_tokens) for prompt in prompts]
     budget = _token_budget(model) if token_budget is None else token_budget
     keys_alone = holds_keys_alone(DynamicCache(config=model.config))
@@ -140,16 +158,17 @@ def _token_budget(model: PreTrainedModel) -> int:
 
 
 def _plan(
-    model: PreTrainedModel, prompts: Sequence[Sequence[int]], k: int, sampling: Sampling
+    model: PreTrainedModel,
+    prompts: Sequence[Sequence[int]],
+    k: int,
+    sampling: Sampling,
+    seeds: Sequence[int],
 ) -> list[list[_Row]]:
     """The k rows of every prompt."""
     context = getattr(model.config.get_text_config(), "max_position_embeddings", None)
-    seen: Counter[tuple[int, ...]] = Counter()
     plan = []
-    for index, prompt in enumerate(prompts):
+    for index, (prompt, first) in enumerate(zip(prompts, seeds, strict=True)):
         limit = _limit(len(prompt), sampling.max_new_tokens, context)
-        first = sampling.seed + k * seen[tuple(prompt)]
-        seen[tuple(prompt)] += 1
         plan.append([_Row(index, j, limit, _uniforms(prompt, first + j, limit)) for j in range(k)])
     return plan
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Hashable, Mapping
+from collections.abc import Callable, Mapping
 from functools import cache
 from typing import Any
 
@@ -22,18 +22,18 @@ def run(model: nn.Module, **inputs: Any) -> Any:
 def cache_argument(model: nn.Module) -> str:
     """Under which name a forward takes the cache; recurrent models have one of their own."""
     names = ("past_key_values", "cache_params")
-    return next((name for name in names if name in _signature(type(model))), names[0])
+    return next((name for name in names if name in _signature(type(model).forward)), names[0])
 
 
 def _parameters(kind: type[nn.Module]) -> frozenset[str] | None:
     """The names that a class's forward takes; None where it takes any."""
-    named = _signature(kind)
+    named = _signature(kind.forward)
     takes_any = any(one is inspect.Parameter.VAR_KEYWORD for one in named.values())
     return None if takes_any else frozenset(named)
 
 
 @cache
-def _signature(kind: Hashable) -> Mapping[str, object]:
-    """The kind of each named parameter of a class's forward."""
-    parameters = inspect.signature(kind.forward).parameters  # type: ignore[attr-defined]
+def _signature(forward: Callable[..., Any]) -> Mapping[str, object]:
+    """The kind of each named parameter of a forward."""
+    parameters = inspect.signature(forward).parameters
     return {name: one.kind for name, one in parameters.items()}

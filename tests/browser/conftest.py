@@ -19,7 +19,7 @@ ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
 PATIENCE_MS = 10_000
 QUIET_LOOKS = 3
 
-Open = Callable[[User], Page]
+Open = Callable[[User | None], Page]
 
 
 @pytest.fixture(scope="session")
@@ -39,16 +39,18 @@ def chromium() -> Iterator[Browser]:
 
 @pytest.fixture
 def browse(chromium: Browser, live_server: LiveServer) -> Iterator[Open]:
-    """`browse(user)`: a page of a fresh browser session, logged in; errors in it fail the test."""
+    """`browse(user)`: a page of a fresh browser session, logged in (`None`: as a visitor comes);
+    errors in it fail the test."""
     contexts = []
     complaints: list[str] = []
     pending: set[Request] = set()
 
-    def opened(user: User) -> Page:
+    def opened(user: User | None) -> Page:
         context = chromium.new_context(base_url=live_server.url)
         contexts.append(context)
         context.set_default_timeout(PATIENCE_MS)
-        context.add_cookies([_session_cookie(user, live_server.url)])
+        if user:
+            context.add_cookies([_session_cookie(user, live_server.url)])
         context.on("request", lambda request: pending.add(request))
         for over in ("requestfinished", "requestfailed"):
             context.on(over, lambda request: pending.discard(request))

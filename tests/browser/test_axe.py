@@ -80,7 +80,7 @@ def test_every_moment_of_a_ranking(browse: Open, ada: User, theme: str) -> None:
     found = violations(page, "/work/ranking/")
     expect(page.get_by_role("heading", name="This may be hard to read")).to_be_visible()
     for keys, moment in (
-        ("Enter", "rate"), ("h 6 2 6 1", "board"), ("o p ArrowRight x", "pinned"),
+        ("Enter", "rate"), ("h 6 2 6 1 Enter", "board"), ("o p ArrowRight x", "pinned"),
         ("Backspace", "off the board"), ("ArrowUp d Home Enter", "review"),
         ("Control+Enter", "asked"), ("?", "keys"), ("Escape g", "guideline"),
         ("Escape Alt+s", "skip"), ("Escape Alt+r", "report"),

@@ -61,7 +61,7 @@ def test_a_card_shows_its_whole_text_and_all_of_them_on_the_next_board_too(
     _press(page, "w", "Enter", "Control+Enter")
     page.wait_for_url("**/work/assignments/*/")
     expect(page.get_by_role("heading", name="Completion A")).to_be_visible()
-    _press(page, "4", "3", "2", "1")
+    _press(page, "4", "3", "2", "1", "Enter")
     expect(page.locator("#rank .card .reading:visible")).to_have_count(4)
 
 
@@ -94,7 +94,7 @@ def test_the_focus_survives_every_button_that_goes_away(browse: Open, ada: User)
     page.get_by_role("button", name=re.compile("I have read it")).click()
     expect(page.get_by_role("dialog")).to_be_hidden()
     assert _has_focus(page)
-    _press(page, "4", "3", "2", "1", "ArrowDown")
+    _press(page, "4", "3", "2", "1", "Enter", "ArrowDown")
     page.get_by_role("button", name="Undo").click()
     assert _has_focus(page)
     page.get_by_role("button", name="Empty the board").click()
@@ -107,7 +107,7 @@ def test_the_focus_survives_every_button_that_goes_away(browse: Open, ada: User)
 def _at_the_board(page: Page) -> Page:
     """Rated 4, 3, 2, 1: A first, D last."""
     _begin(page)
-    _press(page, "4", "3", "2", "1")
+    _press(page, "4", "3", "2", "1", "Enter")
     _expect_board(page, ["A", "B", "C", "D"])
     return page
 

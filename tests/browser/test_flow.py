@@ -49,7 +49,9 @@ def test_tasks_follow_one_another_and_each_is_kept(browse: Open, ada: User) -> N
     for done in range(3):
         expect(page.get_by_text(f"{done} today")).to_be_visible()
         expect(page.get_by_role("heading", name="Completion A")).to_be_visible()
-        _press(page, "4", "3", "2", "1", "ArrowDown")  # joins the next, by this page's board alone
+        _press(
+            page, "4", "3", "2", "1", "Enter", "ArrowDown"
+        )  # joins the next, by this page's board alone
         expect(page.locator("#rank .band")).to_have_count(3)
         before = page.url
         _press(page, "Enter", "Control+Enter")

@@ -91,6 +91,7 @@ def _walk(page: Page) -> None:
     """Rate every completion, so that each has been in sight, up to the board with its excerpts."""
     for _ in page.locator(".chip").all():
         page.keyboard.press("4")
+    page.keyboard.press("Enter")
     expect(page.locator("#rank .card").first).to_be_visible()
     page.locator("#rank .card").first.hover()
     page.locator(".prompt .turn").first.hover()

@@ -22,7 +22,7 @@ EDITOR = "The response you would want"
 def test_a_ranking_is_found_again_and_amended_with_keys(browse: Open, ada: User) -> None:
     ranking_task()
     page = _begin(browse(ada), "ranking")
-    _press(page, "4", "3", "2", "1", "Enter", "Control+Enter")
+    _press(page, "4", "3", "2", "1", "Enter", "Enter", "Control+Enter")
     page.wait_for_url("**/work/ranking/")
     page.goto("/work/mine/?q=tides")
     page.get_by_role("link", name=re.compile("Why are there tides")).click()
@@ -126,11 +126,11 @@ def test_a_changed_guideline_is_read_and_acknowledged_with_keys(browse: Open, ad
     expect(page.get_by_role("heading", name="Completion B")).to_be_visible()
 
 
-def test_two_are_compared_side_by_side_in_four_keystrokes(browse: Open, ada: User) -> None:
+def test_two_are_compared_side_by_side_in_five_keystrokes(browse: Open, ada: User) -> None:
     _evaluate(ranking_task(COMPLETIONS[:2]))
     page = _begin(browse(ada), "ranking")
     expect(page.get_by_text("never trained on")).to_be_visible()
-    _press(page, "6", "2")
+    _press(page, "6", "2", "Enter")
     for letter in "AB":
         expect(page.get_by_role("article", name=f"Completion {letter}")).to_be_visible()
     _press(page, "Enter", "Control+Enter")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 from datetime import timedelta
 
 import pytest
@@ -73,7 +74,7 @@ def test_a_server_that_restarts_is_waited_for(browse: Open, ada: User) -> None:
 def test_a_ranking_survives_a_crash_right_after_the_last_key(browse: Open, ada: User) -> None:
     ranking_task()
     page = _begin_ranking(browse(ada))
-    for key in ("4", "3", "2", "1", "d", "ArrowUp"):
+    for key in ("4", "3", "2", "1", "Enter", "d", "ArrowUp"):
         page.keyboard.press(key)
     _expect_board(page, ["A", "B", "C D"])
     address, context = page.url, page.context
@@ -83,10 +84,52 @@ def test_a_ranking_survives_a_crash_right_after_the_last_key(browse: Open, ada: 
     _expect_board(page, ["A", "B", "C D"])
 
 
+def test_a_page_made_before_the_last_save_arrived_shows_all_ratings(
+    browse: Open, ada: User
+) -> None:
+    """The reload is answered first, then the draft that was sent on leaving is stored."""
+    ranking_task()
+    page = _begin_ranking(browse(ada))
+    stale = page.context.request.get(page.url).text()
+    for key in ("4", "3"):
+        page.keyboard.press(key)
+    _wait_until_saved(page)
+    assert len(Assignment.objects.get().draft["ratings"]) == 4
+    page.keyboard.press("2")
+    page.route("**/work/assignments/*/", lambda route: _answer_late(route, stale))
+    page.reload()
+    for letter, mark in zip("ABC", ("4/7", "3/7", "2/7"), strict=True):
+        expect(page.locator(".chip", has_text=letter)).to_contain_text(mark)
+    page.keyboard.press("1")
+    _wait_until_saved(page)
+    ratings = Assignment.objects.get().draft["ratings"]
+    assert sorted(one["overall"] for one in ratings.values()) == [1, 2, 3, 4]
+
+
+def test_a_tab_whose_task_was_submitted_elsewhere_says_so_and_stops_asking(
+    browse: Open, ada: User
+) -> None:
+    demonstration_task()
+    page = browse(ada)
+    page.clock.install()
+    _begin(page, "demonstration")
+    _submit(Assignment.objects.get(), ada)
+    beats: list[str] = []
+    page.on("request", lambda one: beats.append(one.url) if "heartbeat" in one.url else None)
+    with page.expect_response("**/heartbeat/"):
+        page.clock.run_for(61_000)
+    expect(page.get_by_text("This task was submitted already.")).to_be_visible()
+    for _ in range(3):
+        page.clock.run_for(60_000)
+    assert len(beats) == 1
+    page.get_by_role("button", name="Show how it stands").click()
+    page.wait_for_url("**/work/mine/*/")
+
+
 def test_an_expired_session_does_not_stop_a_submit(browse: Open, ada: User) -> None:
     ranking_task()
     page = _begin_ranking(browse(ada))
-    for key in ("4", "3", "2", "1", "Enter"):
+    for key in ("4", "3", "2", "1", "Enter", "Enter"):
         page.keyboard.press(key)
     _wait_until_saved(page)
     page.context.clear_cookies(name="sessionid")
@@ -130,6 +173,19 @@ def _let_the_time_run_out() -> None:
 def _submit(held: Assignment | None, labeler: User) -> None:
     assert held is not None
     submit(assignment_id=held.pk, labeler=labeler, body={"text": "Faster"})
+
+
+def _answer_late(route: Route, page: str) -> None:
+    """As it was read before the last save, but shown after it."""
+    deadline = time.monotonic() + 5
+    while len(_overalls()) < 3 and time.monotonic() < deadline:
+        time.sleep(0.05)
+    route.fulfill(body=page, content_type="text/html")
+
+
+def _overalls() -> list[int]:
+    ratings = Assignment.objects.get().draft.get("ratings", {})
+    return [one["overall"] for one in ratings.values() if "overall" in one]
 
 
 def _bad_gateway(route: Route) -> None:

@@ -46,6 +46,7 @@ def test_keys_pressed_before_the_scripts_came_are_not_lost(browse: Open, ada: Us
     held.pop().continue_()
     expect(page.locator(LISTENS)).to_be_attached()
     page.keyboard.press("1")
+    page.keyboard.press("Enter")
     _expect_board(page, ["A C", "B", "D"])
 
 
@@ -54,7 +55,7 @@ def test_it_ranks_with_keys_alone(browse: Open, ada: User) -> None:
     page = _begin(browse(ada))
     keys = Keys(page)
 
-    keys.press("6", "2", "6", "1")
+    keys.press("6", "2", "6", "1", "Enter")
     _expect_board(page, ["A C", "B", "D"])
     keys.press("d", "ArrowUp")  # D joins B
     _expect_board(page, ["A C", "B D"])
@@ -79,6 +80,7 @@ def test_it_ranks_with_the_mouse_alone(browse: Open, ada: User) -> None:
 
     for rating in RATINGS:
         page.get_by_role("button", name=str(rating), exact=True).click()
+    page.get_by_role("button", name="Rank them").click()
     _expect_board(page, ["A C", "B", "D"])
     _drag(page, "D", page.locator("[data-band='1']"))
     _expect_board(page, ["A C", "B D"])
@@ -115,7 +117,7 @@ def test_undo_and_redo_and_a_held_card_put_back(browse: Open, ada: User) -> None
     ranking_task()
     page = _begin(browse(ada))
     keys = Keys(page)
-    keys.press("4", "3", "2", "1", "ArrowDown")
+    keys.press("4", "3", "2", "1", "Enter", "ArrowDown")
     _expect_board(page, ["A B", "C", "D"])
     keys.press("Control+z")
     _expect_board(page, ["A", "B", "C", "D"])
@@ -128,7 +130,7 @@ def test_undo_and_redo_and_a_held_card_put_back(browse: Open, ada: User) -> None
 def test_every_move_is_announced_and_the_focus_stays_on_the_card(browse: Open, ada: User) -> None:
     ranking_task()
     page = _begin(browse(ada))
-    Keys(page).press("4", "3", "2", "1", "c", "ArrowUp")
+    Keys(page).press("4", "3", "2", "1", "Enter", "c", "ArrowUp")
     expect(page.locator("#announcer")).to_have_text("Completion C: rank 2 of 3, tied with B")
     assert page.evaluate("document.activeElement.dataset.letter") == "C"
 
@@ -137,7 +139,7 @@ def test_the_review_shows_a_contradiction_and_leads_back(browse: Open, ada: User
     ranking_task()
     page = _begin(browse(ada))
     keys = Keys(page)
-    keys.press("6", "5", "4", "2", "d", "Home", "Enter")
+    keys.press("6", "5", "4", "2", "Enter", "d", "Home", "Enter")
     expect(page.get_by_text("D (2/7) stands above A (6/7), B (5/7), and C (4/7).")).to_be_visible()
     keys.press("1")
     _expect_board(page, ["D", "A", "B", "C"])
@@ -152,6 +154,7 @@ def test_nothing_scrolls_sideways_on_a_phone(browse: Open, ada: User) -> None:
     for rating in RATINGS:
         assert page.evaluate("document.documentElement.scrollWidth") <= 360
         page.keyboard.press(str(rating))
+    page.keyboard.press("Enter")
     _expect_board(page, ["A C", "B", "D"])
     assert page.evaluate("document.documentElement.scrollWidth") <= 360
 

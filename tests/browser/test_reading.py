@@ -61,7 +61,7 @@ def test_the_page_speaks_german_once_it_is_chosen(browse: Open, ada: User) -> No
     page.get_by_label("Language", exact=True).select_option("de")
     page.get_by_role("button", name="Use it").click()
     expect(page.get_by_role("heading", name="Antwort A")).to_be_visible()
-    for key in ("6", "2", "6", "1"):
+    for key in ("6", "2", "6", "1", "Enter"):
         page.keyboard.press(key)
     expect(page.get_by_role("button", name="Reihenfolge wie bewertet: stimmt")).to_be_visible()
 
@@ -72,7 +72,7 @@ def test_a_flag_that_was_added_has_its_key_on_the_next_task(browse: Open, ada: U
     rude = {"name": "rude", "label": "Sounds rude", "group": "stance", "key": "r"}
     second = publish_form(fields={**FIRST_FORM, "flags": [*FIRST_FORM["flags"], rude]})
     page = _begin(browse(ada))
-    for key in ("r", "6", "2", "Enter", "Control+Enter"):
+    for key in ("r", "6", "2", "Enter", "Enter", "Control+Enter"):
         page.keyboard.press(key)
     page.wait_for_url("**/work/ranking/")
     assert Ranking.objects.get().form == second

@@ -12,6 +12,7 @@ from accounts.models import User
 from labeling.models import Assignment, Demonstration, Prompt
 from labeling.services.guidelines import publish_guideline
 from tests.browser.conftest import Open
+from tests.browser.pages import log_in
 from tests.browser.scenes import demonstration_task, prompt_writing_task
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
@@ -222,3 +223,33 @@ def _begin(page: Page, kind: str) -> Page:
 
 def _wait_until_saved(page: Page) -> None:
     expect(page.get_by_role("status")).to_have_text(re.compile(r"Saved \d"))
+
+
+def test_a_prompt_with_somebodys_number_says_so_before_it_is_sent(browse: Open, ada: User) -> None:
+    prompt_writing_task()
+    page = browse(None)
+    page.goto("/work/prompt_writing/")
+    log_in(page, ada)
+    instruction = page.get_by_role("textbox", name="Instruction")
+    instruction.fill("Tell Jo Brandt at +49 30 901820 that the tide is late.")
+    page.keyboard.press("Control+Enter")
+    warning = page.get_by_text("This looks like somebody's own: a phone number (+49 30 901820).")
+    expect(warning).to_be_visible()
+    assert not Prompt.objects.filter(source=Prompt.Source.LABELER).exists()
+    instruction.fill("Tell Jo, at the number below, that the tide is late.")
+    page.keyboard.press("Control+Enter")
+    page.wait_for_url("**/work/prompt_writing/")
+    assert Prompt.objects.get(source=Prompt.Source.LABELER).state == Prompt.State.ACTIVE
+
+
+def test_a_made_up_number_is_sent_at_the_second_try(browse: Open, ada: User) -> None:
+    prompt_writing_task()
+    page = browse(None)
+    page.goto("/work/prompt_writing/")
+    log_in(page, ada)
+    page.get_by_role("textbox", name="Instruction").fill("Whose number would +49 30 901820 be?")
+    page.keyboard.press("Control+Enter")
+    expect(page.get_by_role("alert").filter(has_text="submit once more")).to_be_visible()
+    page.keyboard.press("Control+Enter")
+    page.wait_for_url("**/work/prompt_writing/")
+    assert Prompt.objects.filter(source=Prompt.Source.LABELER).count() == 1

@@ -21,6 +21,7 @@ OPEN = {
     "readyz": "a load balancer has no account",
     "metrics": "Prometheus has no account; it reads numbers only",
     "login": "the way in",
+    "logout": "the way out leads to the way in, also for a session that has run out",
     "javascript_words": "the login page is translated too",
     "set_language": "the login page is translated too",
 }

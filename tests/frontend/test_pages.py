@@ -10,6 +10,8 @@ from django.test import Client
 from django.urls import reverse
 
 from accounts.models import User
+from frontend.views.work import PERSONAL
+from labeling.privacy import Kind
 from labeling.services.assignments import claim
 from tests.browser.scenes import demonstration_task, ranking_task
 
@@ -40,8 +42,20 @@ def test_home_counts_what_waits(client_of: ClientOf, ada: User) -> None:
     assert "Good to see you, ada" in page
 
 
-def test_home_shows_researchers_the_desk(client_of: ClientOf, rosa: User) -> None:
-    assert "To the desk" in client_of(rosa).get("/").content.decode()
+def test_home_brings_researchers_and_admins_to_the_admin(
+    client_of: ClientOf, rosa: User, olga: User
+) -> None:
+    for user in (rosa, olga):
+        assert client_of(user).get("/")["Location"] == reverse("admin:index")
+
+
+def test_an_admin_may_label_and_finds_the_way_back(client_of: ClientOf, olga: User) -> None:
+    assert f'href="{reverse("work")}"' in client_of(olga).get("/admin/").content.decode()
+    assert f'href="{reverse("admin:index")}"' in client_of(olga).get("/work/").content.decode()
+
+
+def test_researchers_are_not_sent_where_they_cannot_label(client_of: ClientOf, rosa: User) -> None:
+    assert f'href="{reverse("work")}"' not in client_of(rosa).get("/admin/").content.decode()
 
 
 def test_a_held_task_is_gone_on_with(client_of: ClientOf, ada: User) -> None:
@@ -90,6 +104,25 @@ def test_the_preview_renders_and_refuses_nonsense(client_of: ClientOf, ada: User
     assert answer.json() == {"html": '<p dir="auto"><strong>x</strong></p>\n'}
     for body in ("{", "[]", '{"text": 7}', '{"text": "\\ud800"}', "[" * 100_000):
         assert client.post("/preview/", body, "application/json").status_code == 400
+
+
+def test_what_looks_like_somebodys_own_is_named_in_the_authors_words(
+    client_of: ClientOf, ada: User
+) -> None:
+    client = client_of(ada)
+    ask = lambda text: client.post("/personal/", {"text": text}, "application/json")  # noqa: E731
+    found = ask("Write to jo@kiel.de or call +49 30 901820 about the tides.").json()["found"]
+    assert found == [
+        {"kind": "an e-mail address", "text": "jo@kiel.de"},
+        {"kind": "a phone number", "text": "+49 30 901820"},
+    ]
+    assert ask("Why are there two tides a day?").json() == {"found": []}
+    assert ask("").status_code == 200
+    assert client.post("/personal/", "{", "application/json").status_code == 400
+
+
+def test_every_kind_of_personal_data_has_its_words() -> None:
+    assert PERSONAL.keys() == set(Kind)
 
 
 def test_the_session_is_told_and_renewed_in_place(client: Client, ada: User) -> None:

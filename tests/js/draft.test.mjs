@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { beforeEach, test } from "node:test";
 
-import { DraftKeeper, QUIET_MS, RETRY_MS } from "../../frontend/static/js/draft.js";
+import { DraftKeeper, judge, QUIET_MS, RETRY_MS } from "../../frontend/static/js/draft.js";
 
 /** A world with a clock that is moved by hand and a server whose answers are given. */
 class World {
@@ -168,6 +168,41 @@ test("what the server never got is found again", () => {
   keeper.change({ text: "a" });
   const next = new DraftKeeper(3, world.outside());
   assert.deepEqual(next.leftover(), { draft: { text: "a" }, version: 3, at: 0 });
+});
+
+test("a page made before the last save arrived goes on from what was saved", async () => {
+  keeper.change({ ratings: 2 });
+  await keeper.flush({ last: true });
+  const copy = world.copy();
+  assert.deepEqual(copy, { draft: { ratings: 2 }, version: 4, at: 0, saved: true });
+  assert.equal(judge(copy, { draft: { ratings: 1 }, version: 3 }), "adopt");
+  assert.equal(judge(copy, { draft: { ratings: 2 }, version: 4 }), "forget");
+  assert.equal(judge(copy, { draft: { ratings: 7 }, version: 5 }), "forget"); // written elsewhere since
+  const next = new DraftKeeper(3, world.outside());
+  next.adopt(copy);
+  next.change({ ratings: 3 });
+  await world.pass(QUIET_MS);
+  assert.deepEqual(world.sent.at(-1), { draft: { ratings: 3 }, version: 4, last: false });
+});
+
+test("an edit made while the one before was on its way follows on it, whoever's page comes", async () => {
+  world.answers.push(new Promise(() => {}));
+  keeper.change({ ratings: 1 });
+  await world.pass(QUIET_MS);
+  keeper.change({ ratings: 2 });
+  const copy = world.copy();
+  assert.deepEqual(copy.sent, { ratings: 1 });
+  assert.equal(judge(copy, { draft: { ratings: 1 }, version: 4 }), "restore");
+  assert.equal(judge(copy, { draft: {}, version: 3 }), "restore");
+  assert.equal(judge({ ...copy, version: 5 }, { draft: {}, version: 3 }), "restore"); // an older page
+  assert.equal(judge(copy, { draft: { ratings: 9 }, version: 4 }), "offer");
+});
+
+test("a page that was only hidden keeps no copy of what is saved", async () => {
+  keeper.change({ text: "a" });
+  await keeper.flush({ last: true });
+  keeper.stay();
+  assert.equal(world.copy(), null);
 });
 
 test("a broken copy is no copy", () => {

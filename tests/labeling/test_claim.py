@@ -37,7 +37,7 @@ def test_it_never_names_the_model(ada: User, make_task: Call, api: Call) -> None
     make_task()
     response = api(ada, "assignments/claim/", {"kinds": ["ranking"]})
     assert "secret" not in response.content.decode()
-    assert set(response.json()["completions"][0]) == {"id", "text"}
+    assert set(response.json()["completions"][0]) == {"id", "text", "cut"}
 
 
 def test_it_answers_204_when_nothing_waits(ada: User, api: Call) -> None:

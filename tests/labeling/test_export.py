@@ -57,8 +57,10 @@ def export(tmp_path: Path) -> Call:
 
 def test_rankings_leave_whole(ada: User, make_task: Call, label: Call, export: Call) -> None:
     task = make_task()
+    task.completions.filter(position=2).update(finish_reason="length")
     label(ada)
     [row], manifest = export("rankings")
+    assert row["finished"] == [True, True, False, True]
     texts = list(task.completions.values_list("text", flat=True))
     assert row["completions"] == texts
     ranks = dict(Ranking.objects.get().ranked.values_list("completion__text", "rank"))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,7 @@ from models_service import rewards, services
 from models_service.engines import EngineError, Request, engine_for
 from models_service.lm.checkpoint import load_policy, save_reward
 from models_service.lm.heads import ScalarModel
+from models_service.lm.reading import Said
 from models_service.models import Kind, ModelVersion
 
 pytestmark = pytest.mark.django_db
@@ -40,6 +42,12 @@ def best(base: ModelVersion, judge: ModelVersion) -> ModelVersion:
     return services.register_best_of(name="best", version=base, judge=judge, n=3)
 
 
+def favourites(scores: list[float]) -> list[int]:
+    """The best of each three."""
+    groups = (range(first, first + 3) for first in range(0, len(scores), 3))
+    return [max(group, key=scores.__getitem__) for group in groups]
+
+
 def ask(k: int, seed: int = 0) -> Request:
     return Request(HELLO, k=k, max_new_tokens=6, seed=seed)
 
@@ -47,11 +55,13 @@ def ask(k: int, seed: int = 0) -> Request:
 def test_the_judge_s_favourite_of_each_three_is_said(
     base: ModelVersion, judge: ModelVersion, best: ModelVersion
 ) -> None:
-    [drawn] = engine_for(base).sample([ask(k=6, seed=15)])
-    scores = [rewards.score(judge, HELLO, answer.text) for answer in drawn]
-    [said] = engine_for(best).sample([ask(k=2, seed=5)])
-    expected = [max(range(3), key=scores.__getitem__), max(range(3, 6), key=scores.__getitem__)]
-    assert [answer.text for answer in said] == [drawn[i].text for i in expected]
+    [drawn] = engine_for(base).sample([ask(k=24, seed=15)])
+    scores = [rewards.score(judge, Said(HELLO, one.text, one.finished)) for one in drawn]
+    [said] = engine_for(best).sample([ask(k=8, seed=5)])
+    assert [answer.text for answer in said] == [drawn[i].text for i in favourites(scores)]
+    # As if all had ended, others would be chosen.
+    false = [rewards.score(judge, Said(HELLO, one.text, True)) for one in drawn]
+    assert favourites(false) != favourites(scores)
     assert said[0].logprob is None and said[0].engine.endswith("best of 3 by judge")
 
 
@@ -83,8 +93,10 @@ def test_streaming_gives_the_chosen_text_at_once(best: ModelVersion) -> None:
 
 def test_scores_of_several_texts_are_those_of_each_alone(judge: ModelVersion) -> None:
     texts = ["", "one", "a much longer answer than the others"]
-    alone = [rewards.score(judge, HELLO, text) for text in texts]
-    assert rewards.scores(judge, HELLO, texts) == pytest.approx(alone, abs=1e-5)
+    said = [Said(HELLO, text, finished) for text in texts for finished in (True, False)]
+    alone = [rewards.score(judge, one) for one in said]
+    assert rewards.scores(judge, said) == pytest.approx(alone, abs=1e-5)
+    assert len({round(score, 4) for score in alone}) == len(said)
 
 
 def test_the_version_says_what_it_is(base: ModelVersion, best: ModelVersion) -> None:
@@ -119,6 +131,19 @@ def test_a_judge_that_is_gone_is_named(best: ModelVersion) -> None:
     rewards._loaded.cache_clear()
     with pytest.raises(EngineError, match="judge, which judges best, cannot"):
         engine_for(ModelVersion.objects.get(pk=best.pk)).sample([ask(k=1)])
+
+
+def test_a_conversation_that_the_judge_s_template_refuses_is_that_task_s_reason(
+    best: ModelVersion, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert best.judge is not None
+    _, tokenizer = rewards._loaded(best.judge.folder)
+    refusing = "{% if messages | length > 1 %}{{ raise_exception('Too much talk.') }}{% endif %}"
+    monkeypatch.setattr(tokenizer, "chat_template", refusing + tokenizer.chat_template)
+    talk = [*HELLO, {"role": "assistant", "content": "Hi"}, *HELLO]
+    with pytest.raises(EngineError, match="cannot choose an answer") as caught:
+        engine_for(best).sample([ask(k=1), replace(ask(k=1), messages=talk)])
+    assert list(caught.value.refused) == [1]
 
 
 def test_a_researcher_adds_one_over_the_api(

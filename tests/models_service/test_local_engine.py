@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from models_service.engines import EngineError, Request, engine_for
+from models_service.engines import EngineError, Request, engine_for, local
 from models_service.engines.local import LoadedModels, halving, models
-from models_service.lm.generation import Generated
+from models_service.lm.generation import Generated, generate
 from models_service.lm.tiny import write_tiny_checkpoint
 from models_service.models import ModelVersion
 from models_service.presence import present
@@ -78,6 +78,23 @@ def test_out_of_memory_halves_the_batch_and_keeps_the_seeds() -> None:
         [[20, j] for j in range(4)],
     ]
     assert (1, 2, 2) in calls
+
+
+def test_equal_requests_are_answered_in_halves_as_they_are_together(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    requests = [ask("Why?", k=3)] * 2
+    engine = engine_for(ensure_base("tiny"))
+    together = [[answer.text for answer in answers] for answers in engine.sample(requests)]
+
+    def short_of_memory(model: Any, prompts: Any, k: int, *rest: Any, **more: Any) -> Any:
+        if len(prompts) * k > 2:
+            raise RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried")
+        return generate(model, prompts, k, *rest, **more)
+
+    monkeypatch.setattr(local, "generate", short_of_memory)
+    assert [[answer.text for answer in answers] for answers in engine.sample(requests)] == together
+    assert len({text for answers in together for text in answers}) == 6
 
 
 def test_other_errors_are_not_taken_for_a_lack_of_memory() -> None:

@@ -11,10 +11,11 @@ from celery import current_app
 from django.test import Client
 
 from accounts.models import User
-from models_service import playground
+from models_service import playground, rewards
 from models_service.engines import Request, engine_for
 from models_service.lm.checkpoint import load_policy, save_reward
 from models_service.lm.heads import ScalarModel
+from models_service.lm.reading import Said
 from models_service.models import Kind, ModelVersion, Promotion
 from models_service.services import ensure_base, promote, register_prompted, register_version
 
@@ -110,8 +111,10 @@ def test_completions_are_scored_by_the_promoted_reward_model(
     judge = register_version(name="judge", kind=Kind.REWARD, folder=folder)
     promote(role=Promotion.Role.REWARD, version=judge)
     first, second = finished(client_of(rosa), try_out(rosa, pair).json()["url"])
-    assert isinstance(first["score"], float)
-    assert first["score"] != second["score"]
+    for part in (first, second):
+        assert part["finish_reason"] == "length"
+        cut, false = (rewards.score(judge, Said(PROMPT, part["text"], f)) for f in (False, True))
+        assert part["score"] == pytest.approx(cut, abs=1e-5) != pytest.approx(false, abs=1e-3)
 
 
 def test_a_version_that_fails_says_why_beside_one_that_does_not(

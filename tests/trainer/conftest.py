@@ -26,6 +26,8 @@ from models_service.models import ModelVersion
 from models_service.services import adopt_base, promote, register_version
 
 _numbers = count(1)
+# How the completions of a ranking ended, in their order.
+ENDS = ("stop", "length", "stop", "other", *["stop"] * 5)
 
 
 class Labels:
@@ -68,7 +70,7 @@ class Labels:
         for position, rank in enumerate(ranks):
             completion = Completion.objects.create(
                 task=task, position=position, version=self.policy, text="yes " * (4 - rank),
-                sampling={}, seed=position, finish_reason="stop",
+                sampling={}, seed=position, finish_reason=ENDS[position],
                 prompt_tokens=5, completion_tokens=4 - rank,
             )  # fmt: skip
             RankedCompletion.objects.create(
@@ -109,9 +111,9 @@ def held_out(db: None) -> User:
 SMALL = {
     "sft": {"epochs": 1, "batch_size": 4, "checkpoint_every": 1},
     "reward": {"batch_size": 4, "checkpoint_every": 1},
-    "ppo": {"iterations": 1, "batch_size": 4, "minibatch_size": 4, "max_response_tokens": 6,
+    "ppo": {"iterations": 1, "batch_size": 4, "minibatch_size": 4,
             "eval_prompts": 2, "ptx_coefficient": 0.0},
-    "evaluation": {"prompts": 4, "max_response_tokens": 6},
+    "evaluation": {"prompts": 4},
 }  # fmt: skip
 
 

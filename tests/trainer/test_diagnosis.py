@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from accounts.models import User
-from labeling.models import BulkChange, LabelingTask, Prompt
+from labeling.models import BulkChange, Completion, LabelingTask, Prompt
 from labeling.selectors.evaluations import Judged
+from models_service import rewards
+from models_service.lm.reading import Said
 from models_service.models import ModelVersion
 from tests.trainer.conftest import Labels
 from trainer import measuring
@@ -21,12 +24,16 @@ from trainer.reward_evidence import score_distributions
 Call = Callable[..., Any]
 
 
+FINISHED = {11, 12, 31}
+
+
 def ranked(ranking: int, prompt: int, labeler: int, ranks: dict[int, tuple[int, int]]) -> list[Any]:
     """Completions by number, with rank and rating."""
     return [
-        Judged(ranking, prompt, "chat", labeler, "training", completion, 1, rank, overall, [], 5)
+        Judged(ranking, prompt, "chat", labeler, "training", completion, 1, rank, overall, [], 5,
+               finished=completion in FINISHED)
         for completion, (rank, overall) in ranks.items()
-    ]
+    ]  # fmt: skip
 
 
 ROWS = [
@@ -52,6 +59,9 @@ def test_accuracy_by_hand() -> None:
         "seven": 0.5, "eight": 1.0,
     }  # fmt: skip
     assert {name: one["n"] for name, one in accuracy["gap"].items()} == {"2": 2, "4 or more": 1}
+    assert {name: (one["value"], one["n"]) for name, one in accuracy["ending"].items()} == {
+        "finished": (1.0, 1), "mixed": (0.0, 1), "cut": (1.0, 1),
+    }  # fmt: skip
     assert list(accuracy["use_case"]) == ["chat"] and list(accuracy["group"]) == ["training"]
 
 
@@ -103,7 +113,25 @@ def test_a_worker_diagnoses_and_doubtful_prompts_are_asked_again(
     figures = found["figures"]
     assert figures["rankings"] == 6
     assert figures["accuracy"]["split"]["validation"]["n"] == 15
+    assert {name: one["n"] for name, one in figures["accuracy"]["ending"].items()} == {
+        "cut": 3, "finished": 3, "mixed": 9,
+    }  # fmt: skip
+    assert (
+        "Both cut at the limit"
+        in client.get(f"{url}figures/accuracy-by-ending.svg").content.decode()
+    )
     assert len(figures["scores"]["Demonstrations"]) == 3
+    # Each answer is read as it ended.
+    answers = Completion.objects.select_related("task__prompt")
+    said = [Said(one.task.asked.messages, one.text, one.finished) for one in answers]
+    assert 0 < sum(one.finished for one in said) < len(said)
+    assert sorted(figures["scores"]["tiny"]) == pytest.approx(
+        sorted(rewards.scores(reward, said)), abs=1e-3
+    )
+    false = [replace(one, finished=True) for one in said]
+    assert sorted(figures["scores"]["tiny"]) != pytest.approx(
+        sorted(rewards.scores(reward, false)), abs=1e-2
+    )
     page = client.get(f"/admin/trainer/evaluation/versions/{reward.pk}/diagnosis/")
     assert "Distribution of scores" in page.content.decode()
     drawn = client.get(f"{url}figures/calibration.svg")

@@ -23,7 +23,8 @@ from trainer.launching import LaunchError, launch
 
 # Small learning steps whose size tells the gradient's; see tests/trainer/algorithms/stages.py.
 SFT = {"epochs": 1, "batch_size": 9, "learning_rate": 0.5, "adam_epsilon": 1.0,
-       "tokens_per_micro_batch": 150, "checkpoint_every": 1}  # fmt: skip
+       "tokens_per_micro_batch": 150, "checkpoint_every": 1, "max_prompt_tokens": 512,
+       "max_response_tokens": 64}  # fmt: skip
 
 
 @pytest.fixture

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import pytest
+from django.conf import settings
 
 from trainer.algorithms.config import ConfigError
 from trainer.algorithms.presets import preset_names
-from trainer.recipes import Recipe, preset_recipe
+from trainer.recipes import Recipe, changed, preset, preset_recipe
 
 
 @pytest.mark.parametrize("name", preset_names())
@@ -14,6 +15,34 @@ def test_every_preset_is_a_recipe_that_comes_back_unchanged(name: str) -> None:
     recipe = preset_recipe(name)
     assert Recipe.from_dict(recipe.to_dict()) == recipe
     assert recipe.stages == ("sft", "reward", "ppo", "evaluation")
+
+
+@pytest.mark.parametrize("name", preset_names())
+def test_every_preset_says_one_limit_once(name: str) -> None:
+    every = {"stages": ["sft", "reward", "best_of_n", "ppo", "evaluation"]}
+    limits = preset_recipe(name, every).limits()
+    assert list(limits) == [
+        f"{stage}.max_response_tokens" for stage in ("reward", "best_of_n", "ppo", "evaluation")
+    ]
+    [limit] = set(limits.values())
+    assert preset(name)["max_response_tokens"] == limit
+    if name != "paper":  # which is for an installation of its own
+        assert limit == settings.LABELING["max_new_tokens"]
+
+
+def test_a_limit_at_the_top_is_every_scoring_stage_s_that_says_no_other() -> None:
+    before = preset_recipe("tiny")
+    recipe = preset_recipe("tiny", {"max_response_tokens": 32, "ppo": {"max_response_tokens": 16}})
+    limits = {address.split(".")[0]: limit for address, limit in recipe.limits().items()}
+    assert limits == {"reward": 32, "ppo": 16, "evaluation": 32}
+    assert recipe.configs["sft"] == before.configs["sft"]
+    # Also over a complete recipe, such as a round's that is retried.
+    again = changed(before.to_dict(), {"max_response_tokens": 8})
+    assert set(again.limits().values()) == {8}
+    assert Recipe.from_dict({"max_response_tokens": 9}).limits()["ppo.max_response_tokens"] == 9
+    with pytest.raises(ConfigError) as caught:
+        preset_recipe("tiny", {"max_response_tokens": 0})
+    assert "reward.max_response_tokens" in caught.value.errors
 
 
 def test_changes_are_joined_with_the_preset() -> None:

@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import ast
 import errno
 import math
+import shutil
 import threading
 from collections.abc import Callable
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+from django.conf import settings
 from django.utils import timezone
 
 from accounts.problems import Problem
+from labeling.models import Prompt
+from models_service.lm.checkpoint import load_tokenizer
 from models_service.models import ModelVersion, Promotion
 from models_service.selectors import promoted
 from tests.trainer.conftest import Labels
@@ -81,6 +87,42 @@ def test_a_round_may_end_with_the_best_of_n(
     assert evaluation.figures["score"]["value"] > evaluation.figures["score_baseline"]["value"]
 
 
+def test_what_a_template_refuses_is_skipped_counted_and_told(
+    labels: Labels, base: ModelVersion, small: dict[str, Any], now: Callable[[], None]
+) -> None:
+    folder = Path(settings.CHECKPOINT_DIR) / "strict"
+    shutil.copytree(base.folder, folder, dirs_exist_ok=True)
+    tokenizer = load_tokenizer(folder)
+    refusing = (
+        "{% if messages[0]['role'] == 'system' %}{{ raise_exception('No system.') }}{% endif %}"
+    )
+    tokenizer.chat_template = refusing + tokenizer.chat_template
+    tokenizer.save_pretrained(folder)
+    strict = ModelVersion.objects.create(name="strict", kind="base", checkpoint="strict")
+    labels.enough()
+    under_system = [
+        labels.demonstration().prompt,
+        labels.ranking().prompt,
+        labels.prompt("validation"),
+    ]
+    for prompt in under_system:
+        messages = [{"role": "system", "content": "Be kind."}, *prompt.messages]
+        Prompt.objects.filter(pk=prompt.pk).update(messages=messages)
+    stages = ["sft", "reward", "best_of_n", "ppo", "evaluation"]
+    recipe = small | {"stages": stages, "best_of_n": {"n": 2, "prompts": 2}}
+    round = services.start_round(preset="tiny", recipe=recipe, start=strict)
+    now()
+    round.refresh_from_db()
+    assert round.state == "finished", round.failure
+    notes = {run.stage: run.result["notes"]["prompts_refused"] for run in round.runs.all()}
+    told = "1 was skipped: prompts that the model's chat template refuses."
+    # PPO samples from the prompts of training and looks at those of validation.
+    assert notes == {"sft": 1, "reward": 2, "best_of_n": 1, "ppo": 3, "evaluation": told}
+    for run in round.runs.all():
+        assert run.log.filter(text__contains="chat template refuses").count() == 1
+    assert "skipped" not in Evaluation.objects.get(round=round).figures
+
+
 def test_a_run_is_claimed_once(run: TrainingRun) -> None:
     first = runner.claim(run.pk)
     assert first is not None and first.state == "running"
@@ -110,6 +152,52 @@ def test_each_execution_says_with_what_it_was_done(run: TrainingRun) -> None:
     first, second = run.executions
     assert first["worker"] != second["worker"] == run.worker
     assert first["code"] == runner.code_version() and first["torch"] == torch.__version__
+
+
+def test_the_code_version_is_of_all_code_that_determines_a_run(tmp_path: Path) -> None:
+    hashed = [
+        "trainer/algorithms/ppo.py",
+        "trainer/algorithms/distributed/group.py",
+        "models_service/lm/chat.py",
+        "models_service/lm/cpu/deep/matmul.py",
+        "trainer/evaluation.py",
+    ]
+    for name in [*hashed, "trainer/forms.py"]:
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text("x = 1\n")
+    version = runner.code_version.__wrapped__
+    seen = [version(tmp_path)]
+    for name in hashed:
+        (tmp_path / name).write_text("x = 2\n")
+        seen.append(version(tmp_path))
+    (tmp_path / hashed[1]).rename(tmp_path / "trainer/algorithms/group.py")
+    seen.append(version(tmp_path))
+    assert len(set(seen)) == len(seen) == 7
+    (tmp_path / "trainer/forms.py").write_text("x = 2\n")
+    assert version(tmp_path) == seen[-1]
+
+
+def test_what_that_code_imports_is_hashed_too(settings: Any) -> None:
+    root = Path(settings.BASE_DIR)
+    hashed = {path for pattern in runner.RESULT_CODE for path in root.glob(pattern)}
+    assert len(hashed) > 40
+    for path in hashed:
+        for node in ast.walk(ast.parse(path.read_text())):
+            if not isinstance(node, ast.ImportFrom) or not node.module:
+                continue
+            for name in (node.module, *(f"{node.module}.{one.name}" for one in node.names)):
+                module = root / (name.replace(".", "/") + ".py")
+                assert not module.exists() or module in hashed, f"{path} imports {name}"
+
+
+def test_a_stage_that_an_earlier_version_had_begun_begins_anew(run: TrainingRun) -> None:
+    state = run.work / "state-3"
+    state.mkdir(parents=True)
+    (state / "state.json").write_text('{"run": "named otherwise", "step": 3, "values": {}}')
+    assert runner.execute(run.pk)
+    run.refresh_from_db()
+    assert run.state == "finished", run.failure
+    assert run.log.filter(text__contains="an earlier version").exists()
 
 
 def test_a_snapshot_that_was_changed_is_not_trained_on(run: TrainingRun) -> None:

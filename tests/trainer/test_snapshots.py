@@ -37,6 +37,7 @@ def test_it_holds_labels_and_prompts_in_the_agreed_format(labels: Labels) -> Non
     assert ranked["id"] == str(ranking.pk)
     assert ranked["ranks"] == [2, 1, 1, 3]
     assert ranked["completions"] == ["yes yes ", "yes yes yes ", "yes yes yes ", "yes "]
+    assert ranked["finished"] == [True, False, True, False]
     assert {row["type"] for row in rows} == {"demonstration", "ranking", "prompt"}
 
 

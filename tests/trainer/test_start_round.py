@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
+from typing import Any
+
 import pytest
 
 from accounts.models import User
@@ -10,9 +14,10 @@ from models_service.models import ModelVersion
 from models_service.services import register_prompted
 from tests.trainer.conftest import Labels
 from trainer.forms import start_form
-from trainer.models import TrainingRound
+from trainer.models import TrainingRound, TrainingRun
+from trainer.planning import Wish, plan
 from trainer.selectors import starts
-from trainer.services import start_round
+from trainer.services import retry, start_round
 
 pytestmark = pytest.mark.django_db
 
@@ -106,3 +111,118 @@ def test_minibatches_larger_than_the_batch_are_refused(labels: Labels) -> None:
     with pytest.raises(Problem) as caught:
         start_round(preset="tiny", recipe={"ppo": {"batch_size": 4, "minibatch_size": 8}})
     assert caught.value.errors == {"ppo.minibatch_size": "must be at most batch_size, which is 4"}
+
+
+def refusal(**wish: Any) -> Problem:
+    with pytest.raises(Problem) as caught:
+        start_round(**wish)
+    assert caught.value.errors is not None
+    return caught.value
+
+
+def test_a_round_scores_answers_of_the_length_that_labelers_see(
+    labels: Labels, settings: Any
+) -> None:
+    labels.enough()
+    settings.LABELING = settings.LABELING | {"max_new_tokens": 48}
+    problem = refusal(preset="tiny")
+    assert list(problem.errors or {}) == [
+        f"{stage}.max_response_tokens" for stage in ("reward", "ppo", "evaluation")
+    ]
+    assert problem.errors["ppo.max_response_tokens"] == [
+        "is 64, the queue samples 48 at most: set it to 48"
+    ]
+    assert "Set max_response_tokens to 48 in the recipe" in str(problem.detail)
+    assert "MAX_NEW_TOKENS=64" in str(problem.detail)
+    told = plan(Wish("tiny", {}))
+    assert (told["problem"], told["errors"]) == (problem.detail, problem.errors)
+    round = start_round(preset="tiny", recipe={"max_response_tokens": 48})
+    assert round.recipe["ppo"]["max_response_tokens"] == 48
+    assert round.recipe["sft"]["max_response_tokens"] == 64
+    [shown] = [
+        setting for stage in start_form({}).stages if stage.name == "ppo"
+        for setting in stage.settings if setting.name == "max_response_tokens"
+    ]  # fmt: skip
+    assert "The queue samples 48 at most" in shown.help
+
+
+def test_stages_that_differ_are_named_alone(labels: Labels) -> None:
+    labels.enough()
+    problem = refusal(preset="tiny", recipe={"ppo": {"max_response_tokens": 32}})
+    assert list(problem.errors or {}) == ["ppo.max_response_tokens"]
+    assert "scores 32 and 64" in str(problem.detail)
+    assert "MAX_NEW_TOKENS" not in str(problem.detail)
+    # Demonstrations are as long as people write them, and a stage that is left out scores nothing.
+    recipe = {"stages": ["sft", "reward"], "sft": {"max_response_tokens": 300},
+              "ppo": {"max_response_tokens": 32}}  # fmt: skip
+    assert start_round(preset="tiny", recipe=recipe).state == "queued"
+
+
+def test_the_paper_s_preset_says_how_the_queue_has_to_be_started(labels: Labels) -> None:
+    assert "start Tutelage with MAX_NEW_TOKENS=1024" in str(refusal(preset="paper").detail)
+
+
+def test_a_reward_model_that_learned_at_another_length_is_refused(
+    labels: Labels, base: ModelVersion, reward: ModelVersion
+) -> None:
+    labels.enough()
+    before = start_round(preset="tiny")
+    run = TrainingRun.objects.create(
+        round=before, stage="reward", seed=1, output=reward,
+        config={"settings": {"max_response_tokens": 65}},
+    )  # fmt: skip
+    stages = {"stages": ["ppo", "evaluation"]}
+    problem = refusal(preset="tiny", recipe=stages, reward=reward)
+    assert "learned from answers of 65 tokens" in problem.errors["reward_model"][0]  # type: ignore[index]
+    TrainingRun.objects.filter(pk=run.pk).update(config={"settings": {"max_response_tokens": 64}})
+    assert start_round(preset="tiny", recipe=stages, reward=reward).state == "queued"
+
+
+def test_a_retry_does_not_change_one_stage_s_limit_alone(labels: Labels) -> None:
+    labels.enough()
+    round = start_round(preset="tiny")
+    TrainingRound.objects.filter(pk=round.pk).update(state="failed")
+    with pytest.raises(Problem, match="scores 32 and 64"):
+        retry(round=round, recipe={"ppo": {"max_response_tokens": 32}})
+
+
+@pytest.fixture
+def short(base: ModelVersion, settings: Any) -> ModelVersion:
+    """A model that reads 512 tokens, as GPT-2 says it."""
+    folder = Path(settings.CHECKPOINT_DIR) / "short"
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "config.json").write_text(json.dumps({"model_type": "gpt2", "n_positions": 512}))
+    return ModelVersion.objects.create(name="gpt2", kind="base", checkpoint="short")
+
+
+def test_prompts_and_responses_over_the_model_s_context_are_refused(
+    labels: Labels, short: ModelVersion
+) -> None:
+    labels.enough()
+    problem = refusal(preset="tiny", start=short)
+    sentence = "gpt2 reads 512 tokens in all; 512 + 64 do not fit: lower max_prompt_tokens to 448"
+    assert problem.errors == {
+        f"{stage}.max_prompt_tokens": [sentence] for stage in ("sft", "reward", "ppo", "evaluation")
+    }
+    assert sentence in str(problem.detail)
+    told = plan(Wish("tiny", {}, short))
+    assert (told["context"], told["errors"]) == (512, problem.errors)
+    stages = ("sft", "reward", "ppo", "evaluation")
+    fits: dict[str, Any] = {stage: {"max_prompt_tokens": 448} for stage in stages}
+    assert start_round(preset="tiny", recipe=fits, start=short).state == "queued"
+    long = fits | {"sft": {"max_prompt_tokens": 448, "max_response_tokens": 512}}
+    errors = refusal(preset="tiny", recipe=long, start=short).errors
+    assert list(errors or {}) == ["sft.max_response_tokens"]
+    text = fits | {"ppo": {"max_prompt_tokens": 448, "ptx_tokens": 600}}
+    errors = refusal(preset="tiny", recipe=text, start=short).errors
+    assert list(errors or {}) == ["ppo.ptx_tokens"]
+
+
+def test_a_given_reward_model_has_to_read_as_much(
+    labels: Labels, base: ModelVersion, short: ModelVersion
+) -> None:
+    labels.enough()
+    ModelVersion.objects.filter(pk=short.pk).update(kind="reward")
+    recipe = {"stages": ["sft", "ppo"]}
+    errors = refusal(preset="tiny", recipe=recipe, start=base, reward=short).errors
+    assert list(errors or {}) == ["ppo.max_prompt_tokens"]

@@ -34,7 +34,7 @@ def labels(
                 ranking=number, prompt=prompt, use_case="chat" if prompt % 2 else "extract",
                 labeler=labeler, group=group, completion=2 * number + side, version=who, rank=rank,
                 overall=looks.get("overall", (5, 3))[side], flags=list(flags),
-                tokens=looks.get("tokens", (10, 10))[side],
+                tokens=looks.get("tokens", (10, 10))[side], finished=True,
             ))  # fmt: skip
     return rows
 

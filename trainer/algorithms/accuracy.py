@@ -31,6 +31,16 @@ def pair_margins(scores: Sequence[float], ranks: Sequence[int]) -> list[float]:
     ]
 
 
+# How the answers of a pair ended: both cut, one of them, none.
+ENDINGS = ("cut", "mixed", "finished")
+
+
+def pair_endings(finished: Sequence[bool], ranks: Sequence[int]) -> list[str]:
+    """One of ENDINGS for every untied pair."""
+    pairs = combinations(range(len(ranks)), 2)
+    return [ENDINGS[finished[i] + finished[j]] for i, j in pairs if ranks[i] != ranks[j]]
+
+
 def clustered_mean(clusters: Sequence[Sequence[float]]) -> Interval | None:
     """Mean over all outcomes, from 0 to 1, with its interval from whole clusters; None of none.
 

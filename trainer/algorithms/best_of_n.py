@@ -26,6 +26,7 @@ from trainer.algorithms.crew import Crew
 from trainer.algorithms.data import Encoder, read_snapshot, require
 from trainer.algorithms.episodes import Episodes, episodes_of, sample_rows, score_episodes
 from trainer.algorithms.loop import Clock
+from trainer.algorithms.room import require_room
 from trainer.algorithms.settings import BestOfNConfig
 
 PROMPTS_A_STEP = 8
@@ -42,7 +43,7 @@ def measure(config: BestOfNConfig, *, snapshot: Path, start: Starts, report: Rep
     for step, rows in enumerate(steps, start=1):
         if report.should_stop():
             return Result(step - 1, stopped=True)
-        report.metrics(step, len(steps), job.step([job.prompts[i] for i in rows]))
+        report.metrics(step, len(steps), job.step(rows))
     curve = yardstick(job.scores)
     metrics = {
         "best_of_n/score": curve[-1]["score"]["value"],
@@ -61,6 +62,7 @@ class BestOfN:
     ) -> None:
         if start.reward is None:
             raise TrainingError("Best of n needs a reward model. Train one on rankings first.")
+        require_room(config.to_dict(), {"policy": start.policy, "reward": start.reward})
         self.config, self.report = config, report
         self.crew, self.clock = Crew(), Clock()
         policy, self.tokenizer = load_policy(start.policy)
@@ -70,19 +72,22 @@ class BestOfN:
         lines = [p for p in read_snapshot(snapshot).prompts if p.split == "validation"]
         self.prompts = encoder.prompts(lines)[: config.prompts]
         require(self.prompts, "validation prompt to answer", "Import some, or raise the limit.")
+        limit, stop = config.max_response_tokens, stop_token_ids(self.tokenizer)
+        pad = pad_token_id(self.tokenizer)
+        self.sampling = Sampling(limit, config.temperature, config.seed, stop, pad)
+        self.seeds = self.sampling.seeds(self.prompts, config.n)
         self.scores: list[list[float]] = []
         self.notes: dict[str, Any] = {"prompts": len(self.prompts), **encoder.counts}
 
-    def step(self, prompts: Sequence[list[int]]) -> dict[str, float]:
-        """Draw n responses to each prompt, score them, and show the best of each."""
-        config, pad = self.config, pad_token_id(self.tokenizer)
-        limit, stop = config.max_response_tokens, stop_token_ids(self.tokenizer)
-        sampling = Sampling(limit, config.temperature, config.seed, stop, pad)
+    def step(self, rows: Sequence[int]) -> dict[str, float]:
+        """Draw n responses to each of some prompts, score them, and show the best of each."""
+        config, sampling = self.config, self.sampling
+        prompts, seeds = [self.prompts[i] for i in rows], [self.seeds[i] for i in rows]
         with self.clock.measure("generate"), self.crew.autocast():
-            drawn = candidates(self.policy, prompts, config.n, sampling)
+            drawn = candidates(self.policy, prompts, config.n, sampling, seeds)
         with self.clock.measure("score"), self.crew.autocast():
             budget = config.tokens_per_micro_batch
-            scores = score_episodes(self.reward, drawn, pad, budget)
+            scores = score_episodes(self.reward, drawn, sampling.pad_id, budget)
         if not self.scores:
             best = choose(scores.tolist(), config.n)
             shown = sample_rows(self.tokenizer, drawn.only(best), scores[best], PROMPTS_A_STEP)
@@ -96,10 +101,14 @@ class BestOfN:
 
 
 def candidates(
-    policy: PreTrainedModel, prompts: Sequence[list[int]], n: int, sampling: Sampling
+    policy: PreTrainedModel,
+    prompts: Sequence[list[int]],
+    n: int,
+    sampling: Sampling,
+    seeds: Sequence[int] | None = None,
 ) -> Episodes:
-    """n responses to each prompt, a prompt's in consecutive rows."""
-    drawn = generate(policy, prompts, n, sampling)
+    """n responses to each prompt, a prompt's in consecutive rows; `seeds` as in `generate`."""
+    drawn = generate(policy, prompts, n, sampling, seeds=seeds)
     repeated = [prompt for prompt in prompts for _ in range(n)]
     return episodes_of(repeated, [response for group in drawn for response in group], sampling)
 

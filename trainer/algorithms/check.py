@@ -187,8 +187,11 @@ def check(
 def _made(name: str, title: str, one: Check, subject: Subject) -> Finding:
     try:
         says, measured = one(subject)
-    except (Refused, TrainingError, CheckpointError, PromptRefused) as error:
+    except (Refused, CheckpointError, PromptRefused) as error:
         return Finding(name, title, False, _sentence(error))
+    except TrainingError as error:
+        what = str(error).partition(". ")[0].rstrip(".")
+        return Finding(name, title, False, f"{title}: {what}. Choose another model.")
     except Exception as error:  # whatever a model throws is a reason not to take it
         said = f"{type(error).__name__}: {error}".partition("\n")[0].rstrip(". ")
         return Finding(name, title, False, f"{title}: the model fails there ({said}). Choose "

@@ -5,14 +5,15 @@ from __future__ import annotations
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
 from transformers import PreTrainedTokenizerBase
 
-from models_service.lm.chat import Message, encode_prompt, encode_response
+from models_service.lm.chat import Message, PromptRefused, encode_prompt, stop_token_id
+from models_service.lm.reading import encode_answer
 from trainer.algorithms.contract import TrainingError
 
 TRAINING_LABELERS, HELD_OUT_LABELERS = "training", "held_out"
@@ -32,7 +33,12 @@ class Demonstration:
 
 @dataclass(frozen=True)
 class Ranking:
-    """A labeler's order of a prompt's completions: rank 1 is best, equal ranks are ties."""
+    """A labeler's order of a prompt's completions: rank 1 is best, equal ranks are ties.
+
+    `finished` says of each whether it ended by itself. Snapshots frozen before that was kept do not
+    say it: all of theirs count as finished, as they were read then, so that a run which is taken up
+    again learns from the same tokens.
+    """
 
     id: str
     split: str
@@ -41,10 +47,11 @@ class Ranking:
     ranks: list[int]
     labeler: str
     group: str
+    finished: list[bool]
 
     def __post_init__(self) -> None:
-        if len(self.completions) != len(self.ranks):
-            raise ValueError("as many ranks as completions are needed")
+        if not len(self.completions) == len(self.ranks) == len(self.finished):
+            raise ValueError("as many ranks and endings as completions are needed")
 
 
 @dataclass(frozen=True)
@@ -94,6 +101,8 @@ def _parse(path: Path, number: int, line: bytes) -> Demonstration | Ranking | Pr
     try:
         values: dict[str, Any] = json.loads(line)
         kind = KINDS[values["type"]]
+        if kind is Ranking:
+            values.setdefault("finished", [True] * len(values["completions"]))
         return kind(**{f.name: values[f.name] for f in fields(kind)})
     except (ValueError, KeyError, TypeError) as error:
         raise TrainingError(
@@ -116,11 +125,15 @@ class Example:
 
 @dataclass(frozen=True)
 class Group:
-    """All rankings of the same completions of one prompt: one element of a reward batch."""
+    """All rankings of the same completions of one prompt: one element of a reward batch.
+
+    `finished` says which completions are read at their stop token; the others were cut.
+    """
 
     prompt: list[int]
     completions: list[list[int]]
     rankings: list[list[int]]
+    finished: Sequence[bool] = ()
 
 
 class Encoder:
@@ -128,6 +141,7 @@ class Encoder:
 
     A prompt over the limit is skipped, since cutting it would change what was asked. A response
     over the limit is cut, and loses its stop token: the model is not taught to stop in mid-word.
+    What the model's chat template refuses is skipped too.
     """
 
     def __init__(
@@ -139,24 +153,39 @@ class Encoder:
         self.counts: Counter[str] = Counter()
 
     def prompt(self, messages: list[Message]) -> list[int] | None:
-        """The prompt's tokens, or None (and counted) when there are more than the limit."""
-        tokens = encode_prompt(self.tokenizer, messages)
+        """The prompt's tokens, or None (and counted) when there are more than the limit, or the
+        model cannot be asked it."""
+        try:
+            tokens = encode_prompt(self.tokenizer, messages)
+        except PromptRefused:
+            self.counts["prompts_refused"] += 1
+            return None
         if len(tokens) <= self.max_prompt:
             return tokens
         self.counts["prompts_skipped_too_long"] += 1
         return None
 
-    def response(self, text: str) -> list[int]:
-        """The response's tokens with the stop token, cut to the limit."""
-        tokens = encode_response(self.tokenizer, text)
+    def response(self, text: str, finished: bool = True) -> list[int] | None:
+        """The response's tokens cut to the limit, with the stop token where it is `finished` and
+        was not cut; None (and counted) when the model has no tokens for it."""
+        try:
+            tokens = encode_answer(self.tokenizer, text, finished)
+        except PromptRefused:
+            self.counts["responses_refused"] += 1
+            return None
         if len(tokens) > self.max_response:
             self.counts["responses_cut"] += 1
         return tokens[: self.max_response]
 
     def examples(self, demonstrations: Iterable[Demonstration]) -> list[Example]:
         """Demonstrations whose prompts fit."""
-        encoded = ((self.prompt(d.messages), d) for d in demonstrations)
-        return [Example(p, self.response(d.response)) for p, d in encoded if p is not None]
+        found = []
+        for one in demonstrations:
+            prompt = self.prompt(one.messages)
+            response = None if prompt is None else self.response(one.response)
+            if prompt is not None and response is not None:
+                found.append(Example(prompt, response))
+        return found
 
     def prompts(self, prompts: Iterable[Prompt]) -> list[list[int]]:
         """Prompts that fit."""
@@ -167,14 +196,24 @@ class Encoder:
         """Rankings whose prompts fit, those of the same completions together, first seen first."""
         together: dict[str, list[Ranking]] = {}
         for ranking in rankings:
-            key = json.dumps([ranking.messages, ranking.completions])
+            key = json.dumps([ranking.messages, ranking.completions, ranking.finished])
             together.setdefault(key, []).append(ranking)
-        encoded = ((self.prompt(same[0].messages), same) for same in together.values())
-        return [self._group(prompt, same) for prompt, same in encoded if prompt is not None]
+        encoded = (self._group(same) for same in together.values())
+        return [group for group in encoded if group is not None]
 
-    def _group(self, prompt: list[int], same: list[Ranking]) -> Group:
-        completions = [self.response(text) for text in same[0].completions]
-        return Group(prompt, completions, [ranking.ranks for ranking in same])
+    def _group(self, same: list[Ranking]) -> Group | None:
+        first = same[0]
+        if (prompt := self.prompt(first.messages)) is None:
+            return None
+        answers = zip(first.completions, first.finished, strict=True)
+        read = [self.response(text, finished) for text, finished in answers]
+        completions = [tokens for tokens in read if tokens is not None]
+        if len(completions) < len(read):
+            return None
+        # No text holds it: whoever writes it out in words gets other tokens.
+        stop = stop_token_id(self.tokenizer)
+        finished = [tokens[-1:] == [stop] for tokens in completions]
+        return Group(prompt, completions, [ranking.ranks for ranking in same], finished)
 
 
 def require(items: list[Any], what: str, action: str) -> None:

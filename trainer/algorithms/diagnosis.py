@@ -12,9 +12,11 @@ from typing import Any
 from torch import Tensor
 
 from trainer.algorithms.accuracy import (
+    ENDINGS,
     calibration_error,
     clustered_mean,
     disagreement,
+    pair_endings,
     pair_margins,
     pair_outcomes,
     reliability,
@@ -25,7 +27,8 @@ from trainer.algorithms.data import Group
 def validation_metrics(
     name: str, groups: Sequence[Group], opinions: Sequence[Tensor]
 ) -> dict[str, float]:
-    """Accuracy with its 95 % interval, calibration, and what preferring the longer would reach.
+    """Accuracy with its 95 % interval, in all and by how the answers ended, calibration, and what
+    preferring the longer would reach.
 
     `opinions` holds what each head says of a group's completions, [K, heads]; of an ensemble the
     mean is measured, and how far its heads disagree.
@@ -44,10 +47,34 @@ def validation_metrics(
         f"{name}/calibration_error": calibration_error(reliability(margins)),
         f"{name}/longer_wins": longer.estimate,
         f"{name}/pairs": float(len(margins)),
+        **_accuracy_by_ending(name, groups, scores),
     }
     if opinions[0].shape[1] > 1:
         spreads = [disagreement(one.tolist()) for one in opinions]
         metrics[f"{name}/disagreement"] = sum(spreads) / len(spreads)
+    return metrics
+
+
+def _accuracy_by_ending(
+    name: str, groups: Sequence[Group], scores: Sequence[list[float]]
+) -> dict[str, float]:
+    """`{name}/accuracy_{ending}` with its interval and pairs, for each ending that there is: a
+    reward model that is read where it was trained is about as good on each."""
+    clusters: dict[str, dict[str, list[float]]] = {ending: {} for ending in ENDINGS}
+    for group, values in zip(groups, scores, strict=True):
+        for ranks in group.rankings:
+            endings = pair_endings(group.finished, ranks)
+            for ending, outcome in zip(endings, pair_outcomes(values, ranks), strict=True):
+                clusters[ending].setdefault(str(group.prompt), []).append(outcome)
+    metrics: dict[str, float] = {}
+    for ending, by_prompt in clusters.items():
+        if interval := clustered_mean([*by_prompt.values()]):
+            metrics |= {
+                f"{name}/accuracy_{ending}": interval.estimate,
+                f"{name}/accuracy_{ending}_low": interval.low,
+                f"{name}/accuracy_{ending}_high": interval.high,
+                f"{name}/pairs_{ending}": float(sum(map(len, by_prompt.values()))),
+            }
     return metrics
 
 

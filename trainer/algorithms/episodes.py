@@ -42,9 +42,9 @@ class Episodes:
 
     def only(self, rows: Sequence[int]) -> Episodes:
         """Some rows, in their order."""
-        parts = (self.prompts, self.responses, self.logprobs, self.finished)
-        chosen: Any = ([part[i] for i in rows] for part in parts)
-        return Episodes(*chosen, self.end_id)
+        prompts, responses = self.tokens(rows)
+        logprobs, finished = [self.logprobs[i] for i in rows], [self.finished[i] for i in rows]
+        return Episodes(prompts, responses, logprobs, finished, self.end_id)
 
     def tokens(self, rows: Sequence[int]) -> tuple[list[Tokens], list[Tokens]]:
         """Prompts and responses of some rows."""
@@ -60,10 +60,13 @@ class Episodes:
 
 
 def sample_episodes(
-    policy: PreTrainedModel, prompts: Sequence[Tokens], sampling: Sampling
+    policy: PreTrainedModel,
+    prompts: Sequence[Tokens],
+    sampling: Sampling,
+    seeds: Sequence[int] | None = None,
 ) -> Episodes:
-    """One response a prompt, in order."""
-    drawn = [first for [first] in generate(policy, prompts, 1, sampling)]
+    """One response a prompt, in order; `seeds` where these prompts are a part of more."""
+    drawn = [first for [first] in generate(policy, prompts, 1, sampling, seeds=seeds)]
     return episodes_of(prompts, drawn, sampling)
 
 

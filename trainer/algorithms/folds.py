@@ -54,22 +54,24 @@ def deal(rankings: Sequence[Ranking], count: int, seed: int) -> list[frozenset[s
 def report(
     folds: Sequence[frozenset[str]],
     work: Path,
+    run: str,
     measure: Callable[[int, frozenset[str], Path], Measured],
     crew: Crew,
 ) -> dict[str, Any] | None:
     """Measure every fold and put the report together; None when it was asked to stop.
 
     `measure` trains without a fold's labelers, its states in the folder it is given. What a fold
-    gave is kept in `work`, so that a run that is taken up again need not train it anew.
+    gave is kept in `work`, so that the `run` (its fingerprint) need not train it anew when it is
+    taken up again.
     """
     measured: list[Measured] = []
     for number, labelers in enumerate(folds, start=1):
         kept = work / f"fold-{number}.json"
-        one = _read(kept) or measure(number, labelers, work / f"fold-{number}")
+        one = _read(kept, run) or measure(number, labelers, work / f"fold-{number}")
         if one.outcomes is None:
             return None
         if crew.is_first:
-            _keep(kept, one)
+            _keep(kept, run, one)
             shutil.rmtree(work / f"fold-{number}", ignore_errors=True)
         crew.wait()
         measured.append(one)
@@ -113,15 +115,17 @@ class Part:
         return self.report.should_stop()
 
 
-def _keep(kept: Path, one: Measured) -> None:
+def _keep(kept: Path, run: str, one: Measured) -> None:
     new = kept.with_suffix(".new")
     with writing(kept):
-        new.write_text(json.dumps(asdict(one)))
+        new.write_text(json.dumps({"run": run, **asdict(one)}))
         new.replace(kept)
 
 
-def _read(kept: Path) -> Measured | None:
+def _read(kept: Path, run: str) -> Measured | None:
+    """What was kept, if this run kept it."""
     try:
-        return Measured(**json.loads(kept.read_text()))
-    except (OSError, ValueError, TypeError):
+        record = json.loads(kept.read_text())
+    except (OSError, ValueError):
         return None
+    return Measured(record["prompts"], record["outcomes"]) if record.get("run") == run else None

@@ -15,6 +15,7 @@ from typing import Any
 
 from trainer.algorithms.config import Config
 from trainer.algorithms.contract import Reporter, Result, Starts, TrainingError
+from trainer.algorithms.room import require_room
 from trainer.algorithms.settings import PPOConfig, RewardConfig, SFTConfig
 
 # No library that writes to the same place begins a line so.
@@ -48,10 +49,12 @@ class Job:
         """Train. Raises TrainingError and CheckpointError."""
         from trainer.algorithms import ppo, reward, sft
 
+        config = CONFIGS[self.stage].from_dict(self.settings)
+        require_room(config.to_dict(), self.start)
         algorithms: dict[str, Any] = {"sft": sft, "reward": reward, "ppo": ppo}
         text = Path(self.pretraining_text) if self.pretraining_text else None
         return algorithms[self.stage].train(
-            CONFIGS[self.stage].from_dict(self.settings),
+            config,
             snapshot=Path(self.snapshot),
             start=Starts(**{name: Path(folder) for name, folder in self.start.items()}),
             out=Path(self.out),

@@ -93,24 +93,19 @@ def group_opinions(
 def group_states(
     model: ScalarModel, groups: Sequence[Group], pad_id: int, layout: Layout
 ) -> list[list[Tensor]]:
-    """The states [T, d] of every completion's tokens, a list a group."""
+    """The states [T, d] of every completion's tokens, a list a group. One that was cut before its
+    first whole character is read where the prompt ends."""
     device = model.head.weight.device
     if layout.masks is None:
         rows = [group.prompt + completion for group in groups for completion in group.completions]
         hidden = iter(model.right_padded_hidden(right_pad(rows, pad_id).ids.to(device)))
-        return [
-            [next(hidden)[len(g.prompt) : len(g.prompt) + len(c)] for c in g.completions]
-            for g in groups
-        ]
+        return [[next(hidden)[_alone(group, c)] for c in group.completions] for group in groups]
     ids = right_pad([_row(group) for group in groups], pad_id).ids.to(device)
     segments = _padded([_segments(group) for group in groups], PADDING_SEGMENT).to(device)
     positions = _padded([_positions(group) for group in groups], 0).to(device)
     mask = layout.masks(segments, positions, model.trunk.dtype)
     packed = states(model.trunk, ids, attention_mask=mask, position_ids=positions)
-    return [
-        [packed[row, start:end] for start, end in _places(group)]
-        for row, group in enumerate(groups)
-    ]
+    return [[packed[row, place] for place in _places(group)] for row, group in enumerate(groups)]
 
 
 def block_mask(segments: Tensor) -> Tensor:
@@ -254,13 +249,20 @@ def _positions(group: Group) -> list[int]:
     return [*range(start), *tail]
 
 
-def _places(group: Group) -> list[tuple[int, int]]:
-    """Where each completion's tokens stand in the row, from and to."""
+def _places(group: Group) -> list[slice]:
+    """Where each completion's tokens stand in the row."""
     places, start = [], len(group.prompt)
     for completion in group.completions:
-        places.append((start, start + len(completion)))
-        start += len(completion)
+        end = start + len(completion)
+        places.append(slice(start, end) if completion else _alone(group, completion))
+        start = end
     return places
+
+
+def _alone(group: Group, completion: Sequence[int]) -> slice:
+    """Where the tokens of a completion stand right after the prompt; of none, the prompt's last."""
+    end = len(group.prompt)
+    return slice(end, end + len(completion)) if completion else slice(end - 1, end)
 
 
 def _padded(rows: Sequence[Sequence[int]], fill: int) -> Tensor:

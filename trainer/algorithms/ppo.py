@@ -83,7 +83,7 @@ class PPO:
         self.crew, self.clock = Crew(), loop.Clock()
         self.total, self.done = config.iterations, False
         self._load(start)
-        self._read(snapshot, pretraining_text)
+        self._read(snapshot, start, pretraining_text)
         self.learner = Learner(config, self.trunks, self.blocks, self.crew)
         self.beta = config.kl_coefficient
         self.baseline: dict[str, float] = {}
@@ -102,7 +102,7 @@ class PPO:
         kind = TRUNKS[self.config.trunk]
         self.trunks = kind(self.config, policy, reward, self.pad_id, self.crew)
 
-    def _read(self, path: Path, pretraining_text: Path | None) -> None:
+    def _read(self, path: Path, start: Starts, pretraining_text: Path | None) -> None:
         config, data = self.config, read_snapshot(path)
         encoder = Encoder(self.tokenizer, config.max_prompt_tokens, config.max_response_tokens)
         self.prompts = encoder.prompts(p for p in data.prompts if p.split == "train")
@@ -118,7 +118,7 @@ class PPO:
             self.blocks, self.held_out = text.blocks, text.held_out
             self.notes |= text.notes
             inputs.append(text.sha256)
-        self.fingerprint = fingerprint("ppo", config.identity(), *inputs)
+        self.fingerprint = fingerprint("ppo", config.identity(), start, *inputs)
 
     def step(self, step: int) -> dict[str, float]:
         """One iteration: sample a batch, judge it, learn from it."""
@@ -143,9 +143,11 @@ class PPO:
         config = self.config
         first = step * config.batch_size
         chosen = stream(len(self.prompts), first, config.batch_size, config.seed, "prompts")
-        prompts = self.crew.share([self.prompts[i] for i in chosen])
+        prompts, sampling = [self.prompts[i] for i in chosen], self._sampling("rollout", step)
+        # A prompt's seed tells how often it came before in the whole batch, whoever answers it.
+        share, seeds = self.crew.share(prompts), self.crew.share(sampling.seeds(prompts))
         with self.clock.measure("generate"), self.crew.autocast():
-            mine = self._sample(prompts, "rollout", step)
+            mine = self._sample(share, sampling, seeds)
         with self.clock.measure("score"), self.crew.autocast():
             judged = self.crew.gather(self.trunks.judge(mine))
             episodes = gather_episodes(self.crew, mine)
@@ -155,13 +157,20 @@ class PPO:
         c = self.config
         return RewardRule(self.beta, c.unfinished_penalty, c.gamma, c.gae_lambda, c.whiten_rewards)
 
-    def _sample(self, prompts: Sequence[list[int]], *purpose: str | int) -> Episodes:
-        """A response to each prompt, the same ones for the same purpose."""
+    def _sampling(self, *purpose: str | int) -> Sampling:
+        """How to draw responses, the same ones for the same purpose."""
         config, seed = self.config, derive(self.config.seed, *purpose)
         limit, temperature = config.max_response_tokens, config.temperature
-        sampling = Sampling(limit, temperature, seed, self.stop_ids, self.pad_id)
+        return Sampling(limit, temperature, seed, self.stop_ids, self.pad_id)
+
+    def _sample(
+        self,
+        prompts: Sequence[list[int]],
+        sampling: Sampling,
+        seeds: Sequence[int] | None = None,
+    ) -> Episodes:
         with self.trunks.sampling():
-            return sample_episodes(self.trunks.policy, prompts, sampling)
+            return sample_episodes(self.trunks.policy, prompts, sampling, seeds)
 
     def _describe(self, e: Experience) -> dict[str, float]:
         """What the batch looked like before learning from it."""
@@ -206,7 +215,7 @@ class PPO:
     def _evaluate_prompts(self, step: int) -> dict[str, float]:
         """Scores and KL of one response to each validation prompt, the same draws every time."""
         with self.crew.autocast():
-            episodes = self._sample(self.validation, "evaluation")
+            episodes = self._sample(self.validation, self._sampling("evaluation"))
             judged = self.trunks.judge(episodes)
         e = make_experience(episodes, judged, self._rule(), self.crew.device)
         if self.crew.is_first:

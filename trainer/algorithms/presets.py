@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import yaml
 
@@ -12,6 +14,10 @@ from trainer.algorithms.config import ConfigError
 from trainer.algorithms.settings import PPOConfig, RewardConfig, SFTConfig
 
 FOLDER = Path(__file__).parent.parent / "presets"
+# The stages that score answers. A reward model judges rightly what is as long as what it learned
+# from, so they have one limit, that of the queue whose answers are labeled.
+SCORING = ("reward", "best_of_n", "ppo", "evaluation")
+LIMIT = "max_response_tokens"
 
 
 @dataclass(frozen=True)
@@ -31,12 +37,24 @@ def preset_names() -> list[str]:
     return sorted(path.stem for path in FOLDER.glob("*.yaml"))
 
 
+def with_one_limit(values: Mapping[str, Any]) -> dict[str, Any]:
+    """A recipe's values with the `max_response_tokens` that stands at their top in every stage that
+    scores and does not say its own."""
+    spread = {name: value for name, value in values.items() if name != LIMIT}
+    if LIMIT in values:
+        for stage in SCORING:
+            own = spread.get(stage) or {}
+            if isinstance(own, Mapping):
+                spread[stage] = {LIMIT: values[LIMIT], **own}
+    return spread
+
+
 @cache
 def load_preset(name: str) -> Preset:
     """A preset by name. Raises ConfigError."""
     if name not in preset_names():
         raise ConfigError({"preset": f"must be one of {', '.join(preset_names())}"})
-    values = yaml.safe_load((FOLDER / f"{name}.yaml").read_text())
+    values = with_one_limit(yaml.safe_load((FOLDER / f"{name}.yaml").read_text()))
     return Preset(
         name=name,
         title=values["title"],

@@ -23,8 +23,8 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from models_service.lm.checkpoint import write_folder
-from trainer.algorithms.contract import TrainingError
+from models_service.lm.checkpoint import weights_sha256, write_folder
+from trainer.algorithms.contract import Starts, TrainingError
 from trainer.algorithms.optimize import trained
 from trainer.algorithms.sharding import alike
 
@@ -32,6 +32,9 @@ logger = logging.getLogger(__name__)
 
 TENSORS, VALUES = "tensors.safetensors", "state.json"
 STATE_NAME = re.compile(r"state-(\d+)")
+# What a state holds and how its run is named. It is raised when an older state cannot be gone on
+# from: the stage that was under way during an upgrade then begins anew.
+FORM = 2
 
 
 @dataclass(frozen=True)
@@ -43,9 +46,14 @@ class State:
     values: dict[str, Any]
 
 
-def fingerprint(algorithm: str, config: Mapping[str, Any], *inputs: str) -> str:
-    """Names a run: a state is only taken up by the run that wrote it."""
-    text = json.dumps([algorithm, config, inputs], sort_keys=True)
+def fingerprint(algorithm: str, config: Mapping[str, Any], start: Starts, *inputs: str) -> str:
+    """Names a run: a state is only taken up by the run that wrote it.
+
+    The start counts by its weights, since other ones may lie in the same folder by now (hashing
+    takes about two seconds a gigabyte). Raises CheckpointError.
+    """
+    weights = {name: weights_sha256(folder) for name, folder in vars(start).items() if folder}
+    text = json.dumps([algorithm, config, weights, inputs], sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()
 
 
@@ -62,7 +70,7 @@ class States:
         _require_finite(step, tensors)
         folder = self.work / f"state-{step}"
         plain = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
-        record = {"run": self.run, "step": step, "values": dict(values)}
+        record = {"form": FORM, "run": self.run, "step": step, "values": dict(values)}
         with writing(folder), write_folder(folder) as new:
             save_file(plain, new / TENSORS)
             (new / VALUES).write_text(json.dumps(record, indent=2))
@@ -70,9 +78,10 @@ class States:
             shutil.rmtree(old, ignore_errors=True)
 
     def latest(self) -> State | None:
-        """The newest state that can be read, or None for a run that has none.
+        """The newest state that can be read, or None for a run that has none; states of an earlier
+        version's form are removed.
 
-        Raises TrainingError when the states belong to a run with other settings or data.
+        Raises TrainingError when the states belong to a run with other settings, data or start.
         """
         self._remove_half_written()
         for step, folder in self._folders():
@@ -93,16 +102,23 @@ class States:
     def _read(self, step: int, folder: Path) -> State | None:
         try:
             record = json.loads((folder / VALUES).read_text())
+            if record.get("form") != FORM:
+                raise ValueError("an earlier version of the program wrote it")
             tensors = load_file(folder / TENSORS)
         except (OSError, ValueError, SafetensorError) as error:
-            logger.warning("The state %s is damaged (%s); an older one is used.", folder, error)
+            logger.warning(
+                "The state %s cannot be gone on from (%s). The one before it is taken up; where "
+                "there is none, the stage begins anew.",
+                folder,
+                error,
+            )
             # Left there it would count as the newest, and new states be pruned in its favour.
             shutil.rmtree(folder, ignore_errors=True)
             return None
         if record["run"] != self.run:
             raise TrainingError(
-                f"{folder} was written with other settings or another snapshot. "
-                "Start a new run, or empty that folder."
+                f"{folder} was written with other settings, another snapshot or other weights to "
+                "start from. Retry from the stage's beginning, or empty that folder."
             )
         return State(step, tensors, record["values"])
 

@@ -86,6 +86,7 @@ def train(
     if config.folds and not left_out:
         notes["folds_left_out"] = "All training rankings are of one labeler."
     if left_out:
+        run = job.fingerprint
         del job  # one model at a time
 
         def measure(number: int, labelers: frozenset[str], folder: Path) -> folds.Measured:
@@ -96,7 +97,7 @@ def train(
                 return folds.Measured(0, {})
             return measure_fold(without, folder, part)
 
-        notes["folds"] = folds.report(left_out, work, measure, crew)
+        notes["folds"] = folds.report(left_out, work, run, measure, crew)
         if notes["folds"] is None:
             return Result(ended.step, stopped=True)
     return Result(length * parts, metrics, notes=notes)
@@ -133,13 +134,14 @@ class RewardModelling:
         self.layout = choose_layout(self.model, longest, self.pad_id)
         self.crew.place(self.model)
         self.optimizer = adam(self.model, config.adam_epsilon)
+        inputs = (data.sha256, *sorted(left_out))
+        self.fingerprint = fingerprint("reward", config.identity(), start, *inputs)
         self._read(data, left_out)
         self.steps_per_epoch = ceil(len(self.groups) / config.batch_size)
         self.total = config.epochs * self.steps_per_epoch
 
     def _read(self, data: Snapshot, left_out: frozenset[str]) -> None:
         config = self.config
-        self.fingerprint = fingerprint("reward", config.identity(), data.sha256, *sorted(left_out))
         encoder = Encoder(self.tokenizer, config.max_prompt_tokens, config.max_response_tokens)
         usable = [r for r in data.rankings if r.labeler not in left_out]
         training = _select(usable, "train")[-config.max_rankings :]

@@ -95,13 +95,13 @@ class FineTuning:
         self.dropouts = set_residual_dropout(self.policy, config.residual_dropout)
         self.reward = load_reward(start.reward)[0].to(self.crew.device) if start.reward else None
         self.optimizer = adam(self.policy, config.adam_epsilon)
-        self._read(snapshot, pretraining_text)
+        self._read(snapshot, start, pretraining_text)
         self.steps_per_epoch = ceil(len(self.examples) / config.batch_size)
         self.total = config.epochs * self.steps_per_epoch
         self.best: dict[str, float] = {}
         self.epochs: list[dict[str, float]] = []
 
-    def _read(self, path: Path, pretraining_text: Path | None) -> None:
+    def _read(self, path: Path, start: Starts, pretraining_text: Path | None) -> None:
         config, data = self.config, read_snapshot(path)
         self.encoder = Encoder(self.tokenizer, config.max_prompt_tokens, config.max_response_tokens)
         training = [d for d in data.demonstrations if d.split == "train"]
@@ -116,7 +116,7 @@ class FineTuning:
             text = PretrainingText(self.tokenizer, pretraining_text, config.pretraining_tokens)
             self.blocks, self.text_notes = text.blocks, text.notes
             inputs.append(text.sha256)
-        self.fingerprint = fingerprint("sft", config.identity(), *inputs)
+        self.fingerprint = fingerprint("sft", config.identity(), start, *inputs)
 
     def step(self, step: int) -> dict[str, float]:
         """One update, and after the last of an epoch its evaluation."""

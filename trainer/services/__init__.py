@@ -10,7 +10,13 @@ from trainer.services.schedules import (
     resume_schedule,
     start_due,
 )
-from trainer.services.starting import checked_recipe, checked_start, default_start, start_round
+from trainer.services.starting import (
+    checked_recipe,
+    checked_start,
+    default_start,
+    require_one_limit,
+    start_round,
+)
 from trainer.services.steps import (
     begin,
     fail_between_stages,
@@ -39,6 +45,7 @@ __all__ = [
     "promote_round",
     "remove_recipe",
     "remove_schedule",
+    "require_one_limit",
     "resume",
     "resume_schedule",
     "retry",

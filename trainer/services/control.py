@@ -16,6 +16,7 @@ from accounts.problems import Problem
 from trainer.algorithms.config import ConfigError
 from trainer.models import TrainingRound, TrainingRun
 from trainer.recipes import CONFIGS, changed
+from trainer.services.starting import require_one_limit
 
 State = TrainingRound.State
 RunState = TrainingRun.State
@@ -94,11 +95,11 @@ def _change_recipe(
 ) -> None:
     given = ["reward"] if round.reward else []
     try:
-        present, values = (
-            changed(round.recipe, some, given=given).to_dict() for some in ({}, changes)
-        )
+        old, new = (changed(round.recipe, some, given=given) for some in ({}, changes))
     except ConfigError as error:
         raise Problem(400, str(error), errors=error.errors) from error
+    require_one_limit(new)
+    present, values = old.to_dict(), new.to_dict()
     _refuse_settled(round, {name for name in values if values[name] != present[name]})
     TrainingRound.objects.filter(pk=round.pk).update(recipe=values)
     round.refresh_from_db()

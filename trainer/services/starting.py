@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from typing import Any
 
+from django.conf import settings
 from django.db import transaction
 
 from accounts.audit import Act, record
@@ -12,12 +13,14 @@ from accounts.models import User
 from accounts.problems import Problem
 from models_service import services as versions
 from models_service.check_reports import refusal
+from models_service.lm.context import context_of
 from models_service.models import ModelVersion, Promotion
 from models_service.selectors import check_report, promoted
 from trainer.algorithms.config import ConfigError
+from trainer.algorithms.room import too_long
 from trainer.estimates import over_memory
-from trainer.models import DatasetSnapshot, TrainingRound
-from trainer.recipes import Recipe, preset_recipe
+from trainer.models import DatasetSnapshot, TrainingRound, TrainingRun
+from trainer.recipes import NEEDS, Recipe, preset_recipe
 from trainer.snapshots import count_labels, totals_of
 
 
@@ -70,11 +73,14 @@ def checked_start(
     _require_trainable("start", chosen)
     _require_own_answers(chosen)
     _require_approved(chosen)
+    require_one_limit(complete)
     if reward:
         _require_trainable("reward_model", reward)
+        _require_same_limit(complete, reward)
     if snapshot and snapshot.erased_at:
         sentence = f"{snapshot} was destroyed because a person in it was erased; freeze anew."
         raise Problem(409, sentence, errors={"snapshot": [sentence]})
+    _require_context(complete, chosen, reward)
     _require_labels(complete, totals_of(snapshot) if snapshot else count_labels(complete.labels))
     _require_memory(complete, chosen)
     return complete, chosen
@@ -126,6 +132,67 @@ def _require_approved(start: ModelVersion) -> None:
     if found := refusal(check_report(start)):
         sentence = f"{start} did not pass the check. {found}"
         raise Problem(409, sentence, errors={"start": [sentence]})
+
+
+def require_one_limit(recipe: Recipe) -> None:
+    """Raises Problem unless all stages that score answers do so up to the length at which the queue
+    samples them: at another a reward model is read where it has learned nothing."""
+    sampled, limits = settings.LABELING["max_new_tokens"], recipe.limits()
+    wrong = {address: limit for address, limit in limits.items() if limit != sampled}
+    if not wrong:
+        return
+    said = sorted(set(limits.values()))
+    remedy = f"Set max_response_tokens to {sampled} in the recipe"
+    if len(said) == 1:
+        remedy += f", or start Tutelage with MAX_NEW_TOKENS={said[0]} before answers are labeled"
+    raise Problem(
+        409,
+        f"The queue samples answers of {sampled} tokens at most, and this round scores "
+        f"{' and '.join(map(str, said))}: a reward model judges rightly what is as long as what it "
+        f"learned from. {remedy}.",
+        errors={
+            address: [f"is {limit}, the queue samples {sampled} at most: set it to {sampled}"]
+            for address, limit in wrong.items()
+        },
+    )
+
+
+def _require_same_limit(recipe: Recipe, reward: ModelVersion) -> None:
+    """Raises Problem for a reward model that learned from answers of another length."""
+    learned = _limit_of(reward)
+    for address, limit in recipe.limits().items():
+        if learned not in (None, limit):
+            sentence = (
+                f"{reward} learned from answers of {learned} tokens at most, and {address} is "
+                f"{limit}: choose another reward model, or train one in this round."
+            )
+            raise Problem(409, sentence, errors={"reward_model": [sentence]})
+
+
+def _limit_of(reward: ModelVersion) -> int | None:
+    """Up to how many tokens the answers were that it learned from; None where that is not known."""
+    run = TrainingRun.objects.filter(output=reward).first()
+    limit = run.config.get("settings", {}).get("max_response_tokens") if run else None
+    return None if limit is None else int(limit)
+
+
+def _require_context(recipe: Recipe, start: ModelVersion, reward: ModelVersion | None) -> None:
+    """Raises Problem where the longest prompt and response do not fit into what a model reads."""
+    readers = [(start, recipe.stages)]
+    if reward:
+        readers.append((reward, tuple(stage for stage in recipe.stages if stage in NEEDS)))
+    errors: dict[str, list[str]] = {}
+    for version, stages in readers:
+        context = context_of(version.folder)
+        for stage in stages:
+            found = too_long(str(version), context, recipe.configs[stage].to_dict())
+            for setting, sentence in found.items():
+                errors.setdefault(f"{stage}.{setting}", []).append(sentence)
+    if errors:
+        address, (sentence, *_) = next(iter(errors.items()))
+        raise Problem(
+            409, f"{address}: {sentence}, or choose a model that reads more.", errors=errors
+        )
 
 
 def _require_labels(recipe: Recipe, there: Mapping[str, int]) -> None:

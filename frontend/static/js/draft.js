@@ -6,6 +6,12 @@
  * @typedef {"saved" | "unsaved" | "saving" | "offline" | "conflict" | "expired" | "refused" | "closed"}
  *   SaveState
  * @typedef {{status: number, body: any}} Answer
+ * @typedef {object} Copy what this computer keeps of a draft
+ * @property {object} draft
+ * @property {number} version the server's, on which the draft follows, or which it is if `saved`
+ * @property {number} at in ms
+ * @property {object} [sent] an earlier state, on its way when this one was written
+ * @property {boolean} [saved] the server has it; a page that was made meanwhile may not show it
  * @typedef {object} Outside
  * @property {(draft: object, version: number, last: boolean) => Promise<Answer>} send
  *   rejects when the server cannot be reached
@@ -34,13 +40,15 @@ export class DraftKeeper {
     this.savedEdits = 0;
     this.failures = 0;
     this.inFlight = null;
+    this.sending = null; // the draft that is in flight
+    this.leaving = false; // the page is left or hidden, perhaps for good
     this.timer = null;
     // The server may have stored this although its answer never came.
     this.unanswered = null;
   }
 
-  /** What this computer kept that the server never got, or null.
-   * @returns {{draft: object, version: number, at: number} | null} */
+  /** What this computer kept, since it may not be on the page that is shown, or null.
+   * @returns {Copy | null} */
   leftover() {
     try {
       return JSON.parse(this.outside.storage.getItem(this.outside.key) ?? "null");
@@ -65,17 +73,31 @@ export class DraftKeeper {
     if (["unsaved", "offline"].includes(this.state) && !this.timer) this.#schedule(QUIET_MS);
   }
 
-  /** Take up what this computer had kept. @param {object} draft */
-  restore(draft) {
+  /** Take up what this computer had kept. @param {Copy} copy */
+  restore({ draft, version }) {
+    this.version = Math.max(this.version, version);
     this.unanswered = draft;
     this.change(draft);
+  }
+
+  /** Take up what the server has, but the page did not show yet. @param {Copy} copy */
+  adopt({ version }) {
+    this.version = version;
+    this.forgetCopy();
   }
 
   /** Save what is unsaved without waiting for a pause in the typing.
    * @param {{last?: boolean}} [options] last: the page is going away @returns {Promise<void>} */
   async flush({ last = false } = {}) {
+    this.leaving ||= last;
     while (this.inFlight) await this.inFlight;
     if (this.#isDirty() && ["unsaved", "offline"].includes(this.state)) await this.#save(last);
+  }
+
+  /** The page is in sight again. */
+  stay() {
+    this.leaving = false;
+    if (this.state === "saved") this.forgetCopy();
   }
 
   /** The label is on its way and the draft with it: the last edit need not be saved meanwhile. */
@@ -116,8 +138,10 @@ export class DraftKeeper {
     return this.edits > this.savedEdits;
   }
 
-  #keepCopy() {
-    const copy = { draft: this.draft, version: this.version, at: this.outside.now() };
+  /** @param {{saved?: boolean}} [how] */
+  #keepCopy(how = {}) {
+    const sent = this.sending ?? this.unanswered ?? undefined;
+    const copy = { draft: this.draft, version: this.version, at: this.outside.now(), sent, ...how };
     try {
       this.outside.storage.setItem(this.outside.key, JSON.stringify(copy));
     } catch {
@@ -136,12 +160,12 @@ export class DraftKeeper {
   async #attempt(last) {
     const { edits, draft, version } = this;
     this.#become("saving");
-    try {
-      this.#take(await this.outside.send(/** @type {object} */ (draft), version, last), edits);
-    } catch {
-      this.unanswered = draft;
-      this.#retry(null);
-    }
+    this.sending = draft;
+    const answer = await this.outside.send(/** @type {object} */ (draft), version, last).catch(() => null);
+    this.sending = null;
+    if (answer) return this.#take(answer, edits);
+    this.unanswered = draft;
+    return this.#retry(null);
   }
 
   /** @param {Answer} answer @param {number} edits */
@@ -178,7 +202,9 @@ export class DraftKeeper {
       this.#become("unsaved", answer);
       this.#schedule(QUIET_MS);
     } else {
-      this.forgetCopy();
+      // The page that comes after this one may have been made before the server had this draft.
+      if (this.leaving) this.#keepCopy({ saved: true });
+      else this.forgetCopy();
       this.#become("saved", answer);
     }
   }
@@ -208,6 +234,17 @@ export class DraftKeeper {
     this.state = state;
     this.outside.tell(state, answer);
   }
+}
+
+/** What to do with this computer's copy beside a page's own draft: nothing is left of it, the server
+ * has it and the page does not show it yet, it goes on from the page, or only its labeler can say.
+ * @param {Copy} copy @param {{draft: object, version: number}} page
+ * @returns {"forget" | "adopt" | "restore" | "offer"} */
+export function judge(copy, page) {
+  if (sameDraft(copy.draft, page.draft)) return "forget";
+  if (copy.saved) return copy.version > page.version ? "adopt" : "forget";
+  const follows = copy.version >= page.version || (copy.sent && sameDraft(copy.sent, page.draft));
+  return follows ? "restore" : "offer";
 }
 
 /** Whether two drafts say the same, whatever the order of their keys and the time spent.

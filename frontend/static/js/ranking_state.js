@@ -57,21 +57,37 @@ export function isRanked(state) {
   return allRated(state) && state.board !== null && isComplete(state.board.present, state.ids);
 }
 
-/** Rate the current completion and move on: to the next unrated one, else to the board.
- * @param {State} state @param {number} overall 1 to 7 @returns {State} */
+/** Rate the current completion, and the first time move on to the next unrated one. The last one
+ * waits, since nothing would lead back to it. @param {State} state @param {number} overall 1 to 7
+ * @returns {State} */
 export function rate(state, overall) {
-  const wasRated = isRated(state, state.current);
-  const rated = withRating(state, { ...state.ratings[state.current], overall });
-  if (wasRated) return rated;
-  const next = nextUnrated(rated);
-  return next ? { ...rated, current: next } : go(rated, "rank");
+  const rated = rateHere(state, overall);
+  return isRated(state, state.current) ? rated : toUnrated(rated);
 }
 
-/** @param {State} state @param {string} flag @returns {State} */
-export function toggleFlag(state, flag) {
-  const { flags, ...rest } = state.ratings[state.current];
+/** Rate the current completion and stay. @param {State} state @param {number} overall 1 to 7
+ * @returns {State} */
+export function rateHere(state, overall) {
+  return withRating(state, state.current, { ...state.ratings[state.current], overall });
+}
+
+/** To the next completion that is not rated yet, if there is one. @param {State} state
+ * @returns {State} */
+export function toUnrated(state) {
+  return focusOn(state, nextUnrated(state) ?? state.current);
+}
+
+/** On from a rated completion: to the next unrated one, else to the board. @param {State} state
+ * @returns {State} */
+export function onward(state) {
+  return allRated(state) ? go(state, "rank") : toUnrated(state);
+}
+
+/** @param {State} state @param {string} flag @param {string} id whose it is @returns {State} */
+export function toggleFlag(state, flag, id) {
+  const { flags, ...rest } = state.ratings[id];
   const next = flags.includes(flag) ? flags.filter((other) => other !== flag) : [...flags, flag];
-  return withRating(state, { ...rest, flags: next });
+  return withRating(state, id, { ...rest, flags: next });
 }
 
 /** @param {State} state @param {string} id @returns {State} */
@@ -91,7 +107,7 @@ export function focusNext(state, step) {
  * @param {State} state @param {State["step"]} step @returns {State} */
 export function go(state, step) {
   if (step === "rate") return { ...state, step };
-  if (!allRated(state)) return { ...state, step: "rate", current: nextUnrated(state) ?? state.current };
+  if (!allRated(state)) return { ...toUnrated(state), step: "rate" };
   if (state.board) return step === "rank" || isRanked(state) ? { ...state, step } : goToPool(state);
   const board = history.begin(sorted(state));
   return { ...state, step, board, current: board.present[0][0] };
@@ -120,9 +136,9 @@ export function redo(state) {
   return state.board ? { ...state, board: history.redo(state.board) } : state;
 }
 
-/** @param {State} state @param {Rating} changed @returns {State} */
-function withRating(state, changed) {
-  const next = { ...state, ratings: { ...state.ratings, [state.current]: changed } };
+/** @param {State} state @param {string} id @param {Rating} changed @returns {State} */
+function withRating(state, id, changed) {
+  const next = { ...state, ratings: { ...state.ratings, [id]: changed } };
   // A board nobody has touched goes on following the ratings.
   const follows = next.board && !next.touched && allRated(next);
   return follows ? { ...next, board: history.begin(sorted(next)) } : next;

@@ -140,6 +140,18 @@ def test_a_prompt_given_twice_is_answered_differently(model: LlamaForCausalLM) -
     assert [*twice[0], *twice[1]] == once[0]
 
 
+def test_a_share_of_the_prompts_is_answered_as_in_the_whole(model: LlamaForCausalLM) -> None:
+    whole = [PROMPTS[0], PROMPTS[1], PROMPTS[0], PROMPTS[0], PROMPTS[1]]
+    seeds = sampling(seed=7).seeds(whole, 2)
+    assert seeds == [7, 7, 9, 11, 9]
+    together = tokens(generate(model, whole, 2, sampling(seed=7)))
+    for share in (slice(0, None, 2), slice(1, None, 2), slice(3, 4)):
+        part = generate(model, whole[share], 2, sampling(seed=7), seeds=seeds[share])
+        assert tokens(part) == together[share]
+    with pytest.raises(ValueError, match="zip"):
+        generate(model, whole, 2, sampling(), seeds=seeds[:2])
+
+
 def test_a_shorter_limit_gives_the_beginning_of_the_text(model: LlamaForCausalLM) -> None:
     long = tokens(generate(model, PROMPTS, 2, sampling()))
     short = tokens(generate(model, PROMPTS, 2, sampling(max_new_tokens=4)))

@@ -18,9 +18,10 @@ from trainer.algorithms.contract import Result, TrainingError
 from trainer.algorithms.job import Job
 
 STAGES = ("sft", "reward", "ppo")
+LIMITS = {"max_prompt_tokens": 64, "max_response_tokens": 64}
 OPTIONS: dict[str, dict[str, Any]] = {
-    "sft": {"epochs": 2, "batch_size": 9, "learning_rate": 1e-3, "checkpoint_every": 1},
-    "reward": {"batch_size": 6, "learning_rate": 1e-3, "checkpoint_every": 1},
+    "sft": LIMITS | {"epochs": 2, "batch_size": 9, "learning_rate": 1e-3, "checkpoint_every": 1},
+    "reward": LIMITS | {"batch_size": 6, "learning_rate": 1e-3, "checkpoint_every": 1},
     "ppo": PPO_OPTIONS | {"iterations": 3, "checkpoint_every": 1},
 }
 Run = Callable[..., Result]

@@ -21,7 +21,7 @@ from trainer.algorithms.contract import Result, Starts, TrainingError
 from trainer.algorithms.episodes import score_episodes
 from trainer.algorithms.settings import BestOfNConfig
 
-OPTIONS = {"n": 4, "prompts": 4, "max_response_tokens": 8}
+OPTIONS = {"n": 4, "prompts": 4, "max_prompt_tokens": 64, "max_response_tokens": 8}
 
 
 @pytest.fixture
@@ -97,6 +97,25 @@ def test_a_run_measures_one_answer_and_the_best(run, recorder) -> None:
     assert len(recorder.samples[0][1]) == 4
     assert recorder.series("time/generate") and recorder.series("time/score")
     assert run().notes == result.notes
+
+
+def test_a_prompt_that_comes_again_is_answered_anew_in_a_later_step_too(
+    run, write_snapshot, lines: list, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one = next(x for x in lines if x["type"] == "prompt" and x["split"] == "validation")
+    write_snapshot([{**one, "id": f"p{i}"} for i in range(3)])
+    monkeypatch.setattr(best_of_n, "PROMPTS_A_STEP", 2)
+    drawn: list[tuple[int, ...]] = []
+    candidates = best_of_n.candidates
+
+    def listening(*arguments):
+        episodes = candidates(*arguments)
+        drawn.extend(map(tuple, episodes.responses))
+        return episodes
+
+    monkeypatch.setattr(best_of_n, "candidates", listening)
+    run(prompts=3)
+    assert len(drawn) == len(set(drawn)) == 3 * OPTIONS["n"]
 
 
 def test_it_stops_when_it_is_asked_to(run, make_recorder) -> None:

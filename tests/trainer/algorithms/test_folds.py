@@ -50,10 +50,11 @@ def run(tiny: Path, snapshot: Path, tmp_path: Path, recorder):
 def rankings(**counts: int) -> list[Ranking]:
     group = {"hal": "held_out"}
     return [
-        Ranking(f"{who}{i}", "train", [], ["a", "b"], [1, 2], who, group.get(who, "training"))
+        Ranking(f"{who}{i}", "train", [], ["a", "b"], [1, 2], who, group.get(who, "training"),
+                finished=[True, True])
         for who, count in counts.items()
         for i in range(count)
-    ]
+    ]  # fmt: skip
 
 
 def test_training_labelers_are_dealt_evenly_by_what_they_ranked() -> None:
@@ -112,6 +113,17 @@ def test_a_stopped_report_goes_on_to_the_same_figures(run, tmp_path: Path, make_
         assert run("parts", report=make_recorder(stop_after=reports)).stopped
     assert (tmp_path / "parts" / "work" / "fold-1.json").exists()
     assert run("parts", report=make_recorder()) == whole
+
+
+def test_what_another_run_kept_of_a_fold_is_measured_again(
+    run, tmp_path: Path, make_recorder
+) -> None:
+    whole = run("whole", report=make_recorder())
+    kept = tmp_path / "whole" / "work" / "fold-1.json"
+    record = json.loads(kept.read_text())
+    for run_name in ("another", None):
+        kept.write_text(json.dumps({**record, "run": run_name, "prompts": 0, "outcomes": {}}))
+        assert run("whole", report=make_recorder()) == whole
 
 
 def test_one_labeler_alone_gives_no_report(run, write_snapshot, lines: list) -> None:

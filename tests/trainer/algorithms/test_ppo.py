@@ -17,6 +17,7 @@ from models_service.lm.checkpoint import (
     save_reward,
     weights_sha256,
 )
+from models_service.lm.generation import Sampling
 from models_service.lm.heads import ScalarModel
 from tests.trainer.algorithms.conftest import PAD, PPO_OPTIONS, STOP
 from trainer.algorithms import learner as learner_module
@@ -28,6 +29,7 @@ from trainer.algorithms.episodes import Episodes, response_values, score_episode
 from trainer.algorithms.learner import Learner
 from trainer.algorithms.rollouts import Experience, Judged, RewardRule, make_experience
 from trainer.algorithms.schedules import adapt_beta
+from trainer.algorithms.seeds import stream
 from trainer.algorithms.settings import PPOConfig
 from trainer.algorithms.trunks import TRUNKS
 
@@ -229,10 +231,12 @@ def test_every_iteration_reads_on_where_the_one_before_stopped(
     asked: list[tuple[int, ...]] = []
     sample = ppo.PPO._sample
 
-    def listening(job: ppo.PPO, prompts: list[list[int]], *purpose: str | int) -> Episodes:
-        if purpose[0] == "rollout":
+    def listening(
+        job: ppo.PPO, prompts: list[list[int]], sampling: Sampling, seeds: list[int] | None = None
+    ) -> Episodes:
+        if seeds is not None:
             asked.extend(map(tuple, prompts))
-        return sample(job, prompts, *purpose)
+        return sample(job, prompts, sampling, seeds)
 
     monkeypatch.setattr(ppo.PPO, "_sample", listening)
     run(iterations=4, batch_size=9, minibatch_size=9)
@@ -240,6 +244,29 @@ def test_every_iteration_reads_on_where_the_one_before_stopped(
     assert len(there) == 18
     assert sorted(asked[:18]) == sorted(asked[18:]), "each comes once before any comes twice"
     assert asked[:18] != asked[18:]
+
+
+def test_the_text_is_read_on_from_one_minibatch_to_the_next(
+    tiny: Path, tiny_reward: Path, episodes: Episodes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two iterations, twice over five episodes in minibatches of 2, 2 and 1, three texts each."""
+    blocks = [Example([20], [30 + i, 31]) for i in range(60)]
+    learner = make_learner(
+        tiny, tiny_reward, blocks, batch_size=5, minibatch_size=2, inner_epochs=2,
+        ptx_examples_per_episode=3,
+    )  # fmt: skip
+    read: list[int] = []
+    text_loss = learner.text_loss
+
+    def listening(some: list[Example], tokens: int) -> torch.Tensor:
+        read.extend(block.response[0] - 30 for block in some)
+        return text_loss(some, tokens)
+
+    monkeypatch.setattr(learner, "text_loss", listening)
+    for step in (0, 1):
+        learner.learn(experience(episodes), step)
+        assert len(set(read)) == len(read) == 30 * (step + 1), "none twice before all came once"
+    assert read == stream(60, 0, 60, learner.config.seed, "text")
 
 
 def test_rates_warm_up_and_text_is_learned_from(run, recorder) -> None:
@@ -325,6 +352,19 @@ def test_a_run_goes_on_with_other_micro_batches_but_not_with_another_text(
             run()
     finally:
         text.write_text(before)
+
+
+def test_a_run_does_not_go_on_with_another_reward_model_in_the_same_folder(
+    run, tiny: Path, tmp_path: Path, make_recorder
+) -> None:
+    policy, tokenizer = load_policy(tiny)
+    start = Starts(tiny, tmp_path / "reward")
+    for seed in (3, 4):
+        save_reward(ScalarModel.from_policy(policy, seed=seed), tokenizer, tmp_path / "reward")
+        if seed == 3:
+            assert run(start=start, report=make_recorder(stop_after=2)).stopped
+    with pytest.raises(TrainingError, match="other weights to start from"):
+        run(start=start)
 
 
 def test_ppo_needs_a_reward_model_of_the_same_tokenizer(run, tiny: Path, tmp_path: Path) -> None:

@@ -45,7 +45,12 @@ def prepared(tmp_path_factory: pytest.TempPathFactory, tiny: Path, text: Path) -
     folder = tmp_path_factory.mktemp("prepared")
     shutil.copytree(tiny, folder / "base")
     shutil.copy(text, folder / "text.txt")
-    write_lines(folder / "snapshot.jsonl", snapshot_lines())
+    lines = snapshot_lines()
+    asked = [x for x in lines if x["type"] == "prompt" and x["split"] == "train"]
+    # PPO's batches hold a prompt several times, as where prompts are few.
+    for number, line in enumerate(asked):
+        line["messages"] = asked[number % 3]["messages"]
+    write_lines(folder / "snapshot.jsonl", lines)
     return folder
 
 

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 from torch import nn
 
 from tests.trainer.algorithms.conftest import Recorder
 from trainer.algorithms import loop, resume
-from trainer.algorithms.contract import TrainingError
+from trainer.algorithms.contract import Starts, TrainingError
 from trainer.algorithms.crew import Crew
 from trainer.algorithms.optimize import adam, update
 from trainer.algorithms.resume import States
@@ -75,10 +77,46 @@ def test_a_damaged_state_does_not_outlive_the_good_ones(tmp_path: Path) -> None:
     assert folders(tmp_path) == ["state-4"]
 
 
-def test_a_state_of_another_run_is_refused(tmp_path: Path) -> None:
-    States(tmp_path, resume.fingerprint("sft", {"seed": 0}, "abc"), 1).save(1, {}, {})
-    with pytest.raises(TrainingError, match="other settings"):
-        States(tmp_path, resume.fingerprint("sft", {"seed": 1}, "abc"), 1).latest()
+def test_a_state_of_another_run_is_refused(tiny: Path, tmp_path: Path) -> None:
+    def states(seed: int, data: str, *start: Path) -> States:
+        name = resume.fingerprint("sft", {"seed": seed}, Starts(*start), data)
+        return States(tmp_path, name, 1)
+
+    states(0, "abc", tiny).save(1, {}, {})
+    assert states(0, "abc", tiny).latest() is not None
+    for other in (states(1, "abc", tiny), states(0, "abd", tiny), states(0, "abc", tiny, tiny)):
+        with pytest.raises(TrainingError, match=r"other settings.*Retry from the stage's"):
+            other.latest()
+
+
+def test_a_fingerprint_names_the_start_s_weights(tiny: Path, tmp_path: Path) -> None:
+    moved, changed = tmp_path / "moved", tmp_path / "changed"
+    for folder in (moved, changed):
+        shutil.copytree(tiny, folder)
+    weights = load_file(changed / "model.safetensors")
+    next(iter(weights.values())).view(-1)[7] += 1e-4
+    save_file(weights, changed / "model.safetensors")
+
+    def name(policy: Path, reward: Path | None = None) -> str:
+        return resume.fingerprint("ppo", {}, Starts(policy, reward))
+
+    assert name(moved, moved) == name(tiny, tiny), "where it lies makes no difference"
+    named = {name(tiny), name(changed), name(tiny, tiny), name(tiny, changed), name(changed, tiny)}
+    assert len(named) == 5
+
+
+def test_a_state_of_an_earlier_version_makes_the_run_begin_anew(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    states = States(tmp_path, "run", keep=2)
+    states.save(7, {"x": torch.ones(1)}, {})
+    record = json.loads((tmp_path / "state-7" / resume.VALUES).read_text())
+    del record["form"]
+    (tmp_path / "state-7" / resume.VALUES).write_text(json.dumps({**record, "run": "old name"}))
+    assert states.latest() is None
+    assert "the stage begins anew" in caplog.text
+    states.save(2, {"x": torch.ones(1)}, {})
+    assert folders(tmp_path) == ["state-2"]
 
 
 def test_weights_that_are_no_numbers_are_never_saved(tmp_path: Path) -> None:

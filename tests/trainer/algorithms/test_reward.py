@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import statistics
+from itertools import combinations
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,7 @@ BASE: dict[str, Any] = {
     "batch_size": 6,
     "learning_rate": 1e-3,
     "max_prompt_tokens": 64,
-    "max_response_tokens": 24,
+    "max_response_tokens": 64,
     "checkpoint_every": 2,
 }
 
@@ -43,10 +44,11 @@ def run(tiny: Path, snapshot: Path, tmp_path: Path, recorder):
     return run
 
 
-def score(model: ScalarModel, tokenizer, messages: list, response: str) -> float:
+def score(
+    model: ScalarModel, tokenizer, messages: list, response: str, finished: bool = True
+) -> float:
     """One row alone, padded on the left for good measure."""
-    row = encode_prompt(tokenizer, messages)
-    row += encode_response(tokenizer, response)[: BASE["max_response_tokens"]]
+    row = encode_prompt(tokenizer, messages) + encode_response(tokenizer, response, finished)
     batch = left_pad([row, [*row, 9, 9, 9]], pad_token_id(tokenizer))
     with torch.no_grad():
         return float(model.scores(batch.ids, batch.mask)[0])
@@ -74,6 +76,43 @@ def test_it_learns_what_the_labeler_prefers(run, recorder) -> None:
         low, high = (result.metrics[f"eval/{labelers}/accuracy_{end}"] for end in ("low", "high"))
         assert 0 <= low <= result.metrics[f"eval/{labelers}/accuracy"] <= high <= 1
     assert result.metrics["eval/training/pairs"] == result.metrics["eval/held_out/pairs"]
+
+
+def test_accuracy_is_told_apart_by_how_the_answers_ended(
+    run, write_snapshot, lines: list, tmp_path: Path
+) -> None:
+    ended = [True, True, False, False]
+    write_snapshot([{**x, "finished": ended} if x["type"] == "ranking" else x for x in lines])
+    metrics = run(epochs=4).metrics
+    model, tokenizer = load_reward(tmp_path / "a" / "out")
+    right: dict[str, list[bool]] = {"cut": [], "mixed": [], "finished": []}
+    for line in lines:
+        if (line["type"], line["split"], line.get("group")) != (
+            "ranking",
+            "validation",
+            "training",
+        ):
+            continue
+        scores = [
+            score(model, tokenizer, line["messages"], text, finished)
+            for text, finished in zip(line["completions"], ended, strict=True)
+        ]
+        for i, j in combinations(range(4), 2):
+            if line["ranks"][i] != line["ranks"][j]:
+                kind = ("cut", "mixed", "finished")[ended[i] + ended[j]]
+                right[kind].append((scores[i] > scores[j]) == (line["ranks"][i] < line["ranks"][j]))
+    for kind, outcomes in right.items():
+        name = f"eval/training/accuracy_{kind}"
+        assert metrics[name] == pytest.approx(statistics.mean(outcomes))
+        assert metrics[f"eval/training/pairs_{kind}"] == len(outcomes) > 0
+        assert 0 <= metrics[f"{name}_low"] <= metrics[name] <= metrics[f"{name}_high"] <= 1
+    assert sum(map(len, right.values())) == metrics["eval/training/pairs"]
+
+
+def test_of_endings_that_there_are_none_nothing_is_said(run) -> None:
+    metrics = run().metrics
+    assert metrics["eval/training/accuracy_finished"] == metrics["eval/training/accuracy"]
+    assert not [name for name in metrics if "_cut" in name or "_mixed" in name]
 
 
 def test_demonstrations_score_zero_on_average(run, tmp_path: Path, lines: list) -> None:
@@ -189,7 +228,7 @@ def test_every_head_learns_from_its_own_bootstrap_and_their_mean_is_the_score(
 
 def opinions(model: ScalarModel, tokenizer, line: dict, response: str) -> list[float]:
     row = encode_prompt(tokenizer, line["messages"])
-    row += encode_response(tokenizer, response)[: BASE["max_response_tokens"]]
+    row += encode_response(tokenizer, response)
     ids = torch.tensor([row])
     with torch.no_grad():
         return model.opinions(model.hidden(ids, torch.ones_like(ids))[0, -1]).tolist()

@@ -15,6 +15,7 @@ from models_service.lm.chat import encode_prompt, encode_response
 from models_service.lm.checkpoint import load_policy, weights_sha256
 from trainer.algorithms import sft
 from trainer.algorithms.contract import Result, Starts, TrainingError
+from trainer.algorithms.seeds import stream
 from trainer.algorithms.settings import SFTConfig
 
 BASE: dict[str, Any] = {
@@ -134,6 +135,9 @@ def test_pretraining_text_is_its_share_of_the_examples(
     job = sft.FineTuning(config, snapshot, Starts(tiny), tmp_path, recorder, text)
     sizes = [len(job._batch(step)) - config.batch_size for step in range(job.total)]
     assert sum(sizes) == config.batch_size * job.total // 3
+    mixed = [block for step in range(job.total) for block in job._batch(step)[6:]]
+    places = stream(len(job.blocks), 0, sum(sizes), config.seed, "text")
+    assert mixed == [job.blocks[i] for i in places], "read on from step to step"
 
 
 def test_dropout_goes_to_the_residual_branches_alone() -> None:

@@ -19,8 +19,10 @@ from models_service.lm.checkpoint import (
 from models_service.lm.generation import Sampling
 from models_service.lm.heads import ScalarModel
 from models_service.lm.scoring import response_logprobs
+from tests.families import FAMILIES, make
 from tests.trainer.algorithms.conftest import PAD, PPO_OPTIONS, STOP
 from tests.trainer.algorithms.test_ppo import experience, make_learner
+from trainer.algorithms import accumulate
 from trainer.algorithms import learner as learner_module
 from trainer.algorithms.contract import Starts
 from trainer.algorithms.crew import Crew
@@ -32,6 +34,7 @@ from trainer.algorithms.trunks import LORA_SCALE, SeparateTrunks, SharedTrunks
 
 RULE = RewardRule(0.1, 1.0, 1.0, 0.95, False)
 CPU = torch.device("cpu")
+VOCABULARY = 261
 
 
 def shared(tiny: Path, tiny_reward: Path, **options) -> SharedTrunks:
@@ -231,3 +234,33 @@ def test_it_raises_the_score(run_ppo, recorder, tiny: Path, tiny_reward: Path, t
             ptx_coefficient=0.0, max_response_tokens=4, evaluate_every=100)  # fmt: skip
     scores, spread = recorder.series("objective/scores"), recorder.series("objective/scores_std")
     assert sum(scores[-3:]) / 3 > sum(scores[:3]) / 3 + 0.5 * spread[0]
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_of_every_family_adapters_are_merged_and_learn_as_they_are_applied(family: str) -> None:
+    policy = make(family, VOCABULARY)
+    judge = ScalarModel.from_policy(policy, seed=1).eval()
+    config = PPOConfig.from_dict(PPO_OPTIONS | {"trunk": "shared", "lora_rank": 3})
+    trunks = SharedTrunks(config, policy, judge, PAD, Crew())
+    stir(trunks)
+    with trunks.sampling():
+        drawn = sample_episodes(trunks.policy, [[5, 9, 20], [7]], Sampling(9, 1.0, 4, (STOP,), PAD))
+
+    def gradients() -> dict[str, torch.Tensor]:
+        trunks.policy.zero_grad()
+        for row in range(2):
+            prompts, responses = drawn.tokens([row])
+            response_logprobs(trunks.policy, prompts, responses).logprobs.sum().backward()
+        found = trunks.policy.named_parameters()
+        return {n: p.grad.clone() for n, p in found if p.requires_grad and p.grad is not None}
+
+    with torch.no_grad():
+        now = response_logprobs(trunks.policy, drawn.prompts, drawn.responses).logprobs
+    for row, sampled in enumerate(drawn.logprobs):
+        assert now[row, : len(sampled)].tolist() == pytest.approx(sampled, abs=1e-4)
+    plain = gradients()
+    with accumulate.in_place(trunks.policy):
+        ours = gradients()
+    assert ours.keys() == plain.keys() and plain
+    for name, gradient in plain.items():
+        assert (ours[name] - gradient).abs().max() <= 1e-5 * max(1.0, gradient.abs().max()), name

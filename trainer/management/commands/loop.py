@@ -46,6 +46,7 @@ class Command(ExampleCommand):
         parser.add_argument("--json", action="store_true", help="one machine-readable result")
 
     def handle(self, **options: Any) -> None:
+        _require_limit(options["preset"])
         self.say = (lambda line: None) if options["json"] else self.stdout.write
         rankings, demonstrations = LABELS[options["preset"]]
         options["rankings"] = options["rankings"] or rankings
@@ -80,6 +81,14 @@ class Command(ExampleCommand):
             raise CommandError(f"{round} is {round.state}. {round.failure}".strip())
         self.say(f"Round {number}: comparing {round.policy} with {round.start} ...")
         return judged(round, options["utility"])
+
+
+def _require_limit(preset: str) -> None:
+    """Before anything is labeled, since what is labeled at another length serves no round."""
+    try:
+        services.require_one_limit(services.checked_recipe(preset, None))
+    except Problem as problem:
+        raise CommandError(str(problem.detail)) from problem
 
 
 def judged(round: TrainingRound, utility: str) -> dict[str, Any]:

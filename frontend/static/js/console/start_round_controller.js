@@ -148,6 +148,7 @@ export default class extends Controller {
     this.choiceTarget.disabled = Boolean(this.element.elements.snapshot?.value);
     this.countedTarget.textContent = `${number(comparisons)} comparisons from ${number(labels.rankings)} rankings, ${number(labels.demonstrations)} demonstrations`;
     const facts = [["Comparisons", number(comparisons)], ["Demonstrations", number(labels.demonstrations)],
+      ...(plan.context ? [["The start reads", `${number(plan.context)} tokens in all`]] : []),
       ["In line", ahead ? `${number(ahead)} ${ahead === 1 ? "round goes" : "rounds go"} first` : absence ? "waits for a worker" : "starts at once"]];
     this.factsTarget.replaceChildren(...facts.flatMap(([term, value]) => [element("dt", {}, [term]), element("dd", {}, [value])]));
     this.estimatesTarget.replaceChildren(...estimateRows(estimates));

@@ -12,7 +12,7 @@ import { Controller } from "@hotwired/stimulus";
 
 import { watch } from "../active_time.js";
 import { call, problem } from "../api.js";
-import { DraftKeeper, sameDraft } from "../draft.js";
+import { DraftKeeper, judge } from "../draft.js";
 import { _, clock, say } from "../i18n.js";
 import { clearNotices, notify } from "../notices.js";
 import { PageAhead } from "../page_ahead.js";
@@ -112,13 +112,20 @@ export default class extends Controller {
     if (state === "expired") this.askToLogIn();
   }
 
-  /** What this computer kept from a crash, or from a time without a connection. */
+  /** What this computer kept from a crash, a time without a connection, or the page before this. */
   takeLeftover() {
     const copy = this.keeper.leftover();
     if (!copy) return;
-    if (sameDraft(copy.draft, this.draft)) this.keeper.forgetCopy();
-    else if (copy.version === this.versionValue) this.restore(copy);
+    const todo = judge(copy, { draft: this.draft, version: this.versionValue });
+    if (todo === "forget") this.keeper.forgetCopy();
+    else if (todo === "adopt") this.adopt(copy);
+    else if (todo === "restore") this.restore(copy);
     else this.offerCopy(copy);
+  }
+
+  adopt(copy) {
+    this.keeper.adopt(copy);
+    this.put(copy.draft);
   }
 
   restore(copy) {
@@ -136,9 +143,13 @@ export default class extends Controller {
   }
 
   use(copy) {
-    this.draft = copy.draft;
-    this.load?.(copy.draft);
-    this.keeper.restore(copy.draft);
+    this.put(copy.draft);
+    this.keeper.restore(copy);
+  }
+
+  put(draft) {
+    this.draft = draft;
+    this.load?.(draft);
   }
 
   offerTakeOver(conflict) {
@@ -164,17 +175,29 @@ export default class extends Controller {
     await this.submission.resume();
   }
 
-  /** The page is being left or hidden. */
-  leave() {
-    if (document.visibilityState === "hidden") this.keeper.flush({ last: true });
+  /** The page is being left; the one that comes may be on its way before the last edit is saved. */
+  depart() {
+    this.keeper.flush({ last: true });
+  }
+
+  /** The page is hidden, perhaps for good, or in sight again. */
+  look() {
+    if (document.visibilityState === "hidden") this.depart();
+    else this.keeper.stay();
   }
 
   async heartbeat() {
     if (document.hidden || this.doneValue) return; // what is amended is not leased
     const answer = await call("POST", `${this.urlValue}heartbeat/`, {}).catch(() => null);
     if (answer?.status === 401) this.askToLogIn();
-    else if (answer && answer.status >= 400 && answer.status < 500) this.say("warn", this.lapsed(answer));
+    else if (answer && answer.status >= 400 && answer.status < 500) this.stopBeating(answer);
     else if (answer) this.keepAhead();
+  }
+
+  /** The task is not held here any more, and no beat brings it back: say so once. */
+  stopBeating(answer) {
+    clearInterval(this.heart);
+    this.say("warn", this.lapsed(answer), [{ words: _("Show how it stands"), run: () => this.reload() }]);
   }
 
   /** Only for somebody at work; else the next task goes to somebody else after a while. */

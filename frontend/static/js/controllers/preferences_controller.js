@@ -1,5 +1,5 @@
 /**
- * Theme, reading face, text size, kept on this computer.
+ * Theme, reading face, text size, whether a rating moves on: kept on this computer.
  *
  *   <fieldset data-controller="preferences" data-preferences-name-value="face">
  *     <button aria-pressed="false" value="serif"

@@ -10,15 +10,15 @@ import { Controller } from "@hotwired/stimulus";
 
 import { call } from "../api.js";
 import { beginAt } from "../begin.js";
-import { _, say } from "../i18n.js";
+import { _, listed, say } from "../i18n.js";
 
 const FEWEST_PAIRS = 2;
 const ALIKE_MS = 600;
 const ALIKE = 0.5; // share of a text's runs of three words
 
 export default class extends Controller {
-  static targets = ["kind", "instruction", "useCase", "examples", "pairs", "pair", "blank", "error", "alike"];
-  static values = { alike: String };
+  static targets = ["kind", "instruction", "useCase", "examples", "pairs", "pair", "blank", "error", "alike", "personal"];
+  static values = { alike: String, personal: String };
 
   connect() {
     this.dispatch("ready", { prefix: "work", detail: { load: (draft) => this.load(draft) } });
@@ -67,11 +67,29 @@ export default class extends Controller {
     this.instructionTarget.focus();
   }
 
-  submit(event) {
+  async submit(event) {
     event.preventDefault();
     const words = this.missing();
     this.errorTarget.textContent = words;
-    if (!words) this.dispatch("submit", { prefix: "work", detail: { label: this.label() } });
+    if (words || this.asking) return;
+    this.asking = true;
+    const isMeant = await this.isMeant();
+    this.asking = false;
+    if (isMeant) this.dispatch("submit", { prefix: "work", detail: { label: this.label() } });
+  }
+
+  /** Whether nothing in the texts looks like somebody's own, or they were submitted once more as
+   * they are. Without the server nothing is known; it looks again when the prompt arrives. */
+  async isMeant() {
+    const text = [this.instructionTarget.value, ...this.examples().flatMap(Object.values)].join("\n\n");
+    if (text === this.confirmed) return true;
+    const answer = await call("POST", this.personalValue, { text }).catch(() => null);
+    const found = answer?.body?.found ?? [];
+    this.confirmed = text;
+    this.personalTarget.hidden = found.length === 0;
+    const words = _("This looks like somebody's own: %(found)s. If somebody real can be reached or known by it, take it out; if it is made up, submit once more.");
+    this.personalTarget.textContent = found.length > 0 ? say(words, { found: listed(found.map(({ kind, text: own }) => `${kind} (${own})`)) }) : "";
+    return found.length === 0;
   }
 
   /** What still has to be written, in words, or "". */

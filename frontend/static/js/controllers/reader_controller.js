@@ -1,9 +1,9 @@
 /**
- * Beside the board: the focused completion in full, a second one pinned beside it, and the words
- * in which they differ.
+ * Beside the board: the focused completion in full, a second one pinned below it, and the words
+ * in which they differ. Of two alone both are read side by side.
  *
  *   <div data-controller="reader">
- *     <article data-reader-target="pinned" hidden></article> <article data-reader-target="current">
+ *     <article data-reader-target="current"></article> <article data-reader-target="pinned" hidden>
  *   </div>
  */
 import { Controller } from "@hotwired/stimulus";
@@ -35,12 +35,13 @@ export default class extends Controller {
   show(state) {
     if (state.step !== "rank") return;
     const [first, second, ...more] = state.ids;
-    // Two are read side by side, and stay where they are.
+    // Two stay where they are.
     const headToHead = second !== undefined && more.length === 0;
-    const current = headToHead ? second : state.current;
+    const current = headToHead ? first : state.current;
     if (current === this.currentId) return;
     this.currentId = current;
-    if (headToHead) this.pinnedId = first;
+    if (headToHead) this.pinnedId = second;
+    this.element.dataset.headToHead = String(headToHead);
     this.pinTarget.hidden = headToHead;
     this.draw();
   }
@@ -50,7 +51,7 @@ export default class extends Controller {
     this.fill(this.currentTarget, this.currentId);
     this.pinnedTarget.hidden = !two;
     if (two) this.fill(this.pinnedTarget, this.pinnedId);
-    if (two && this.marking) markDifferences(...[this.pinnedTarget, this.currentTarget].map(body));
+    if (two && this.marking) markDifferences(...[this.currentTarget, this.pinnedTarget].map(body));
     this.element.dataset.pinned = String(two);
     this.pinTarget.setAttribute("aria-pressed", String(this.pinnedId === this.currentId));
     this.differencesTarget.hidden = !two;
