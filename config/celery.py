@@ -26,6 +26,7 @@ app.conf.task_routes = {
     "labeling.tasks.sample_*": {"queue": "sampling"},
     "models_service.tasks.*": {"queue": "sampling"},
     "trainer.tasks.measure": {"queue": "sampling"},
+    "trainer.tasks.check_model": {"queue": "sampling"},
     "trainer.tasks.execute_run": {"queue": "training"},
     "trainer.tasks.measure_uncertainty": {"queue": "training"},
 }

@@ -5,12 +5,14 @@ Settings ask here for everything that differs between two installations.
 
 from __future__ import annotations
 
+import json
 import os
 import secrets
 import tempfile
 from contextlib import suppress
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 from django.core.exceptions import ImproperlyConfigured
@@ -57,6 +59,20 @@ def choice(name: str, options: tuple[str, ...]) -> str:
 def words(name: str, default: str = "") -> list[str]:
     """A list separated by commas."""
     return [word.strip() for word in text(name, default).split(",") if word.strip()]
+
+
+def mapping(name: str) -> dict[str, Any]:
+    """A JSON object; an empty one when unset."""
+    value = text(name, "{}")
+    try:
+        found = json.loads(value)
+    except ValueError:
+        found = None
+    if not isinstance(found, dict):
+        raise ImproperlyConfigured(
+            f'{name} is {value!r}; write a JSON object, such as {{"enable_thinking": false}}.'
+        )
+    return found
 
 
 def networks(name: str) -> list[IPv4Network | IPv6Network]:

@@ -36,6 +36,8 @@ if not REDIS_URL:
 os.environ.update(DATABASE_URL=DATABASE_URL, REDIS_URL=REDIS_URL)
 
 BASE_MODEL = env.text("BASE_MODEL", "packaged")
+# Of its chat template, such as {"enable_thinking": false}.
+BASE_TEMPLATE_OPTIONS = env.mapping("BASE_TEMPLATE_OPTIONS")
 PRETRAINING_TEXT = env.text("PRETRAINING_TEXT")
 # A command that starts several training processes; without one the worker trains by itself.
 TRAINING_LAUNCHER = env.text("TRAINING_LAUNCHER")

@@ -32,6 +32,7 @@ urlpatterns = [
     path("personal/", work.personal, name="personal"),
     path("work/<slug:kind>/", work.queue, name="queue"),
     path("console/playground/", playground.playground, name="playground"),
+    path("console/versions/<int:pk>/check/", playground.check_version, name="check-version"),
     path("console/versions/add/", playground.add_version, name="add-version"),
     path("console/rating-form/", rating_form.rating_form, name="rating-form"),
     path("preview/", work.preview, name="preview"),

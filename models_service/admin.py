@@ -7,12 +7,17 @@ from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.urls import reverse
-from django.utils.html import format_html_join
+from django.utils.html import format_html, format_html_join
 from unfold.decorators import action, display
 
 from accounts.desk import RecordAdmin
+from models_service.check_reports import summary
 from models_service.models import Kind, ModelVersion, Promotion
-from models_service.selectors import ancestors, roles
+from models_service.selectors import ancestors, check_report, roles
+
+# Of the admin's own style sheet.
+_GOOD = "text-green-700 dark:text-green-400"
+_BAD = "text-orange-700 dark:text-orange-400"
 
 
 @admin.register(ModelVersion)
@@ -20,9 +25,9 @@ class ModelVersionAdmin(RecordAdmin):
     list_display = ("name", "kind_label", "plays", "parent", "created_at")
     list_filter = ("kind", "engine")
     search_fields = ("name", "sha256")
-    actions_detail = ("promote", "lineage_page", "card", "diagnosis", "divergence")
+    actions_detail = ("promote", "check_page", "lineage_page", "card", "diagnosis", "divergence")
     fields = ("name", "kind", "plays", "lineage", "engine", "checkpoint", "prefix", "best_of",
-              "judge", "sha256", "figures", "created_at", "weights_removed_at",
+              "judge", "sha256", "checked", "figures", "created_at", "weights_removed_at",
               "learned_from_erased_at")  # fmt: skip
     readonly_fields = fields
 
@@ -49,6 +54,29 @@ class ModelVersionAdmin(RecordAdmin):
             (reverse("admin:models_service_modelversion_change", args=[v.pk]), v) for v in line
         )
         return format_html_join(" ← ", '<a class="underline" href="{}">{}</a>', links)
+
+    @display(description="Check")
+    def checked(self, version: ModelVersion) -> str:
+        report = check_report(version)
+        if not report:
+            return "Not checked yet."
+        rows = (
+            (*((_GOOD, "Works") if one["ok"] else (_BAD, "Does not work")), one["title"],
+             one["says"])
+            for one in report["findings"]
+        )  # fmt: skip
+        cells = '<td class="pr-4 {}">{}</td><td class="pr-4 font-semibold">{}</td><td>{}</td>'
+        table = format_html_join("", f'<tr class="align-top">{cells}</tr>', rows)
+        return format_html("<p>{}</p><table>{}</table>", summary(report), table)
+
+    @action(description="Check", icon="fact_check", permissions=["check_page"])
+    def check_page(self, request: HttpRequest, object_id: int) -> HttpResponse:
+        return redirect("check-version", pk=object_id)
+
+    def has_check_page_permission(self, request: HttpRequest, object_id: int) -> bool:
+        """What can be trained here is checked."""
+        trainable = ModelVersion.objects.filter(engine=ModelVersion.Engine.LOCAL)
+        return trainable.exclude(kind=Kind.REWARD).filter(pk=object_id).exists()
 
     @action(description="Promote", icon="trending_up")
     def promote(self, request: HttpRequest, object_id: int) -> HttpResponse:

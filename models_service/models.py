@@ -47,6 +47,10 @@ class ModelVersion(models.Model):
         "self", null=True, blank=True, on_delete=models.PROTECT, related_name="children"
     )
     figures = models.JSONField(default=dict, blank=True)
+    check_report = models.JSONField(
+        default=dict, blank=True,
+        help_text="What was measured before it was taken up; empty where it was not checked.",
+    )  # fmt: skip
     weights_removed_at = models.DateTimeField(null=True, blank=True)
     learned_from_erased_at = models.DateTimeField(
         null=True, blank=True, help_text="Since when some of what it learned from is erased."

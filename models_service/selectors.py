@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from django.db.models import QuerySet
 
 from models_service.models import Kind, ModelVersion, Promotion
@@ -54,3 +57,10 @@ def ancestors(version: ModelVersion) -> list[ModelVersion]:
         line.append(parent)
         parent = parent.parent
     return line
+
+
+def check_report(version: ModelVersion) -> Mapping[str, Any]:
+    """What the check found of this version, else of the nearest it was trained from, whose
+    architecture and chat template it has; empty where none was checked."""
+    line = [version, *ancestors(version)]
+    return next((one.check_report for one in line if one.check_report), {})

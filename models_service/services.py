@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import datetime
 import hashlib
 import re
-from collections.abc import Mapping, Sequence
+import shutil
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -14,6 +16,7 @@ from django.db import connection, transaction
 from accounts.audit import Act, record
 from accounts.models import User
 from accounts.problems import Problem
+from models_service.check_reports import refusal
 from models_service.endpoints import Endpoint, EndpointError
 from models_service.models import EndpointKey, Kind, ModelVersion, Promotion
 from models_service.secrets import is_sendable, seal
@@ -28,35 +31,74 @@ PLAYERS: Mapping[str, frozenset[str]] = {
 # Each is sampled and scored for every answer that is said.
 MOST_ANSWERS = 64
 PACKAGED_NAME = "SmolLM2-135M-Instruct"
+# Models that come with the product, whose tests check them.
+_OURS = ("packaged", "tiny")
+
+# From a checkpoint's folder to what was measured: a report of `models_service.check_reports`.
+Check = Callable[[Path], Mapping[str, Any]]
 
 
 @transaction.atomic
-def ensure_base(name: str) -> ModelVersion:
+def ensure_base(
+    name: str, *, check: Check | None = None, options: Mapping[str, Any] | None = None
+) -> ModelVersion:
     """The base version of `name`: "packaged", "tiny", a Hugging Face id or a folder.
 
-    On the first call its weights are written below CHECKPOINT_DIR as float32 safetensors; processes
+    On the first call its weights are written below CHECKPOINT_DIR as float32 safetensors, with
+    these `options` of its chat template, and checked unless they came with the product; processes
     that call at the same time wait for the one that does it. Raises CheckpointError when it is
-    not a usable model.
+    not a usable model, and leaves nothing of it.
     """
     _wait_for_turn(f"base:{name}")
-    title = _title(name)
+    title = base_title(name)
     known = ModelVersion.objects.filter(name=title).first()
     if known and (known.folder / "config.json").exists():
         return known
-    folder = Path(settings.CHECKPOINT_DIR) / "base" / _slug(title)
+    folder = _base_folder(title)
     if not (folder / "config.json").exists():
-        _write_base(name, folder)
-    return known or register_version(name=title, kind=Kind.BASE, folder=folder)
+        write_base(name, folder, options)
+    report = _approved(title, folder, check) if check and name not in _OURS else {}
+    return known or register_version(name=title, kind=Kind.BASE, folder=folder, check_report=report)
 
 
 @transaction.atomic
-def adopt_base(name: str) -> ModelVersion:
+def adopt_base(
+    name: str, *, check: Check | None = None, options: Mapping[str, Any] | None = None
+) -> ModelVersion:
     """`ensure_base`, and the first start makes it the policy that labelers see."""
-    version = ensure_base(name)
+    version = ensure_base(name, check=check, options=options)
     _wait_for_turn("promotion")
     if promoted(Promotion.Role.POLICY) is None:
         promote(role=Promotion.Role.POLICY, version=version, reason="First start.")
     return version
+
+
+@transaction.atomic
+def add_base(
+    *, name: str, folder: Path, report: Mapping[str, Any], by: User | None = None
+) -> ModelVersion:
+    """Take up a folder below CHECKPOINT_DIR that was checked: it moves to the bases' place.
+
+    Raises Problem when the report refuses it, and when the name is another version's.
+    """
+    _wait_for_turn(f"base:{name}")
+    if not report["accepted"]:
+        raise Problem(409, refusal(report))
+    require_free(name)
+    place = _base_folder(name)
+    if place.exists():  # another name's, told apart by none of the letters that a folder takes
+        place = place.with_name(f"{place.name}-{folder.name.strip('.')[:8]}")
+    folder.rename(place)
+    version = register_version(name=name, kind=Kind.BASE, folder=place, check_report=report)
+    record(act=Act.VERSION_ADDED, by=by, target=version)
+    return version
+
+
+@transaction.atomic
+def record_check(*, version: ModelVersion, report: Mapping[str, Any]) -> None:
+    """Keep what was measured of a version's weights with all versions that have them."""
+    same = ModelVersion.objects.filter(checkpoint=version.checkpoint, engine=version.engine)
+    same.update(check_report=dict(report))
 
 
 @transaction.atomic
@@ -67,6 +109,7 @@ def register_version(
     folder: Path,
     parent: ModelVersion | None = None,
     figures: Mapping[str, Any] | None = None,
+    check_report: Mapping[str, Any] | None = None,
 ) -> ModelVersion:
     """Record a checkpoint folder, which must lie below CHECKPOINT_DIR.
 
@@ -85,6 +128,7 @@ def register_version(
             "sha256": weights_sha256(folder),
             "parent": parent,
             "figures": dict(figures or {}),
+            "check_report": dict(check_report or {}),
         },
     )
     if version.checkpoint != checkpoint.as_posix():
@@ -221,9 +265,14 @@ def _copy_key(source: ModelVersion, target: ModelVersion) -> None:
         EndpointKey.objects.create(version=target, sealed=key.sealed)
 
 
-def _create(*, name: str, **values: Any) -> ModelVersion:
+def require_free(name: str) -> None:
+    """Raises Problem when a version bears this name."""
     if ModelVersion.objects.filter(name=name).exists():
         _refuse("name", f"There is a version called {name}; versions never change.")
+
+
+def _create(*, name: str, **values: Any) -> ModelVersion:
+    require_free(name)
     return ModelVersion.objects.create(name=name, **values)
 
 
@@ -280,7 +329,9 @@ def _wait_for_turn(what: str) -> None:
         cursor.execute("SELECT pg_advisory_xact_lock(%s)", [number])
 
 
-def _write_base(name: str, folder: Path) -> None:
+def write_base(name: str, folder: Path, options: Mapping[str, Any] | None = None) -> None:
+    """Write the model of this name into a folder. From this day on its chat template's clock stands
+    still, with these `options` for good. Raises CheckpointError."""
     from models_service.lm import checkpoint, packaged, tiny  # PyTorch, only where it is needed
 
     if name == "packaged":
@@ -288,10 +339,28 @@ def _write_base(name: str, folder: Path) -> None:
     elif name == "tiny":
         tiny.write_tiny_checkpoint(folder)
     else:
-        checkpoint.save_policy(*checkpoint.load_policy(name), folder)
+        checkpoint.take_up(name, folder, day=datetime.date.today(), options=options or {})
 
 
-def _title(name: str) -> str:
+def _approved(title: str, folder: Path, check: Check) -> Mapping[str, Any]:
+    """The report on a folder that works; one that does not is removed. Raises CheckpointError."""
+    from models_service.lm.checkpoint import CheckpointError  # PyTorch, only where it is needed
+
+    try:
+        report = check(folder)
+        if not report["accepted"]:
+            raise CheckpointError(f"{title} cannot be used here. {refusal(report)}")
+    except BaseException:
+        shutil.rmtree(folder)
+        raise
+    return report
+
+
+def _base_folder(title: str) -> Path:
+    return Path(settings.CHECKPOINT_DIR) / "base" / _slug(title)
+
+
+def base_title(name: str) -> str:
     """What the version is called; folders of the same last name stay apart."""
     if name == "packaged":
         return PACKAGED_NAME

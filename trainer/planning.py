@@ -7,13 +7,18 @@ from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from typing import Any
+from urllib.parse import urlencode
+
+from django.urls import reverse
 
 from accounts.problems import Problem
 from labeling import selectors as labels
 from labeling.models import UseCase
-from labeling.selectors import Tally
+from labeling.selectors import Tally, shapes
+from models_service.check_reports import summary
 from models_service.lm.context import context_of
 from models_service.models import ModelVersion
+from models_service.selectors import check_report
 from trainer import label_choice, services
 from trainer.algorithms.config import ConfigError
 from trainer.attendance import absence
@@ -24,6 +29,7 @@ from trainer.selectors import UNDER_WAY
 from trainer.snapshots import label_tally, totals, totals_of
 
 _LABELERS_SHOWN = 12
+_REFUSES = "its chat template refuses it: "
 
 
 @dataclass(frozen=True)
@@ -60,7 +66,43 @@ def plan(wish: Wish) -> dict[str, Any]:
         "recipe": None,
         "yaml": "",
     }
-    return told | _usable(wish, counts) | _refusals(wish)
+    return told | {"checked": checked(wish.start)} | _usable(wish, counts) | _refusals(wish)
+
+
+def checked(start: ModelVersion | None) -> dict[str, Any] | None:
+    """What the check says of the version a round would start from, and which prompts its chat
+    template refuses; None without a version.
+
+    `state` is passed, refused or unchecked; each of `skipped` says how many prompts and why, with
+    the address of their list.
+    """
+    with suppress(Problem):  # without a promoted policy there is nothing to start from yet
+        version = start or services.default_start()
+        report = check_report(version)
+        state = "unchecked" if not report else "passed" if report["accepted"] else "refused"
+        return {
+            "version": version.pk,
+            "state": state,
+            "says": summary(report) if not report else f"checked: {summary(report)}",
+            "skipped": _skipped(report),
+        }
+    return None
+
+
+def _skipped(report: Mapping[str, Any]) -> list[dict[str, str]]:
+    """The prompts that no stage can put to the model, by the shape that its template refuses."""
+    refuses = report.get("facts", {}).get("refuses", {})
+    counts = shapes.count_by_shape([shape for shape in shapes.TITLES if refuses.get(shape)])
+    prompts = reverse("admin:labeling_prompt_changelist")
+    return [
+        {
+            "says": f"{count} {'prompt' if count == 1 else 'prompts'} will be skipped: "
+            f"the chat template refuses them ({refuses[shape].removeprefix(_REFUSES)}).",
+            "url": f"{prompts}?{urlencode({'state__exact': 'active', 'shape': shape})}",
+        }
+        for shape, count in counts.items()
+        if count
+    ]
 
 
 def shares(counted: Iterable[Tally], sizes: Mapping[int, int]) -> list[dict[str, Any]]:

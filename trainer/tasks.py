@@ -10,6 +10,7 @@ from django.utils import timezone
 
 from models_service.models import ModelVersion
 from trainer import (
+    checking,
     exporting,
     measuring,
     retention,
@@ -123,3 +124,9 @@ def advance(round: TrainingRound) -> bool:
         case rounds.Finish():
             services.finish_round(round=round)
     return False
+
+
+@shared_task
+def check_model(name: str) -> None:
+    """Check a model that somebody wants to take up; on the sampling queue."""
+    checking.perform(name)

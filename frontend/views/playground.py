@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from django.http import HttpRequest, HttpResponse
-from django.shortcuts import render
+from django.shortcuts import get_object_or_404, render
 from django.urls import reverse
 from django.views.decorators.http import require_GET
 
 from accounts.permissions import DESK, allowed
-from models_service.models import ModelVersion, Promotion
-from models_service.selectors import judges, promoted, speakers
+from models_service.check_reports import summary
+from models_service.models import Kind, ModelVersion, Promotion
+from models_service.selectors import check_report, judges, promoted, speakers
 
 SHOWN = 24
 
@@ -37,6 +38,17 @@ def add_version(request: HttpRequest) -> HttpResponse:
     remote = ModelVersion.objects.filter(engine=ModelVersion.Engine.OPENAI, endpoint__key_env="")
     context = {"versions": speakers(SHOWN), "judges": judges(SHOWN), "remote": remote}
     return render(request, "console/add_version.html", context)
+
+
+@allowed(*DESK)
+@require_GET
+def check_version(request: HttpRequest, pk: int) -> HttpResponse:
+    """What the check found of a version that is there, and the button that makes it anew."""
+    checkable = ModelVersion.objects.filter(engine=ModelVersion.Engine.LOCAL)
+    version = get_object_or_404(checkable.exclude(kind=Kind.REWARD), pk=pk)
+    report = check_report(version)
+    context = {"version": version, "report": report, "summary": summary(report)}
+    return render(request, "console/check_version.html", context)
 
 
 def _roles(players: Mapping[str, object], version: object) -> list[str]:

@@ -15,7 +15,7 @@ from unfold.contrib.filters.admin import ChoicesDropdownFilter, DropdownFilter, 
 from accounts.desk import RecordAdmin, is_admin
 from accounts.models import User
 from labeling.models import FormVersion, LabelerProfile, RankedCompletion
-from labeling.selectors import search
+from labeling.selectors import search, shapes
 from labeling.selectors.quarantine import for_admins_alone
 from models_service.models import Kind, ModelVersion
 
@@ -84,6 +84,20 @@ class Topic(Exactly):
 class Language(Exactly):
     title = "language, a code as en or zh"
     parameter_name = field = "language"
+
+
+class Shape(DropdownFilter):
+    """What roles the turns have: some chat templates refuse some shapes."""
+
+    title = "shape"
+    parameter_name = "shape"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> Any:
+        return shapes.TITLES.items()
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet) -> QuerySet:
+        shape = self.value()
+        return shapes.of_shape(queryset, shape) if shape in shapes.TITLES else queryset
 
 
 class Labeler(TextFilter):

@@ -23,6 +23,7 @@ from labeling.admin.lists import (
     Language,
     ListAdmin,
     Organisation,
+    Shape,
     Topic,
     Version,
     of,
@@ -40,7 +41,8 @@ class PromptAdmin(ListAdmin):
     list_display = ("id", "says", "use_case", "kind", "split", "state", "source", "author")
     list_filter = (
         ("state", Choice), ("use_case", Choice), ("kind", Choice), ("split", Choice),
-        ("source", Choice), Author, Organisation, Topic, Language, ("created_at", DayRange),
+        ("source", Choice), Shape, Author, Organisation, Topic, Language,
+        ("created_at", DayRange),
     )  # fmt: skip
     fields = (
         "messages", "instruction", "examples", "kind", "use_case", "topic", "language", "author",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import hashlib
 import json
 import os
@@ -85,6 +86,27 @@ def load_policy(
         settle(tokenizer, rows=_rows(model), ends=_ends(model))
         unembedding(model)  # measured while the weights are whole
         return model, tokenizer
+
+
+def take_up(
+    source: Path | str, folder: Path | str, *, day: datetime.date, options: Mapping[str, Any]
+) -> None:
+    """Write a model that people bring as a folder of float32 safetensors, its habits settled.
+
+    The clock of its chat template stops on that day, and the template gets these options, such as
+    `enable_thinking`, from then on: in the folder and all that descends from it. Raises
+    CheckpointError, also for an option that the template does not know.
+    """
+    model, tokenizer = load_policy(source)
+    template = str(tokenizer.chat_template or "")
+    if unknown := sorted(name for name in options if name not in template):
+        raise CheckpointError(
+            f"the chat template of {source} knows no option {', '.join(unknown)}. Leave it out, or "
+            "write it as the template does"
+        )
+    with _explained(source):
+        settle(tokenizer, rows=_rows(model), ends=_ends(model), day=day, options=options)
+    save_policy(model, tokenizer, folder)
 
 
 def save_policy(

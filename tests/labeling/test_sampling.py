@@ -130,6 +130,24 @@ def test_a_prompt_longer_than_the_context_breaks_its_task_alone(
     assert "tokens" in long.failure
 
 
+def test_a_prompt_of_a_shape_that_the_template_refuses_breaks_its_task_alone(
+    tiny: ModelVersion, waiting: Call, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from models_service.engines.local import models
+
+    tokenizer = models.get(tiny).tokenizer
+    refusing = "{{ raise_exception('System role not supported') }}"
+    condition = "{% if messages[0]['role'] == 'system' %}" + refusing + "{% endif %}"
+    monkeypatch.setattr(tokenizer, "chat_template", condition + tokenizer.chat_template)
+    told, plain = waiting(2)
+    told.prompt.messages = [{"role": "system", "content": "Be brief."}, *told.prompt.messages]
+    told.prompt.save()
+    sampling.sample_waiting()
+    told.refresh_from_db(), plain.refresh_from_db()
+    assert (told.state, plain.state) == ("broken", "open")
+    assert "System role not supported" in told.failure
+
+
 def test_tasks_of_a_model_that_cannot_answer_wait(
     tiny: ModelVersion, waiting: Call, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.urls import URLPattern, URLResolver, path
 
-from trainer.api import data, evaluations, recipes, versions, views, watching
+from trainer.api import checks, data, evaluations, recipes, versions, views, watching
 
 _EVALUATION = "evaluations/<int:pk>/"
 _FIGURE = "figures/<slug:name>.<slug:form>"
@@ -24,6 +24,8 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path(
         f"{_EVALUATION}{_FIGURE}", evaluations.EvaluationFigure.as_view(), name="evaluation-figure"
     ),
+    path("versions/checks/", checks.Checks.as_view(), name="version-checks"),
+    path("versions/checks/<uuid:name>/", checks.CheckDetail.as_view(), name="version-check"),
     path("versions/<int:pk>/diagnosis/", evaluations.Diagnosis.as_view(), name="diagnosis"),
     path(
         f"versions/<int:pk>/diagnosis/{_FIGURE}",

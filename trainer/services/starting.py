@@ -12,9 +12,10 @@ from accounts.audit import Act, record
 from accounts.models import User
 from accounts.problems import Problem
 from models_service import services as versions
+from models_service.check_reports import refusal
 from models_service.lm.context import context_of
 from models_service.models import ModelVersion, Promotion
-from models_service.selectors import promoted
+from models_service.selectors import check_report, promoted
 from trainer.algorithms.config import ConfigError
 from trainer.algorithms.room import too_long
 from trainer.estimates import over_memory
@@ -71,6 +72,7 @@ def checked_start(
     chosen = start or default_start()
     _require_trainable("start", chosen)
     _require_own_answers(chosen)
+    _require_approved(chosen)
     require_one_limit(complete)
     if reward:
         _require_trainable("reward_model", reward)
@@ -123,6 +125,13 @@ def _require_own_answers(start: ModelVersion) -> None:
     other = start.parent or "a version without it"
     sentence = f"{start} {does} and has no weights of its own; start from {other}."
     raise Problem(400, sentence, errors={"start": [sentence]})
+
+
+def _require_approved(start: ModelVersion) -> None:
+    """What the check refused would train wrongly or not at all; one not checked yet may start."""
+    if found := refusal(check_report(start)):
+        sentence = f"{start} did not pass the check. {found}"
+        raise Problem(409, sentence, errors={"start": [sentence]})
 
 
 def require_one_limit(recipe: Recipe) -> None:

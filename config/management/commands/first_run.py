@@ -16,6 +16,7 @@ from accounts.models import Role, User
 from accounts.services import create_user
 from labeling.services.demo import lay_ground, seed_demo
 from models_service.services import adopt_base
+from trainer.checking import measured
 
 _DEMO_ACCOUNTS = {
     "admin": Role.ADMIN,
@@ -45,7 +46,10 @@ class Command(BaseCommand):
             _collect_static()
         lay_ground()
         self.stdout.write("The database is up to date; preparing the base model ...")
-        self.stdout.write(f"Base model: {adopt_base(settings.BASE_MODEL).name}")
+        base = adopt_base(
+            settings.BASE_MODEL, check=measured, options=settings.BASE_TEMPLATE_OPTIONS
+        )
+        self.stdout.write(f"Base model: {base.name}")
         if not options["no_demo"]:
             self._show(_first_accounts())
 

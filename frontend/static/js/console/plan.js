@@ -72,3 +72,15 @@ function sum({ rankings, demonstrations }) {
 function cell(content) {
   return element("td", { class: "number" }, [content]);
 }
+
+/** What the check says of the start version, and the prompts that its chat template refuses.
+ * @param {HTMLElement} place its `data-check-page` is a version's page, with 0 for the number
+ * @param {{version: number, state: string, says: string, skipped: {says: string, url: string}[]} | null} checked */
+export function showChecked(place, checked) {
+  place.hidden = !checked;
+  if (!checked) return;
+  const page = place.dataset.checkPage.replace("/0/", `/${checked.version}/`);
+  const link = element("a", { href: page }, [checked.state === "unchecked" ? "Check it" : "See the check"]);
+  const skipped = checked.skipped.map(({ says, url }) => element("p", {}, [`${says} `, element("a", { href: url }, ["See them"])]));
+  place.replaceChildren(element("p", {}, [`Start version: ${checked.says}. `, link]), ...skipped);
+}

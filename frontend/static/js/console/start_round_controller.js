@@ -11,7 +11,7 @@ import { Controller } from "@hotwired/stimulus";
 import { call, problem } from "../api.js";
 import { element } from "./elements.js";
 import { number } from "./format.js";
-import { countRows, estimateRows, judged, shareTables } from "./plan.js";
+import { countRows, estimateRows, judged, shareTables, showChecked } from "./plan.js";
 import { differs, fill, recipeOf } from "./recipe_form.js";
 import { refused, UNREACHABLE } from "./refused.js";
 import { showAbsence } from "./round_parts.js";
@@ -20,7 +20,7 @@ const PAUSE_MS = 400;
 const KEPT = "tutelage.recipe";
 
 export default class extends Controller {
-  static targets = ["error", "problem", "absence", "button", "counted", "counts", "shares", "choice", "facts", "estimates", "judged", "notes",
+  static targets = ["error", "problem", "absence", "button", "counted", "counts", "shares", "choice", "facts", "estimates", "judged", "notes", "checked",
     "differs", "find", "only", "none", "stage", "yaml", "yamlError", "recipeName", "replace", "saved"];
   static values = { url: String, check: String, read: String, recipes: String, page: String };
 
@@ -154,6 +154,7 @@ export default class extends Controller {
     this.estimatesTarget.replaceChildren(...estimateRows(estimates));
     this.judgedTarget.textContent = estimates.length ? judged(estimates) : "";
     this.notesTarget.textContent = plan.notes.join(" ");
+    showChecked(this.checkedTarget, plan.checked);
     showAbsence(this.absenceTarget, absence);
     this.#refuse(plan.problem, plan.errors);
   }

@@ -7,6 +7,7 @@
 import { Controller } from "@hotwired/stimulus";
 
 import { call } from "../api.js";
+import { body } from "./form_body.js";
 import { refused } from "./refused.js";
 
 export default class extends Controller {
@@ -26,29 +27,3 @@ export default class extends Controller {
     if (good) this.element.reset();
   }
 }
-
-/** What the form says; an empty field says nothing. @param {HTMLFormElement} form */
-function body(form) {
-  const said = {};
-  for (const input of form.querySelectorAll("[name]")) {
-    if (input.value === "" && !input.required) continue;
-    const path = input.name.split(".");
-    const last = path.pop();
-    const place = path.reduce((object, name) => (object[name] ??= {}), said);
-    place[last] = (KINDS[input.dataset.kind] ?? String)(input.value);
-  }
-  return said;
-}
-
-/** How a field's `data-kind` is read; what cannot be read goes along for the API to refuse. */
-const KINDS = {
-  number: Number,
-  list: (text) => text.split(/[\s,]+/).filter(Boolean),
-  json: (text) => {
-    try {
-      return JSON.parse(text);
-    } catch {
-      return text;
-    }
-  },
-};
