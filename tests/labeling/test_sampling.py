@@ -225,8 +225,8 @@ def test_a_template_that_stumbles_is_the_reason(
     waiting(3)
     sampling.sample_waiting()
     states = dict(LabelingTask.objects.values_list("seed", "state"))
-    assert states == {0: "open", 1: "sampling", 2: "open"}
-    assert "failed (TypeError: unsupported operand" in LabelingTask.objects.get(seed=1).failure
+    assert states == {0: "open", 1: "broken", 2: "open"}
+    assert "refuses it: unsupported operand" in LabelingTask.objects.get(seed=1).failure
 
 
 def test_a_mixture_asks_each_version_for_its_share(
