@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from io import StringIO
 from pathlib import Path
 
 import pytest
+from django.core.management import call_command
+from django.core.management.base import CommandError
 from django.db import connection
+from pytest_django.fixtures import SettingsWrapper
 
 from accounts.problems import Problem
 from models_service.lm.checkpoint import CheckpointError, load_policy, weights_sha256
@@ -108,3 +112,11 @@ def _environment() -> dict[str, str]:
     import os
 
     return {**os.environ, "DJANGO_SETTINGS_MODULE": "config.settings"}
+
+
+def test_a_base_that_cannot_be_taken_up_ends_the_first_run_in_a_sentence(
+    settings: SettingsWrapper, tmp_path: Path
+) -> None:
+    settings.BASE_MODEL = str(tmp_path)
+    with pytest.raises(CommandError, match="BASE_MODEL cannot be taken up: .* no config.json"):
+        call_command("first_run", no_demo=True, no_static=True, stdout=StringIO())

@@ -9,12 +9,13 @@ from typing import Any
 from django.conf import settings
 from django.contrib.staticfiles.finders import get_finders
 from django.core.management import call_command
-from django.core.management.base import BaseCommand
+from django.core.management.base import BaseCommand, CommandError
 from django.db import transaction
 
 from accounts.models import Role, User
 from accounts.services import create_user
 from labeling.services.demo import lay_ground, seed_demo
+from models_service.models import ModelVersion
 from models_service.services import adopt_base
 from trainer.checking import measured
 
@@ -46,10 +47,7 @@ class Command(BaseCommand):
             _collect_static()
         lay_ground()
         self.stdout.write("The database is up to date; preparing the base model ...")
-        base = adopt_base(
-            settings.BASE_MODEL, check=measured, options=settings.BASE_TEMPLATE_OPTIONS
-        )
-        self.stdout.write(f"Base model: {base.name}")
+        self.stdout.write(f"Base model: {_base().name}")
         if not options["no_demo"]:
             self._show(_first_accounts())
 
@@ -59,6 +57,20 @@ class Command(BaseCommand):
             for name, password in passwords.items():
                 self.stdout.write(f"  {name:<12} {password}")
             self.stdout.write("")
+
+
+def _base() -> ModelVersion:
+    """The base model, taken up now if it is new. Raises CommandError saying why it cannot be."""
+    try:
+        return adopt_base(
+            settings.BASE_MODEL, check=measured, options=settings.BASE_TEMPLATE_OPTIONS
+        )
+    except Exception as error:
+        from models_service.lm.checkpoint import CheckpointError  # PyTorch, only where it is needed
+
+        if isinstance(error, CheckpointError):
+            raise CommandError(f"BASE_MODEL cannot be taken up: {error}") from error
+        raise
 
 
 def _collect_static() -> None:
