@@ -7,8 +7,8 @@ from typing import Any
 from django.contrib.auth.backends import ModelBackend
 from django.db.models import QuerySet
 
-from accounts import prepared
 from accounts.models import User
+from core.db import prepared
 
 
 class AccountBackend(ModelBackend):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from django.http import HttpRequest, HttpResponseBase
 from django.views import defaults
 
-from accounts.problems import problem_page
+from core.problems import problem_page
 
 
 def not_found(request: HttpRequest, exception: Exception) -> HttpResponseBase:

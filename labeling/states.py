@@ -7,31 +7,9 @@ and the count says how many moved, so that whoever comes second does nothing.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import Any
 
-from django.db.models import QuerySet
-
-from accounts.prepared import Change
+from core.states import Move
 from labeling.models import Assignment, Import, LabelingTask, Prompt, Slot
-
-
-@dataclass(frozen=True)
-class Move:
-    """From any of the `sources` to the `target`, and what makes it happen."""
-
-    sources: tuple[str, ...]
-    target: str
-    when: str
-
-    def apply(self, rows: QuerySet[Any], **values: Any) -> int:
-        """Move those of the rows that are still in a source state; returns how many."""
-        movable, change = self.change(rows, **values)
-        return movable.update(**change)
-
-    def change(self, rows: QuerySet[Any], **values: Any) -> Change:
-        """The same as something to be prepared."""
-        return rows.filter(state__in=self.sources), {"state": self.target, **values}
 
 
 class Tasks:

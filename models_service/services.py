@@ -15,7 +15,7 @@ from django.db import connection, transaction
 
 from accounts.audit import Act, record
 from accounts.models import User
-from accounts.problems import Problem
+from core.problems import Problem
 from models_service.check_reports import refusal
 from models_service.endpoints import Endpoint, EndpointError
 from models_service.models import EndpointKey, Kind, ModelVersion, Promotion

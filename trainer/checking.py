@@ -20,7 +20,7 @@ from django.conf import settings
 from django.core.cache import cache
 
 from accounts.models import User
-from accounts.problems import Problem
+from core.problems import Problem
 from models_service import services as versions
 from models_service.check_reports import refusal
 from models_service.models import ModelVersion

@@ -10,7 +10,7 @@ from django.shortcuts import get_object_or_404
 from unfold.decorators import display
 
 from accounts.desk import AdminsOnly
-from accounts.problems import Problem
+from core.problems import Problem
 from labeling.exports import FILES, SHAPES, SPLITS
 from labeling.models import Guideline, UseCase
 from models_service.models import Kind, ModelVersion

@@ -27,7 +27,7 @@ from accounts.audit import Act, record
 from accounts.erasure import erase_account, log_of, sessions_of
 from accounts.models import User
 from accounts.permissions import DESK
-from accounts.problems import Problem
+from core.problems import Problem
 from labeling.exports import files
 from labeling.services import uploads
 from labeling.services.erasure import Held, destroy, held_of

@@ -18,7 +18,7 @@ from django.utils import timezone
 
 from accounts.audit import Act, record
 from accounts.models import User
-from accounts.problems import Problem
+from core.problems import Problem
 from labeling.exports import files
 from labeling.exports.orders import Order, order
 from trainer.models import DatasetSnapshot, Export, TrainingRound

@@ -18,7 +18,7 @@ from django.db.models.functions import Now
 from django.utils import timezone
 
 from accounts.models import User
-from accounts.problems import Problem
+from core.problems import Problem
 from labeling.intervals import Clusters, mean, rate
 from labeling.models import Completion, Demonstration, HeadToHead, LabelerProfile, Prompt, Ranking
 from labeling.selectors import evaluations as told

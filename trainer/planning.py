@@ -11,7 +11,7 @@ from urllib.parse import urlencode
 
 from django.urls import reverse
 
-from accounts.problems import Problem
+from core.problems import Problem
 from labeling import selectors as labels
 from labeling.models import UseCase
 from labeling.selectors import Tally, shapes

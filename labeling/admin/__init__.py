@@ -19,7 +19,7 @@ from accounts.audit import Act
 from accounts.desk import DeskAdmin
 from accounts.models import User
 from accounts.permissions import person
-from accounts.problems import Problem
+from core.problems import Problem
 from labeling.admin import bulk as bulk
 from labeling.admin import intake as intake
 from labeling.admin import labels as labels

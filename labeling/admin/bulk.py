@@ -22,7 +22,7 @@ from unfold.decorators import display
 from accounts.desk import RecordAdmin
 from accounts.models import User
 from accounts.permissions import person
-from accounts.problems import Problem
+from core.problems import Problem
 from labeling.models import BulkChange, Prompt, UseCase
 from labeling.services import steering
 

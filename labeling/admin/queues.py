@@ -13,7 +13,7 @@ from unfold.widgets import UnfoldAdminTextareaWidget
 
 from accounts.audit import Act
 from accounts.desk import DeskAdmin
-from accounts.problems import Problem
+from core.problems import Problem
 from labeling.models import Queue, TaskKind
 from labeling.selectors import next_prompts, queues
 from labeling.services.mixtures import check

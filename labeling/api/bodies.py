@@ -7,7 +7,7 @@ from typing import Any
 from rest_framework.exceptions import ValidationError
 from rest_framework.request import Request
 
-from accounts.problems import Problem
+from core.problems import Problem
 
 MAX_BYTES = 4_000_000
 

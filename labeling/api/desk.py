@@ -11,7 +11,7 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from accounts.permissions import IsResearcher, person
-from accounts.problems import Problem
+from core.problems import Problem
 from labeling.api import serializers
 from labeling.api.bodies import json_object
 from labeling.models import BulkChange, Demonstration, LabelingTask, Queue, Ranking

@@ -12,7 +12,7 @@ from rest_framework.views import APIView
 
 from accounts.models import User
 from accounts.permissions import IsAnyRole, IsLabeler, IsResearcher, person
-from accounts.problems import Problem
+from core.problems import Problem
 from labeling.api import serializers
 from labeling.api.bodies import json_object
 from labeling.models import Guideline

@@ -16,7 +16,7 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from accounts.permissions import IsAdmin, person
-from accounts.problems import Problem
+from core.problems import Problem
 from labeling import tasks
 from labeling.api.bodies import json_object
 from labeling.exports.containers import cell

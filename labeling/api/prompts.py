@@ -13,7 +13,7 @@ from rest_framework.views import APIView
 
 from accounts.models import User
 from accounts.permissions import IsClient, person
-from accounts.problems import Problem
+from core.problems import Problem
 from labeling.api import serializers
 from labeling.api.bodies import json_body
 from labeling.models import Prompt

@@ -11,7 +11,7 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from accounts.permissions import IsAdmin, person
-from accounts.problems import Problem
+from core.problems import Problem
 from labeling.api.bodies import json_object
 from labeling.models import BulkChange, Prompt
 from labeling.services import quarantine

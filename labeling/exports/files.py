@@ -22,7 +22,7 @@ from typing import Any, BinaryIO
 from django.db.models import Max
 from django.utils import timezone
 
-from accounts.problems import Problem
+from core.problems import Problem
 from labeling.exports import containers
 from labeling.exports.orders import Order
 

@@ -8,7 +8,7 @@ from typing import Any, NoReturn
 
 from django.db.models import QuerySet
 
-from accounts.problems import Problem
+from core.problems import Problem
 from labeling.exports import FILES, SHAPES, SPLITS, Shape
 from labeling.exports.pseudonyms import pseudonyms
 from labeling.models import Demonstration, Guideline, LabelerProfile, Ranking, UseCase

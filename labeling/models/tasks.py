@@ -8,7 +8,7 @@ from django.conf import settings
 from django.db import models
 from django.utils.functional import cached_property
 
-from accounts import prepared
+from core.db import prepared
 from labeling.models.evaluations import HeadToHead
 from labeling.models.guidelines import FormVersion, Guideline, Purpose, TaskKind
 from labeling.models.labelers import LabelerProfile

@@ -7,7 +7,7 @@ from typing import Any
 from django.urls import reverse
 
 from accounts.models import User
-from accounts.problems import Problem
+from core.problems import Problem
 from labeling.models import Assignment, Guideline, LabelingTask
 
 

@@ -13,10 +13,10 @@ from typing import TypeAlias
 from django.db import connection, transaction
 from django.db.models import QuerySet
 
+from core.db.many_values import is_one_of
 from labeling.cleaning import Marks
 from labeling.dedupe import ALIKE, similarity, spoken
 from labeling.models import Prompt
-from labeling.selectors.many_values import is_one_of
 
 Turns = list[dict[str, str]]
 Kept: TypeAlias = int | str

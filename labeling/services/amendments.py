@@ -12,7 +12,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from accounts.models import User
-from accounts.problems import Problem
+from core.problems import Problem
 from labeling.models import Assignment, Prompt
 from labeling.selectors.amendments import Outcome, is_amendable, obstacle, outcomes
 from labeling.services.ownership import own

@@ -18,10 +18,10 @@ from django.db import transaction
 from django.db.models import QuerySet
 from django.utils import timezone
 
-from accounts import prepared
 from accounts.models import User
-from accounts.prepared import Change
-from accounts.problems import Problem
+from core.db import prepared
+from core.db.prepared import Change
+from core.problems import Problem
 from labeling import texts
 from labeling.models import Assignment, LabelerProfile, LabelingTask, Slot, TaskKind
 from labeling.models.guidelines import Purpose

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, cast
 
-from accounts.problems import Problem
+from core.problems import Problem
 from labeling import texts
 from labeling.models import Assignment, Demonstration
 

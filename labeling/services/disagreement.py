@@ -7,7 +7,7 @@ from operator import itemgetter
 
 from django.db.models import QuerySet
 
-from accounts import prepared
+from core.db import prepared
 from labeling.agreement import among
 from labeling.models import LabelingTask, RankedCompletion
 

@@ -14,7 +14,7 @@ from django.db.models.functions import Greatest, Now
 
 from accounts.audit import Act, record
 from accounts.models import User
-from accounts.problems import Problem
+from core.problems import Problem
 from labeling.models import (
     BulkChange,
     Guideline,

@@ -7,10 +7,10 @@ from typing import Any
 from django.db import transaction
 from django.db.models import Max, QuerySet
 
-from accounts import prepared
 from accounts.audit import Act, record
 from accounts.models import User
-from accounts.problems import Problem
+from core.db import prepared
+from core.problems import Problem
 from labeling.models import Assignment, FormVersion, Guideline, GuidelineRead
 from labeling.rating_form import FIRST_FORM, fault
 from labeling.states import Assignments

@@ -22,7 +22,7 @@ from django.db.models import F, Min, TextField, Window
 from django.db.models.functions import Cast, Now
 
 from accounts.audit import Act, record
-from accounts.problems import Problem
+from core.problems import Problem
 from labeling.cleaning import Examined
 from labeling.models import Import, Prompt, RejectedRow, StagedPrompt
 from labeling.readers import Cursor, FileRefused, Row

@@ -8,8 +8,8 @@ from collections.abc import Mapping, Sequence
 from django.db import transaction
 
 from accounts.models import Role, User
-from accounts.problems import Problem
 from accounts.services import create_user
+from core.problems import Problem
 from labeling import texts
 from labeling.models import LabelerProfile
 

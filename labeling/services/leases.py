@@ -15,7 +15,7 @@ from django.db.models import Exists, OuterRef, QuerySet
 from django.utils import timezone
 
 from accounts.models import User
-from accounts.problems import Problem
+from core.problems import Problem
 from labeling.models import Assignment, Slot
 from labeling.selectors.open_slots import permitted, profile_of
 from labeling.services.ownership import own_open

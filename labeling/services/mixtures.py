@@ -12,7 +12,7 @@ from collections import defaultdict
 from collections.abc import Mapping
 from typing import Any, NoReturn
 
-from accounts.problems import Problem
+from core.problems import Problem
 from labeling.models import TaskKind
 from models_service.models import Kind, ModelVersion, Promotion
 from models_service.selectors import promoted

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from django.db.models import BigIntegerField, QuerySet
 
-from accounts import prepared
 from accounts.models import User
-from accounts.problems import Problem
+from core.db import prepared
+from core.problems import Problem
 from labeling.models import Assignment
 from labeling.selectors.amendments import is_amendable
 

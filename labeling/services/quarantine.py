@@ -16,7 +16,7 @@ from django.db.models import QuerySet
 
 from accounts.audit import Act, record
 from accounts.models import User
-from accounts.problems import Problem
+from core.problems import Problem
 from labeling import texts
 from labeling.cleaning import Marks, marks_of, redacted, spans_of
 from labeling.dedupe import spoken

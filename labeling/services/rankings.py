@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Mapping
 from typing import Any, cast
 
-from accounts.problems import Problem
+from core.problems import Problem
 from labeling.models import Assignment, FormVersion, RankedCompletion, Ranking
 from labeling.preferences import ranks_of
 from labeling.rating_form import flag_names

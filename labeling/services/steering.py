@@ -18,7 +18,7 @@ from django.utils import timezone
 from accounts.audit import Act, record
 from accounts.models import User
 from accounts.permissions import may
-from accounts.problems import Problem
+from core.problems import Problem
 from labeling.models import BulkChange, LabelingTask, Prompt, Queue, Slot, UseCase
 from labeling.states import Slots, Tasks
 

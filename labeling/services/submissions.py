@@ -12,10 +12,10 @@ from django.db import transaction
 from django.db.models import F
 from django.utils import timezone
 
-from accounts import prepared
 from accounts.models import User
-from accounts.prepared import Change
-from accounts.problems import Problem
+from core.db import prepared
+from core.db.prepared import Change
+from core.problems import Problem
 from labeling import texts
 from labeling.models import Assignment, Slot, TaskKind
 from labeling.selectors.amendments import outcomes

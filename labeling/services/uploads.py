@@ -12,7 +12,7 @@ from django.db.models.functions import Now
 from django.utils import timezone
 
 from accounts.models import User
-from accounts.problems import Problem
+from core.problems import Problem
 from labeling.models import Import, StagedPrompt
 from labeling.states import Imports
 

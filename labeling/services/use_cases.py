@@ -5,7 +5,7 @@ from __future__ import annotations
 from django.db import transaction
 
 from accounts.models import User
-from accounts.problems import Problem
+from core.problems import Problem
 from labeling.models import Prompt
 from labeling.services.ownership import own_open
 from labeling.services.steering import change_prompts

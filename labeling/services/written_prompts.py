@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, NoReturn
 
-from accounts.problems import Problem
+from core.problems import Problem
 from labeling.dedupe import fingerprint
 from labeling.models import Assignment, LabelingTask, Prompt
 from labeling.prompt_rows import NewPrompt, RowError, parse

@@ -16,7 +16,7 @@ from rest_framework.views import APIView
 
 from accounts.models import User
 from accounts.permissions import IsResearcher
-from accounts.problems import Problem
+from core.problems import Problem
 from models_service import playground
 from models_service.models import Kind, ModelVersion
 from models_service.tasks import play

@@ -10,7 +10,7 @@ import pytest
 from django.urls import reverse
 
 from accounts.models import User
-from accounts.problems import Problem
+from core.problems import Problem
 from labeling.models import FormVersion, Guideline, Queue
 from labeling.rating_form import FIRST_FORM
 from labeling.services.guidelines import current_form, publish_form

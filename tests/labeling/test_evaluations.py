@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from accounts.models import User
-from accounts.problems import Problem
+from core.problems import Problem
 from labeling.models import (
     Completion,
     HeadToHead,

@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from accounts.models import User
-from accounts.problems import Problem
+from core.problems import Problem
 from labeling.exports import FILES, SHAPES, files
 from labeling.exports.containers import cell
 from labeling.exports.orders import order

@@ -11,7 +11,7 @@ import pytest
 from django.db import connections
 
 from accounts.models import AuditEntry, User
-from accounts.problems import Problem
+from core.problems import Problem
 from labeling.models import Import, Prompt, RejectedRow, StagedPrompt
 from labeling.services import examining, imports, uploads
 

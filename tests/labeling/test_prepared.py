@@ -9,7 +9,7 @@ from django.db import connection
 from django.db.models import F, QuerySet
 from django.test.utils import CaptureQueriesContext
 
-from accounts import prepared
+from core.db import prepared
 from labeling.models import LabelingTask, Slot
 
 Make = Callable[..., LabelingTask]

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from accounts.models import User
-from accounts.problems import Problem
+from core.problems import Problem
 from labeling.models import Assignment, LabelerProfile, Report
 from labeling.selectors.distress import warning
 from labeling.selectors.home import reports_of, week

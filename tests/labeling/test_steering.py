@@ -11,7 +11,7 @@ import pytest
 from django.utils import timezone
 
 from accounts.models import AuditEntry, User
-from accounts.problems import Problem
+from core.problems import Problem
 from labeling.models import BulkChange, LabelingTask, Prompt, Queue, Slot
 from labeling.selectors.next_prompts import next_prompts
 from labeling.selectors.queues import depth, labeled_per_hour, next_drawn, next_slots, shares

@@ -11,7 +11,7 @@ from django.conf import settings
 from django.db import IntegrityError, transaction
 
 from accounts.models import User
-from accounts.problems import Problem
+from core.problems import Problem
 from models_service import rewards, services
 from models_service.engines import EngineError, Request, engine_for
 from models_service.lm.checkpoint import load_policy, save_reward

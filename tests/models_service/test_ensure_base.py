@@ -12,7 +12,7 @@ from django.core.management import call_command
 from django.core.management.base import CommandError
 from django.db import connection
 
-from accounts.problems import Problem
+from core.problems import Problem
 from models_service.lm.checkpoint import CheckpointError, load_policy, weights_sha256
 from models_service.models import ModelVersion, Promotion
 from models_service.selectors import promoted

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from accounts.problems import Problem
+from core.problems import Problem
 from models_service.engines import Answer, EngineError, Request, engine_for
 from models_service.engines import remote as remote_module
 from models_service.models import EndpointKey, ModelVersion

@@ -12,7 +12,7 @@ from django.conf import settings
 from django.test import Client
 
 from accounts.models import AuditEntry, User
-from accounts.problems import Problem
+from core.problems import Problem
 from models_service.lm.chat import settled
 from models_service.lm.checkpoint import load_policy, load_tokenizer, save_policy
 from models_service.lm.tiny import TEMPLATE, write_tiny_checkpoint

@@ -21,8 +21,8 @@ from django.test import Client
 from django.urls import reverse
 
 from accounts.models import AuditEntry, User
-from accounts.problems import Problem
 from accounts.services import create_token
+from core.problems import Problem
 from labeling.exports.orders import order
 from labeling.models import (
     Assignment,

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from accounts.models import AuditEntry, User
-from accounts.problems import Problem
+from core.problems import Problem
 from labeling.models import HeadToHead, LabelingTask
 from models_service.models import ModelVersion, Promotion
 from models_service.selectors import promoted

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from accounts.models import User
-from accounts.problems import Problem
+from core.problems import Problem
 from labeling.models import Demonstration, Guideline, Prompt, RankedCompletion, Ranking
 from labeling.selectors import count_comparisons
 from models_service.models import ModelVersion

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from accounts.problems import Problem
+from core.problems import Problem
 from labeling.models import Ranking
 from labeling.selectors.sampling import on_policy_share, spoken_lately, waiting_and_why
 from models_service.models import ModelVersion, Promotion

@@ -12,7 +12,7 @@ import pytest
 from django.test import Client
 
 from accounts.models import User
-from accounts.problems import Problem
+from core.problems import Problem
 from models_service.models import ModelVersion
 from tests.trainer.conftest import Labels
 from trainer import estimates, memory

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from django.utils import timezone
 
-from accounts.problems import Problem
+from core.problems import Problem
 from labeling.models import LabelingTask, Queue
 from models_service.models import ModelVersion
 from models_service.selectors import speakers

@@ -17,7 +17,7 @@ import torch
 from django.conf import settings
 from django.utils import timezone
 
-from accounts.problems import Problem
+from core.problems import Problem
 from labeling.models import Prompt
 from models_service.lm.checkpoint import load_tokenizer
 from models_service.models import ModelVersion, Promotion

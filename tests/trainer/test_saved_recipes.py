@@ -12,7 +12,7 @@ from django.core.management import CommandError, call_command
 from django.test import Client
 
 from accounts.models import AuditEntry, User
-from accounts.problems import Problem
+from core.problems import Problem
 from tests.trainer.conftest import Labels
 from trainer import tasks
 from trainer.models import SavedRecipe, TrainingRound

@@ -13,7 +13,7 @@ from django.test import Client
 from django.utils import timezone
 
 from accounts.models import User
-from accounts.problems import Problem
+from core.problems import Problem
 from tests.trainer.conftest import Labels
 from trainer.models import SavedRecipe, Schedule, TrainingRound
 from trainer.schedules import in_words, next_start

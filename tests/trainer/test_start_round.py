@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from accounts.models import User
-from accounts.problems import Problem
+from core.problems import Problem
 from models_service.models import ModelVersion
 from models_service.services import register_prompted
 from tests.trainer.conftest import Labels

@@ -15,7 +15,7 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from accounts.permissions import IsResearcher, person
-from accounts.problems import Problem
+from core.problems import Problem
 from models_service import services as versions
 from models_service.models import Kind, ModelVersion
 from trainer import checking

@@ -14,7 +14,7 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from accounts.permissions import IsAdmin, person
-from accounts.problems import Problem
+from core.problems import Problem
 from trainer.erasure import erase, trace
 from trainer.exporting import ordered, request_export
 from trainer.models import Export

@@ -16,7 +16,7 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from accounts.permissions import IsResearcher
-from accounts.problems import Problem
+from core.problems import Problem
 from trainer import watching
 from trainer.models import TrainingRound
 

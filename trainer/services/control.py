@@ -12,7 +12,7 @@ from django.db.models.functions import Now
 
 from accounts.audit import Act, record
 from accounts.models import User
-from accounts.problems import Problem
+from core.problems import Problem
 from trainer.algorithms.config import ConfigError
 from trainer.models import TrainingRound, TrainingRun
 from trainer.recipes import CONFIGS, changed

@@ -5,7 +5,7 @@ from __future__ import annotations
 from django.db import transaction
 
 from accounts.models import User
-from accounts.problems import Problem
+from core.problems import Problem
 from labeling.services.queues import retire_policy_tasks
 from models_service import services as versions
 from models_service.models import ModelVersion, Promotion

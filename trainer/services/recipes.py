@@ -9,7 +9,7 @@ from django.db import transaction
 
 from accounts.audit import Act, record
 from accounts.models import User
-from accounts.problems import Problem
+from core.problems import Problem
 from trainer.models import SavedRecipe
 from trainer.services.starting import checked_recipe
 

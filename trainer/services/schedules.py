@@ -9,7 +9,7 @@ from django.utils import timezone
 
 from accounts.audit import Act, record
 from accounts.models import User
-from accounts.problems import Problem
+from core.problems import Problem
 from labeling.models import Ranking
 from trainer.models import SavedRecipe, Schedule, TrainingRound
 from trainer.schedules import next_start

@@ -10,7 +10,7 @@ from django.db import transaction
 
 from accounts.audit import Act, record
 from accounts.models import User
-from accounts.problems import Problem
+from core.problems import Problem
 from models_service import services as versions
 from models_service.check_reports import refusal
 from models_service.lm.context import context_of

@@ -8,9 +8,9 @@ from typing import Any
 from django.core.exceptions import ValidationError
 from django.core.management.base import CommandError, CommandParser
 
-from accounts.management.base import ExampleCommand
 from accounts.models import Role
 from accounts.services import create_token, create_user
+from core.commands import ExampleCommand
 
 
 class Command(ExampleCommand):

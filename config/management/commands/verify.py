@@ -9,8 +9,8 @@ from typing import Any
 from django.core.management.base import CommandError, CommandParser
 from tqdm import tqdm
 
-from accounts.management.base import ExampleCommand
 from config.soundness import CHECKS, faults
+from core.commands import ExampleCommand
 
 
 class Command(ExampleCommand):

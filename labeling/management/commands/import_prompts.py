@@ -10,8 +10,8 @@ from typing import Any
 from django.core.management.base import CommandError, CommandParser
 from tqdm import tqdm
 
-from accounts.management.base import ExampleCommand
-from accounts.problems import Problem
+from core.commands import ExampleCommand
+from core.problems import Problem
 from labeling.models import Import
 from labeling.services import imports, uploads
 from labeling.services.prompts import Added

@@ -9,7 +9,7 @@ from typing import Any
 from django.core.management.base import CommandParser
 from tqdm import tqdm
 
-from accounts.management.base import ExampleCommand
+from core.commands import ExampleCommand
 from labeling.services.quarantine import BATCH, Scanned, scan, to_scan
 
 

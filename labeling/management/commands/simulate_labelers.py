@@ -13,7 +13,7 @@ import httpx
 from django.core.management.base import CommandError, CommandParser
 from tqdm import tqdm
 
-from accounts.management.base import ExampleCommand
+from core.commands import ExampleCommand
 from labeling.models import LabelerProfile
 from labeling.services.labelers import ensure_simulated
 from labeling.simulation.browser import LoginFailed

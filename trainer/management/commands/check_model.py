@@ -8,7 +8,7 @@ from typing import Any
 from django.conf import settings
 from django.core.management.base import CommandError, CommandParser
 
-from accounts.management.base import ExampleCommand
+from core.commands import ExampleCommand
 from models_service.models import ModelVersion
 
 

@@ -7,8 +7,8 @@ from typing import Any
 
 from django.core.management.base import CommandError, CommandParser
 
-from accounts.management.base import ExampleCommand
-from accounts.problems import Problem
+from core.commands import ExampleCommand
+from core.problems import Problem
 from trainer.erasure import Traces, erase, trace
 
 _SHOWN = 20

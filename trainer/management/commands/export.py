@@ -11,8 +11,8 @@ from django.core.management.base import CommandError, CommandParser
 from tqdm import tqdm
 
 from accounts.audit import Act, record
-from accounts.management.base import ExampleCommand
-from accounts.problems import Problem
+from core.commands import ExampleCommand
+from core.problems import Problem
 from labeling.exports import FILES, SHAPES
 from labeling.exports.files import write
 from trainer.exporting import about, ordered

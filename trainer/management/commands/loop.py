@@ -13,8 +13,8 @@ from django.core.management import call_command
 from django.core.management.base import CommandError, CommandParser
 from django.utils.module_loading import import_string
 
-from accounts.management.base import ExampleCommand
-from accounts.problems import Problem
+from core.commands import ExampleCommand
+from core.problems import Problem
 from labeling.models import Completion
 from trainer import evaluation, runner, services
 from trainer.algorithms.settings import EvaluationConfig

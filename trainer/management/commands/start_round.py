@@ -8,8 +8,8 @@ from typing import Any
 
 from django.core.management.base import CommandError, CommandParser
 
-from accounts.management.base import ExampleCommand
-from accounts.problems import Problem
+from core.commands import ExampleCommand
+from core.problems import Problem
 from models_service.models import ModelVersion
 from trainer import services
 from trainer.algorithms.config import ConfigError

@@ -6,7 +6,7 @@ from typing import Any
 
 from django.conf import settings
 
-from accounts.management.base import ExampleCommand
+from core.commands import ExampleCommand
 from trainer.settings_tables import PAGES, with_table
 
 
