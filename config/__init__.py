@@ -1,4 +1,4 @@
-"""The top of the house: settings, URLs, Celery and the embedded services."""
+"""The top of the house: settings, URLs and Celery."""
 
 from config.celery import app as celery_app
 

@@ -14,10 +14,10 @@ from celery.signals import heartbeat_sent
 from kombu import Queue
 
 from models_service import presence
+from operations.queues import QUEUES
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
 
-QUEUES = ("default", "sampling", "training")
 
 app = Celery("tutelage")
 app.config_from_object("django.conf:settings", namespace="CELERY")
@@ -48,13 +48,3 @@ app.autodiscover_tasks()
 def report_alive(**_: object) -> None:
     """A worker says every two seconds which queues it serves."""
     presence.tell_served(app.amqp.queues.consume_from)
-
-
-def unserved_queues() -> list[str]:
-    """The queues of which no worker has been heard for ten seconds."""
-    return presence.unserved(QUEUES)
-
-
-def forget_workers() -> None:
-    """Take every queue as unserved until a worker is heard again."""
-    presence.forget_served(QUEUES)

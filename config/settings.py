@@ -12,7 +12,8 @@ from csp.constants import NONCE, NONE, SELF
 from django.templatetags.static import static
 from django.urls import reverse_lazy
 
-from config import embedded, env
+from config import env
+from operations.embedded import services
 
 BASE_DIR = env.BASE_DIR
 DATA_DIR = env.data_dir()
@@ -29,9 +30,9 @@ EMBEDDED = [name for name in ("DATABASE_URL", "REDIS_URL") if not env.text(name)
 DATABASE_URL = env.service_url("DATABASE_URL", {"postgres", "postgresql"})
 REDIS_URL = env.service_url("REDIS_URL", {"redis", "rediss", "redis+socket"})
 if not DATABASE_URL:
-    DATABASE_URL = "postgres:///offline" if _OFFLINE else embedded.database_url(DATA_DIR)
+    DATABASE_URL = "postgres:///offline" if _OFFLINE else services.database_url(DATA_DIR)
 if not REDIS_URL:
-    REDIS_URL = "redis://offline" if _OFFLINE else embedded.redis_url(DATA_DIR)
+    REDIS_URL = "redis://offline" if _OFFLINE else services.redis_url(DATA_DIR)
 # Processes started by this one share its services and never ask who runs them.
 os.environ.update(DATABASE_URL=DATABASE_URL, REDIS_URL=REDIS_URL)
 
@@ -70,7 +71,7 @@ INSTALLED_APPS = [
     "drf_spectacular",
     "drf_spectacular_sidecar",
     "csp",
-    "config",
+    "operations",
     "frontend",
     "trainer",
     "labeling",
@@ -79,7 +80,7 @@ INSTALLED_APPS = [
 ]
 
 MIDDLEWARE = [
-    "config.metrics.MeasureRequests",
+    "operations.metrics.MeasureRequests",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "csp.middleware.CSPMiddleware",

@@ -9,7 +9,7 @@ from django.urls import include, path
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitView
 
 from accounts.permissions import EVERYONE, allowed
-from config import probes
+from operations import probes
 
 # Its page has a style element of its own; scripts stay under the strict policy.
 _docs = csp_update({"style-src": [UNSAFE_INLINE]})(

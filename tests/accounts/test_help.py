@@ -7,7 +7,7 @@ from django.core.management import load_command_class
 
 COMMANDS = {
     "accounts": ["create_user"],
-    "config": ["backup", "restore", "verify"],
+    "operations": ["backup", "restore", "verify"],
     "labeling": ["import_prompts", "simulate_labelers"],
     "trainer": ["erase_person", "export", "loop", "promote", "start_round"],
 }

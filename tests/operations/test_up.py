@@ -18,7 +18,7 @@ import psutil
 import psycopg2
 import pytest
 
-from config.management.commands import up
+from operations.management.commands import up
 
 READY_SECONDS = 120.0  # for a machine that does much else besides
 STOP_SECONDS = 40.0

@@ -16,8 +16,8 @@ from typing import Any
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 
-from config.celery import forget_workers, unserved_queues
-from config.supervision import Program, supervise
+from operations.queues import forget_workers, unserved_queues
+from operations.supervisor import Program, supervise
 
 _GUNICORN = (
     "gunicorn config.wsgi:application --worker-class gthread --workers 2 --threads 4 "

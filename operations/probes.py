@@ -11,8 +11,8 @@ from django.db import connection
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
-from config.celery import unserved_queues
-from config.metrics import registry
+from operations.metrics import registry
+from operations.queues import unserved_queues
 
 
 @login_not_required

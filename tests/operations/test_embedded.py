@@ -20,7 +20,7 @@ import redis
 USER = """
 import sys
 from pathlib import Path
-from config import embedded
+from operations.embedded import services as embedded
 folder = Path(sys.argv[1])
 print(embedded.database_url(folder), embedded.redis_url(folder), flush=True)
 sys.stdin.read()

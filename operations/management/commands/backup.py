@@ -10,8 +10,8 @@ from typing import Any
 from django.core.management.base import CommandError, CommandParser
 from tqdm import tqdm
 
-from config.backup import BackupError, back_up, size_of_backup
 from core.commands import ExampleCommand
+from operations.backup import BackupError, back_up, size_of_backup
 
 
 class Command(ExampleCommand):

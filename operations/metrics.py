@@ -16,8 +16,8 @@ from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_client.registry import Collector
 
-from config.celery import QUEUES
 from labeling.models import Assignment, Demonstration, LabelingTask, Ranking, Slot
+from operations.queues import QUEUES
 from trainer.models import TrainingRun
 
 # Anybody can invent a method, and each would be a time series of its own.

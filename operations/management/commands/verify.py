@@ -9,8 +9,8 @@ from typing import Any
 from django.core.management.base import CommandError, CommandParser
 from tqdm import tqdm
 
-from config.soundness import CHECKS, faults
 from core.commands import ExampleCommand
+from operations.verify import CHECKS, faults
 
 
 class Command(ExampleCommand):

@@ -10,8 +10,8 @@ from typing import Any
 from django.core.management.base import CommandError, CommandParser
 from tqdm import tqdm
 
-from config.backup import BackupError, restore
 from core.commands import ExampleCommand
+from operations.backup import BackupError, restore
 
 
 class Command(ExampleCommand):

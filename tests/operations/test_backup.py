@@ -17,12 +17,12 @@ from django.db import connection, models
 
 from accounts.models import AuditEntry, User
 from accounts.services import create_user
-from config import backup
-from config.soundness import faults
 from labeling.models import Demonstration, LabelingTask, Prompt, Queue, RankedCompletion, Ranking
 from labeling.states import MACHINES
 from models_service.models import ModelVersion
 from models_service.services import adopt_base
+from operations import backup
+from operations.verify import faults
 from tests.trainer.conftest import Labels
 from trainer.models import DatasetSnapshot
 from trainer.snapshots import freeze

@@ -1,8 +1,8 @@
 """PostgreSQL and Valkey for a machine that has neither: both real, both under DATA_DIR.
 
 `database_url` and `redis_url` give the URL of a running service and start it when nobody has yet.
-A service runs below a keeper (keeper.py), which stops it when its last user is gone. Who uses it
-is known by kernel locks, never by lists of process ids, so that a crash at any point leaves
+A service runs below a keeper (service_process.py), which stops it when its last user is gone. Who
+uses it is known by kernel locks, never by lists of process ids, so that a crash at any point leaves
 nothing to clean:
 
     users    every user holds a shared lock; a keeper that gets the exclusive one is alone
@@ -22,7 +22,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import IO
 
-from config import keeper
+from operations.embedded import service_process
 
 _START_SECONDS = 60.0
 _POLL_SECONDS = 0.1
@@ -64,7 +64,7 @@ def _leave(
     """Give the place up; the last user waits until the service and its keeper are gone."""
     if os.getpid() != owner:
         return  # a forked child inherits the exit hook, not the place
-    last = keeper.try_lock(place)
+    last = service_process.try_lock(place)
     place.close()
     if last:
         with (folder / "keeper").open("a") as its_lock:
@@ -76,7 +76,7 @@ def _leave(
 def _start_keeper(name: str, folder: Path) -> subprocess.Popen[bytes]:
     with (folder / "log").open("ab") as log:
         return subprocess.Popen(
-            [sys.executable, "-I", keeper.__file__, name, str(folder)],
+            [sys.executable, "-I", service_process.__file__, name, str(folder)],
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,
@@ -87,10 +87,10 @@ def _start_keeper(name: str, folder: Path) -> subprocess.Popen[bytes]:
 def _answering(name: str, folder: Path) -> str | None:
     with suppress(FileNotFoundError):
         url = (folder / "url").read_text()
-        return url if _is_kept(folder) and keeper.ANSWERS[name](url) else None
+        return url if _is_kept(folder) and service_process.ANSWERS[name](url) else None
     return None
 
 
 def _is_kept(folder: Path) -> bool:
     with (folder / "keeper").open("a") as file:
-        return not keeper.try_lock(file)
+        return not service_process.try_lock(file)

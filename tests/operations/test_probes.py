@@ -9,7 +9,8 @@ import pytest
 import redis
 from django.test import Client
 
-from config.celery import QUEUES, app, forget_workers, report_alive
+from config.celery import app, report_alive
+from operations.queues import QUEUES, forget_workers
 
 
 @pytest.fixture

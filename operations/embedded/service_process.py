@@ -1,8 +1,9 @@
 """The process that keeps one embedded service: starts it, brings it back, stops it at the end.
 
-Runs by its path, apart from Django (`python -I config/keeper.py postgres FOLDER`). It lives until
-the last user of the service is gone, however that one ended; see embedded.py for the locks. The
-service dies with its keeper, so a keeper never meets a server of an older one.
+Runs by its path, apart from Django (`python -I operations/embedded/service_process.py postgres
+FOLDER`). It lives until the last user of the service is gone, however that one ended; see
+services.py for the locks. The service dies with its keeper, so a keeper never meets a server of an
+older one.
 """
 
 from __future__ import annotations

@@ -1,0 +1,1 @@
+"""Running an installation: its services, its processes, its backup, its health."""
