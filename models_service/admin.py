@@ -10,7 +10,7 @@ from django.urls import reverse
 from django.utils.html import format_html, format_html_join
 from unfold.decorators import action, display
 
-from accounts.desk import RecordAdmin
+from accounts.admin.base import RecordAdmin
 from models_service.check_reports import summary
 from models_service.models import Kind, ModelVersion, Promotion
 from models_service.selectors import ancestors, check_report, roles

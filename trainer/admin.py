@@ -11,7 +11,7 @@ from django.shortcuts import get_object_or_404
 from django.template.response import TemplateResponse
 from unfold.decorators import display
 
-from accounts.desk import RecordAdmin
+from accounts.admin.base import RecordAdmin
 from trainer import selectors, watching
 from trainer.data_desk import ErasureAdmin, ExportAdmin
 from trainer.evidence_desk import EvaluationAdmin, HeadToHeadAdmin

@@ -9,7 +9,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404
 from unfold.decorators import display
 
-from accounts.desk import AdminsOnly
+from accounts.admin.base import AdminsOnly
 from core.problems import Problem
 from labeling.exports import FILES, SHAPES, SPLITS
 from labeling.models import Guideline, UseCase

@@ -12,7 +12,7 @@ from django.template.response import TemplateResponse
 from django.urls import URLPattern, path
 from unfold.decorators import display
 
-from accounts.desk import RecordAdmin
+from accounts.admin.base import RecordAdmin
 from labeling.models import HeadToHead, LabelerProfile, Prompt
 from labeling.models.prompts import Split
 from labeling.selectors import evaluations as told

@@ -12,7 +12,7 @@ from django.urls import reverse
 from django.utils import timezone
 from unfold.decorators import display
 
-from accounts.desk import RecordAdmin
+from accounts.admin.base import RecordAdmin
 from trainer.models import SavedRecipe, Schedule, TrainingRun
 from trainer.recipes import to_yaml
 from trainer.schedules import WEEKDAYS, in_words

@@ -15,8 +15,8 @@ from django.utils.html import format_html
 from unfold.decorators import display
 from unfold.widgets import UnfoldAdminTextareaWidget
 
+from accounts.admin.base import DeskAdmin
 from accounts.audit import Act
-from accounts.desk import DeskAdmin
 from accounts.models import User
 from accounts.permissions import person
 from core.problems import Problem

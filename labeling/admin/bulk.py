@@ -19,7 +19,7 @@ from django.urls import reverse
 from django.utils.html import format_html
 from unfold.decorators import display
 
-from accounts.desk import RecordAdmin
+from accounts.admin.base import RecordAdmin
 from accounts.models import User
 from accounts.permissions import person
 from core.problems import Problem

@@ -9,7 +9,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404
 from unfold.decorators import display
 
-from accounts.desk import AdminsOnly
+from accounts.admin.base import AdminsOnly
 from labeling.models import Import
 from labeling.selectors.imports import status
 from labeling.services.uploads import CHUNK

@@ -12,7 +12,7 @@ from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 from unfold.decorators import display
 
-from accounts.desk import DayRange
+from accounts.admin.base import DayRange
 from labeling.admin.lists import (
     Choice,
     Counts,

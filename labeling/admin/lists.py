@@ -12,7 +12,7 @@ from django.db.models import Q, QuerySet
 from django.http import HttpRequest
 from unfold.contrib.filters.admin import ChoicesDropdownFilter, DropdownFilter, TextFilter
 
-from accounts.desk import RecordAdmin, is_admin
+from accounts.admin.base import RecordAdmin, is_admin
 from accounts.models import User
 from labeling.models import FormVersion, LabelerProfile, RankedCompletion
 from labeling.selectors import search, shapes

@@ -13,7 +13,7 @@ from django.urls import reverse
 from unfold.contrib.filters.admin import DropdownFilter
 from unfold.decorators import display
 
-from accounts.desk import AdminsOnly, DayRange
+from accounts.admin.base import AdminsOnly, DayRange
 from labeling.admin.bulk import Bulk
 from labeling.admin.lists import Author, Choice
 from labeling.models import BulkChange, Prompt, QuarantinedPrompt

@@ -11,8 +11,8 @@ from django.urls import reverse
 from unfold.decorators import display
 from unfold.widgets import UnfoldAdminTextareaWidget
 
+from accounts.admin.base import DeskAdmin
 from accounts.audit import Act
-from accounts.desk import DeskAdmin
 from core.problems import Problem
 from labeling.models import Queue, TaskKind
 from labeling.selectors import next_prompts, queues

@@ -12,7 +12,7 @@ from django.urls import URLPattern, path
 from django.utils import timezone
 from unfold.decorators import display
 
-from accounts.desk import DayRange
+from accounts.admin.base import DayRange
 from labeling.admin.bulk import PROMPT_ACTIONS, TASK_ACTIONS
 from labeling.admin.lists import (
     Author,

@@ -21,8 +21,8 @@ from unfold.contrib.filters.admin import DropdownFilter
 from unfold.decorators import display
 from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationForm
 
+from accounts.admin.base import DayRange, RecordAdmin
 from accounts.audit import Act, changes, record, targets
-from accounts.desk import DayRange, RecordAdmin
 from accounts.models import AuditEntry, Role, User
 from accounts.permissions import DESK, person
 from accounts.services import follow_role
