@@ -13,7 +13,7 @@ from celery import Celery
 from celery.signals import heartbeat_sent
 from kombu import Queue
 
-from models_service import presence
+from models_service import worker_heartbeats
 from operations.queues import QUEUES
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
@@ -47,4 +47,4 @@ app.autodiscover_tasks()
 @heartbeat_sent.connect
 def report_alive(**_: object) -> None:
     """A worker says every two seconds which queues it serves."""
-    presence.tell_served(app.amqp.queues.consume_from)
+    worker_heartbeats.tell_served(app.amqp.queues.consume_from)

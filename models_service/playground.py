@@ -17,7 +17,8 @@ from uuid import uuid4
 
 from django.core.cache import cache
 
-from models_service.engines import Engine, EngineError, Request, engine_for, reason
+from models_service.engines import engine_for, reason
+from models_service.engines.base import Engine, EngineError, Request
 from models_service.lm.chat import Message, PromptRefused
 from models_service.models import ModelVersion, Promotion
 from models_service.selectors import promoted
@@ -132,7 +133,7 @@ def _scored(future: Future[Part], plan: Plan, judge: ModelVersion | None) -> Par
         return replace(part, reason="No reward model is promoted yet.")
     from models_service.lm.checkpoint import CheckpointError
     from models_service.lm.reading import Said
-    from models_service.rewards import score
+    from models_service.reward_scoring import score
 
     said = Said(plan.messages, part.text, finished=part.finish_reason == "stop")
     try:

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from models_service import presence
+from models_service import worker_heartbeats
 
 QUEUES = ("default", "sampling", "training")
 
 
 def unserved_queues() -> list[str]:
     """The queues of which no worker has been heard for ten seconds."""
-    return presence.unserved(QUEUES)
+    return worker_heartbeats.unserved(QUEUES)
 
 
 def forget_workers() -> None:
     """Take every queue as unserved until a worker is heard again."""
-    presence.forget_served(QUEUES)
+    worker_heartbeats.forget_served(QUEUES)

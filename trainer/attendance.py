@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import redis
 
-from models_service import presence
+from models_service import worker_heartbeats
 from trainer.models import TrainingRun
 from trainer.runner import silent_since
 
@@ -31,7 +31,7 @@ def absence() -> Absence | None:
     if running.filter(heartbeat_at__gte=silent_since()).exists():
         return None
     try:
-        missing = presence.unserved(QUEUES)
+        missing = worker_heartbeats.unserved(QUEUES)
     except redis.RedisError:
         return Absence("The broker does not answer, so no worker hears of a round.")
     if not missing:

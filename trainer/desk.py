@@ -14,8 +14,8 @@ from accounts.permissions import may
 from labeling.models import Demonstration, Prompt, Ranking, Slot
 from labeling.selectors import queues, sampling
 from models_service.models import Promotion
-from models_service.presence import present
 from models_service.selectors import promoted
+from models_service.worker_heartbeats import present
 from trainer.models import TrainingRound
 
 Entry = tuple[str, str, str]

@@ -35,7 +35,7 @@ def measure(judge: ModelVersion) -> int:
 
     Done twice it writes the same again. Raises CheckpointError.
     """
-    from models_service import rewards  # PyTorch, only where it is needed
+    from models_service import reward_scoring  # PyTorch, only where it is needed
     from models_service.lm.chat import PromptRefused
     from models_service.lm.reading import Said
 
@@ -45,7 +45,7 @@ def measure(judge: ModelVersion) -> int:
         answers = [Said(asked.messages, one.text, one.finished) for one in task.completions.all()]
         if len(answers) > 1:
             with suppress(PromptRefused):  # of what it cannot be asked it has no opinion
-                measured[asked.pk] = disagreement(rewards.opinions(judge, answers))
+                measured[asked.pk] = disagreement(reward_scoring.opinions(judge, answers))
     keep_uncertainty(measured)
     return len(measured)
 

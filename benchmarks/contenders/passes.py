@@ -19,9 +19,9 @@ import torch
 from stopwatch import peak_memory
 
 from models_service.lm.checkpoint import load_policy
+from models_service.lm.cpu import accumulate, malloc
 from models_service.lm.padding import lean_batches
 from models_service.lm.scoring import response_logprobs
-from trainer.algorithms import accumulate, memory
 from trainer.algorithms.crew import Crew
 
 TRIES = 5
@@ -53,7 +53,7 @@ def measure(job: dict[str, Any]) -> dict[str, Any]:
             scored.logprobs.sum().backward()
         policy.zero_grad()
 
-    with memory.kept(), accumulate.in_place(policy), crew.repeatable():
+    with malloc.kept(), accumulate.in_place(policy), crew.repeatable():
         once, both = _times(forward), _times(forward_and_backward)
     return {
         "rows": len(rows), "tokens": tokens, **peak_memory(),

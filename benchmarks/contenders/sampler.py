@@ -19,8 +19,8 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from models_service.lm.chat import Message, encode_prompt, pad_token_id
 from models_service.lm.checkpoint import load_policy
+from models_service.lm.cpu.linears import halve_linears
 from models_service.lm.generation import Sampling, generate
-from models_service.lm.packing import halve_linears
 from models_service.lm.padding import left_pad
 from models_service.lm.scoring import response_logprobs
 

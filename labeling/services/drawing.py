@@ -18,7 +18,8 @@ from labeling.dedupe import normalised
 from labeling.models import Completion, LabelingTask
 from labeling.models.guidelines import Purpose
 from labeling.shares import apportioned
-from models_service.engines import Answer, EngineError, Request, engine_for, reason
+from models_service.engines import engine_for, reason
+from models_service.engines.base import Answer, EngineError, Request
 from models_service.models import ModelVersion
 
 TEMPERATURE = 1.0  # as the rollouts of PPO, so that the reward model meets what the policy says

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
-from models_service import rewards
-from models_service.engines import Answer, Engine, EngineError, Request
+from models_service import reward_scoring
+from models_service.engines.base import Answer, Engine, EngineError, Request
 from models_service.lm.chat import PromptRefused
 from models_service.lm.checkpoint import CheckpointError
 from models_service.lm.reading import Said
@@ -67,7 +67,7 @@ class BestOfEngine:
         n, judge = self.version.best_of, self.version.judge
         assert judge is not None, "the database lets no best-of version be without a judge"
         try:
-            scores = rewards.scores(
+            scores = reward_scoring.scores(
                 judge, [Said(request.messages, answer.text, answer.finished) for answer in drawn]
             )
         except CheckpointError as error:

@@ -15,8 +15,9 @@ import torch
 from django.conf import settings
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-from models_service import presence
-from models_service.engines import Answer, EngineError, Request, reason
+from models_service import worker_heartbeats
+from models_service.engines import reason
+from models_service.engines.base import Answer, EngineError, Request
 from models_service.lm.chat import (
     PromptRefused,
     decode,
@@ -25,8 +26,8 @@ from models_service.lm.chat import (
     stop_token_ids,
 )
 from models_service.lm.checkpoint import CheckpointError, load_policy
+from models_service.lm.cpu.linears import PrecisionError, halve_linears
 from models_service.lm.generation import Generated, OnToken, Sampling, generate
-from models_service.lm.packing import PrecisionError, halve_linears
 from models_service.models import ModelVersion
 
 Prompts = list[list[int]]
@@ -129,7 +130,7 @@ class LocalEngine:
             batch = _sample_alike(loaded, [prompts[i] for i in alike], requests[alike[0]])
             for index, answered in zip(alike, batch, strict=True):
                 answers[index] = answered
-        presence.tell(models.checkpoints())
+        worker_heartbeats.tell(models.checkpoints())
         return answers
 
     def stream(self, request: Request, on_text: Callable[[str], None]) -> Answer:
@@ -145,7 +146,7 @@ class LocalEngine:
             on_text(decode(loaded.tokenizer, tokens).rstrip("\N{REPLACEMENT CHARACTER}"))
 
         [[answer]] = _sample_alike(loaded, [prompt], replace(request, k=1), on_token)
-        presence.tell(models.checkpoints())
+        worker_heartbeats.tell(models.checkpoints())
         return answer
 
     def _encode(self, tokenizer: PreTrainedTokenizerBase, requests: Sequence[Request]) -> Prompts:

@@ -14,8 +14,8 @@ from itertools import chain
 from typing import Any, TypeVar
 
 from models_service.endpoints import Endpoint, EndpointError
-from models_service.engines import Answer, EngineError, Request
 from models_service.engines.adapting import Body, Change, change_for
+from models_service.engines.base import Answer, EngineError, Request
 from models_service.engines.marks import Spoken, spoken
 from models_service.engines.remote import Refused, Server
 from models_service.engines.replies import Choice, Usage, choices

@@ -20,7 +20,7 @@ from django.conf import settings
 
 from models_service.addresses import AddressRefused, GuardedTransport
 from models_service.endpoints import SETTABLE, Endpoint
-from models_service.engines import EngineError
+from models_service.engines.base import EngineError
 
 ATTEMPTS = 4
 RESPONSE_LIMIT = 8 * 2**20  # bytes

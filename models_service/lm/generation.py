@@ -16,8 +16,8 @@ from transformers import DynamicCache, PreTrainedModel
 
 from models_service.lm import passes
 from models_service.lm.cache import holds_keys_alone, is_joinable, join
+from models_service.lm.cpu.linears import packed_linears
 from models_service.lm.logprobs import unembed
-from models_service.lm.packing import packed_linears
 from models_service.lm.padding import batches_under_budget, lean_batches, left_pad, position_ids
 
 TOKEN_BUDGET = 16_384

@@ -20,9 +20,10 @@ from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 from transformers import PreTrainedModel
 
-from models_service.lm import gradients, passes
+from models_service.lm import passes
+from models_service.lm.cpu import gradients
+from models_service.lm.cpu.matmul import linear
 from models_service.lm.heads import states, trunk_of
-from models_service.lm.products import linear
 
 # Rows of logits at a time: what a CPU's caches like; a GPU wants more to do at once.
 VOCABULARY_ROWS = 256

@@ -11,9 +11,9 @@ from torch import Tensor
 from transformers import PreTrainedModel
 
 from models_service.lm import passes
+from models_service.lm.cpu.linears import direct_linears
 from models_service.lm.heads import states, trunk_of
 from models_service.lm.logprobs import token_logprobs, unembedding
-from models_service.lm.packing import direct_linears
 from models_service.lm.padding import lean_batches, right_pad
 
 TOKEN_BUDGET = 8_192

@@ -10,7 +10,7 @@ from playwright.sync_api import Locator, expect
 
 from accounts.models import User
 from models_service.models import Kind, ModelVersion
-from models_service.presence import forget_served
+from models_service.worker_heartbeats import forget_served
 from tests.browser.conftest import Open
 from trainer.attendance import QUEUES
 from trainer.models import Sample, TrainingRound, TrainingRun

@@ -25,7 +25,7 @@ from labeling.services.drawing import Drawn, Pick
 from labeling.services.guidelines import publish_guideline
 from labeling.services.sampling import store_completions
 from labeling.services.steering import undo
-from models_service.engines import Answer
+from models_service.engines.base import Answer
 from models_service.models import ModelVersion
 
 pytestmark = pytest.mark.django_db

@@ -16,7 +16,8 @@ from labeling.models import Completion, LabelingTask, Prompt, Queue, Slot
 from labeling.services import drawing, sampling
 from labeling.services.drawing import Drawn, Pick, draw
 from labeling.shares import apportioned
-from models_service.engines import Answer, EngineError, engine_for
+from models_service.engines import engine_for
+from models_service.engines.base import Answer, EngineError
 from models_service.models import ModelVersion
 from models_service.services import adopt_base, ensure_base, promote, register_prompted
 
@@ -67,7 +68,8 @@ def test_it_opens_tasks_with_k_different_completions(tiny: ModelVersion, waiting
 
 
 def test_a_completion_can_be_said_again_from_its_seed(tiny: ModelVersion, waiting: Call) -> None:
-    from models_service.engines import Request, engine_for
+    from models_service.engines import engine_for
+    from models_service.engines.base import Request
 
     waiting(3)
     sampling.sample_waiting()

@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 from models_service.addresses import AddressRefused, permitted, resolve
-from models_service.engines import EngineError, Request, engine_for
+from models_service.engines import engine_for
+from models_service.engines.base import EngineError, Request
 from models_service.models import ModelVersion
 
 QUESTION = Request(messages=[{"role": "user", "content": "Hi"}], k=1, max_new_tokens=4)

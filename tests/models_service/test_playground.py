@@ -11,8 +11,9 @@ from celery import current_app
 from django.test import Client
 
 from accounts.models import User
-from models_service import playground, rewards
-from models_service.engines import Request, engine_for
+from models_service import playground, reward_scoring
+from models_service.engines import engine_for
+from models_service.engines.base import Request
 from models_service.lm.checkpoint import load_policy, save_reward
 from models_service.lm.heads import ScalarModel
 from models_service.lm.reading import Said
@@ -113,7 +114,9 @@ def test_completions_are_scored_by_the_promoted_reward_model(
     first, second = finished(client_of(rosa), try_out(rosa, pair).json()["url"])
     for part in (first, second):
         assert part["finish_reason"] == "length"
-        cut, false = (rewards.score(judge, Said(PROMPT, part["text"], f)) for f in (False, True))
+        cut, false = (
+            reward_scoring.score(judge, Said(PROMPT, part["text"], f)) for f in (False, True)
+        )
         assert part["score"] == pytest.approx(cut, abs=1e-5) != pytest.approx(false, abs=1e-3)
 
 

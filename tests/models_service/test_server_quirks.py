@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 
-from models_service.engines import Answer, EngineError, Request, engine_for
+from models_service.engines import engine_for
 from models_service.engines import remote as remote_module
+from models_service.engines.base import Answer, EngineError, Request
 from models_service.engines.marks import spoken
 from models_service.models import ModelVersion
 from models_service.services import register_prompted

@@ -11,7 +11,7 @@ from django.test import Client
 from django.utils import timezone
 
 from accounts.models import User
-from models_service import presence
+from models_service import worker_heartbeats
 from tests.trainer.conftest import Labels
 from trainer import services
 from trainer.attendance import QUEUES, absence
@@ -24,25 +24,25 @@ pytestmark = pytest.mark.django_db
 @pytest.fixture(autouse=True)
 def silence() -> Iterator[None]:
     """No worker is heard, before or after."""
-    presence.forget_served(QUEUES)
+    worker_heartbeats.forget_served(QUEUES)
     yield
-    presence.forget_served(QUEUES)
+    worker_heartbeats.forget_served(QUEUES)
 
 
 def test_a_round_that_waits_for_nobody_says_what_to_start(
     labels: Labels, rosa: User, client_of: Callable[[User], Client]
 ) -> None:
     labels.enough()
-    presence.tell_served(["default"])
+    worker_heartbeats.tell_served(["default"])
     round = services.start_round(preset="tiny")
     url = f"/api/v1/rounds/{round.pk}/"
     told = client_of(rosa).get(url).json()["absence"]
     assert "No worker serves the queue training" in told["text"]
     assert told["command"].endswith("celery --app config worker --concurrency 1 --queues training")
     assert plan(Wish("tiny", {}))["absence"] == told
-    presence.tell_served(["training"])
+    worker_heartbeats.tell_served(["training"])
     assert client_of(rosa).get(url).json()["absence"] is None
-    presence.forget_served(QUEUES)
+    worker_heartbeats.forget_served(QUEUES)
     services.pause(round=round)
     assert client_of(rosa).get(url).json()["absence"] is None, "it waits for a researcher"
 
@@ -64,6 +64,6 @@ def test_a_broker_that_is_gone_is_named(db: None, monkeypatch: pytest.MonkeyPatc
     def gone(queues: object) -> list[str]:
         raise redis.ConnectionError
 
-    monkeypatch.setattr(presence, "unserved", gone)
+    monkeypatch.setattr(worker_heartbeats, "unserved", gone)
     missing = absence()
     assert missing is not None and "broker does not answer" in missing.text

@@ -12,7 +12,7 @@ import pytest
 from accounts.models import User
 from labeling.models import BulkChange, Completion, LabelingTask, Prompt
 from labeling.selectors.evaluations import Judged
-from models_service import rewards
+from models_service import reward_scoring
 from models_service.lm.reading import Said
 from models_service.models import ModelVersion
 from tests.trainer.conftest import Labels
@@ -126,11 +126,11 @@ def test_a_worker_diagnoses_and_doubtful_prompts_are_asked_again(
     said = [Said(one.task.asked.messages, one.text, one.finished) for one in answers]
     assert 0 < sum(one.finished for one in said) < len(said)
     assert sorted(figures["scores"]["tiny"]) == pytest.approx(
-        sorted(rewards.scores(reward, said)), abs=1e-3
+        sorted(reward_scoring.scores(reward, said)), abs=1e-3
     )
     false = [replace(one, finished=True) for one in said]
     assert sorted(figures["scores"]["tiny"]) != pytest.approx(
-        sorted(rewards.scores(reward, false)), abs=1e-2
+        sorted(reward_scoring.scores(reward, false)), abs=1e-2
     )
     page = client.get(f"/admin/trainer/evaluation/versions/{reward.pk}/diagnosis/")
     assert "Distribution of scores" in page.content.decode()

@@ -9,7 +9,7 @@ import pytest
 
 from labeling.models import Prompt
 from labeling.selectors.next_prompts import matches
-from models_service import rewards
+from models_service import reward_scoring
 from models_service.lm.reading import Said
 from models_service.models import ModelVersion
 from tests.trainer.conftest import Labels
@@ -64,7 +64,7 @@ def test_every_answered_prompt_gets_what_the_heads_disagree_by(
     answers = one.tasks.get().completions.order_by("position")
     assert not all(answer.finished for answer in answers)
     said = [Said(one.messages, answer.text, answer.finished) for answer in answers]
-    expected = disagreement(rewards.opinions(judge, said))
+    expected = disagreement(reward_scoring.opinions(judge, said))
     assert one.uncertainty == pytest.approx(expected) and 0 < expected < 0.5
     untouched.refresh_from_db()
     assert untouched.uncertainty is None, "an older ensemble's measure is forgotten"

@@ -14,9 +14,9 @@ from torch import Tensor
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from models_service.lm.chat import decode
+from models_service.lm.cpu.linears import direct_linears
 from models_service.lm.generation import Generated, Sampling, generate
 from models_service.lm.heads import ScalarModel, at_last_token
-from models_service.lm.packing import direct_linears
 from models_service.lm.padding import lean_batches, right_pad
 
 Tokens = list[int]

@@ -8,9 +8,10 @@ from collections.abc import Mapping, Sequence
 import torch
 from torch import Tensor
 
+from models_service.lm.cpu import accumulate
 from models_service.lm.padding import lean_batches
 from models_service.lm.scoring import response_logprobs
-from trainer.algorithms import accumulate, losses
+from trainer.algorithms import losses
 from trainer.algorithms.batches import cut
 from trainer.algorithms.crew import Crew
 from trainer.algorithms.data import Example

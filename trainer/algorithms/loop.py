@@ -10,7 +10,7 @@ from typing import Any, Protocol
 
 from torch import Tensor
 
-from trainer.algorithms import memory
+from models_service.lm.cpu import malloc
 from trainer.algorithms.contract import Reporter
 from trainer.algorithms.crew import Crew
 from trainer.algorithms.resume import State, States
@@ -66,7 +66,7 @@ class Ended:
     stopped: bool
 
 
-@memory.kept()
+@malloc.kept()
 def run(job: Job, states: States, report: Reporter, every: int, crew: Crew) -> Ended:
     """Step from the newest state to the end, saving after each `every` steps and before leaving."""
     state = states.latest()

@@ -18,10 +18,11 @@ from torch import Tensor
 
 from models_service.lm.chat import pad_token_id
 from models_service.lm.checkpoint import load_policy, save_reward
+from models_service.lm.cpu import accumulate
+from models_service.lm.cpu.linears import direct_linears
 from models_service.lm.heads import ScalarModel
-from models_service.lm.packing import direct_linears
 from models_service.lm.padding import batches_under_budget
-from trainer.algorithms import accumulate, folds, loop
+from trainer.algorithms import folds, loop
 from trainer.algorithms.batches import cut
 from trainer.algorithms.contract import Reporter, Result, Starts, TrainingError
 from trainer.algorithms.crew import Crew

@@ -18,10 +18,11 @@ from transformers import PreTrainedModel
 
 from models_service.lm.chat import pad_token_id, stop_token_ids
 from models_service.lm.checkpoint import load_policy, load_reward, save_policy, write_folder
+from models_service.lm.cpu import accumulate
 from models_service.lm.generation import Sampling
 from models_service.lm.padding import lean_batches
 from models_service.lm.scoring import response_logprobs
-from trainer.algorithms import accumulate, loop, losses
+from trainer.algorithms import loop, losses
 from trainer.algorithms.batches import PretrainingText, cut
 from trainer.algorithms.contract import Reporter, Result, Starts
 from trainer.algorithms.crew import Crew

@@ -20,8 +20,8 @@ from torch.nn.utils.rnn import pad_sequence
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from models_service.lm.checkpoint import save_policy
+from models_service.lm.cpu.linears import direct_linears
 from models_service.lm.heads import ScalarModel
-from models_service.lm.packing import direct_linears
 from models_service.lm.padding import lean_batches
 from models_service.lm.scoring import response_logprobs
 from trainer.algorithms.crew import Crew

@@ -16,13 +16,13 @@ from models_service.lm.checkpoint import (
     save_policy,
     weights_sha256,
 )
+from models_service.lm.cpu import accumulate
 from models_service.lm.generation import Sampling
 from models_service.lm.heads import ScalarModel
 from models_service.lm.scoring import response_logprobs
 from tests.families import FAMILIES, make
 from tests.trainer.algorithms.conftest import PAD, PPO_OPTIONS, STOP
 from tests.trainer.algorithms.test_ppo import experience, make_learner
-from trainer.algorithms import accumulate
 from trainer.algorithms import learner as learner_module
 from trainer.algorithms.contract import Starts
 from trainer.algorithms.crew import Crew

@@ -11,11 +11,11 @@ from torch.distributed.device_mesh import init_device_mesh
 from torch.distributed.tensor import distribute_module
 from transformers import LlamaForCausalLM
 
-from models_service.lm import gradients as gradients_in_place
 from models_service.lm import logprobs
+from models_service.lm.cpu import accumulate
+from models_service.lm.cpu import gradients as gradients_in_place
 from models_service.lm.scoring import response_logprobs
 from models_service.lm.tiny import tiny_model
-from trainer.algorithms import accumulate
 
 
 class Model(nn.Module):

@@ -9,12 +9,12 @@ import sys
 import pytest
 from django.conf import settings
 
-from trainer.algorithms import memory
+from models_service.lm.cpu import malloc
 
 TELL_WHAT_STAYS = """
 import json, resource, torch
 from pathlib import Path
-from trainer.algorithms import memory
+from models_service.lm.cpu import malloc as memory
 
 def resident():
     "Megabytes of this process that lie in memory."
@@ -35,7 +35,7 @@ print(json.dumps({"inside": inside, "ended": resident() - before, "outside": sta
 """
 
 
-@pytest.mark.skipif(not memory.adjustable(), reason="only glibc's allocator can be told")
+@pytest.mark.skipif(not malloc.adjustable(), reason="only glibc's allocator can be told")
 def test_inside_freed_memory_stays_and_afterwards_it_goes_back() -> None:
     done = subprocess.run(
         [sys.executable, "-c", TELL_WHAT_STAYS],

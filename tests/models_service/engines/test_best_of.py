@@ -12,8 +12,9 @@ from django.db import IntegrityError, transaction
 
 from accounts.models import User
 from core.problems import Problem
-from models_service import rewards, services
-from models_service.engines import EngineError, Request, engine_for
+from models_service import reward_scoring, services
+from models_service.engines import engine_for
+from models_service.engines.base import EngineError, Request
 from models_service.lm.checkpoint import load_policy, save_reward
 from models_service.lm.heads import ScalarModel
 from models_service.lm.reading import Said
@@ -56,11 +57,11 @@ def test_the_judge_s_favourite_of_each_three_is_said(
     base: ModelVersion, judge: ModelVersion, best: ModelVersion
 ) -> None:
     [drawn] = engine_for(base).sample([ask(k=24, seed=15)])
-    scores = [rewards.score(judge, Said(HELLO, one.text, one.finished)) for one in drawn]
+    scores = [reward_scoring.score(judge, Said(HELLO, one.text, one.finished)) for one in drawn]
     [said] = engine_for(best).sample([ask(k=8, seed=5)])
     assert [answer.text for answer in said] == [drawn[i].text for i in favourites(scores)]
     # As if all had ended, others would be chosen.
-    false = [rewards.score(judge, Said(HELLO, one.text, True)) for one in drawn]
+    false = [reward_scoring.score(judge, Said(HELLO, one.text, True)) for one in drawn]
     assert favourites(false) != favourites(scores)
     assert said[0].logprob is None and said[0].engine.endswith("best of 3 by judge")
 
@@ -94,8 +95,8 @@ def test_streaming_gives_the_chosen_text_at_once(best: ModelVersion) -> None:
 def test_scores_of_several_texts_are_those_of_each_alone(judge: ModelVersion) -> None:
     texts = ["", "one", "a much longer answer than the others"]
     said = [Said(HELLO, text, finished) for text in texts for finished in (True, False)]
-    alone = [rewards.score(judge, one) for one in said]
-    assert rewards.scores(judge, said) == pytest.approx(alone, abs=1e-5)
+    alone = [reward_scoring.score(judge, one) for one in said]
+    assert reward_scoring.scores(judge, said) == pytest.approx(alone, abs=1e-5)
     assert len({round(score, 4) for score in alone}) == len(said)
 
 
@@ -128,7 +129,7 @@ def test_what_makes_no_sense_is_refused(
 def test_a_judge_that_is_gone_is_named(best: ModelVersion) -> None:
     assert best.judge is not None
     ModelVersion.objects.filter(pk=best.judge.pk).update(checkpoint="nowhere")
-    rewards._loaded.cache_clear()
+    reward_scoring._loaded.cache_clear()
     with pytest.raises(EngineError, match="judge, which judges best, cannot"):
         engine_for(ModelVersion.objects.get(pk=best.pk)).sample([ask(k=1)])
 
@@ -137,7 +138,7 @@ def test_a_conversation_that_the_judge_s_template_refuses_is_that_task_s_reason(
     best: ModelVersion, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert best.judge is not None
-    _, tokenizer = rewards._loaded(best.judge.folder)
+    _, tokenizer = reward_scoring._loaded(best.judge.folder)
     refusing = "{% if messages | length > 1 %}{{ raise_exception('Too much talk.') }}{% endif %}"
     monkeypatch.setattr(tokenizer, "chat_template", refusing + tokenizer.chat_template)
     talk = [*HELLO, {"role": "assistant", "content": "Hi"}, *HELLO]

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 from transformers import PreTrainedModel
 
-from models_service.lm.products import is_plain, linear
+from models_service.lm.cpu.matmul import is_plain, linear
 
 MOST_KL = 1e-3
 

@@ -18,8 +18,8 @@ from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 from torch.distributed.tensor import DTensor
 
-from models_service.lm import gradients
-from models_service.lm.products import is_plain, linear
+from models_service.lm.cpu import gradients
+from models_service.lm.cpu.matmul import is_plain, linear
 
 
 @contextmanager

@@ -9,13 +9,14 @@ from typing import Any
 
 import pytest
 
-from models_service.engines import EngineError, Request, engine_for, local
+from models_service.engines import engine_for, local
+from models_service.engines.base import EngineError, Request
 from models_service.engines.local import LoadedModels, halving, models
 from models_service.lm.generation import Generated, generate
 from models_service.lm.tiny import write_tiny_checkpoint
 from models_service.models import ModelVersion
-from models_service.presence import present
 from models_service.services import ensure_base, register_prompted
+from models_service.worker_heartbeats import present
 
 pytestmark = pytest.mark.django_db
 

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch.nn.functional import linear as torchs
 
-from models_service.lm.products import linear
+from models_service.lm.cpu.matmul import linear
 
 
 @pytest.mark.parametrize("shape", [(7,), (3, 7), (0, 7), (2, 5, 7)])

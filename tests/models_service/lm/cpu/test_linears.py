@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from models_service.lm.packing import (
+from models_service.lm.cpu.linears import (
     PrecisionError,
     direct_linears,
     halve_linears,

@@ -1,0 +1,1 @@
+"""Every trick for a processor: the same numbers, sooner."""
