@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from trainer.algorithms.contract import Reporter, Result, TrainingError
-from trainer.algorithms.job import MARK, Job
+from trainer.algorithms.distributed.job import MARK, Job
 
 LAST_LINES = 20
 SECONDS_TO_END = 30
@@ -35,7 +35,7 @@ def launch(job: Job, report: Reporter, launcher: str, root: Path) -> Result:
     path = Path(job.work) / "job.json"
     job.write(path)
     job.stop_file.unlink(missing_ok=True)
-    command = [*_command(launcher), "-m", "trainer.algorithms.job", str(path)]
+    command = [*_command(launcher), "-m", "trainer.algorithms.distributed.job", str(path)]
     last: deque[str] = deque(maxlen=LAST_LINES)
     with _started(command, root) as process:
         assert process.stdout is not None

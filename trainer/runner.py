@@ -24,7 +24,7 @@ from django.utils import timezone
 from models_service.models import Kind, ModelVersion
 from models_service.services import register_best_of, register_version
 from trainer import memory
-from trainer.algorithms.job import Job
+from trainer.algorithms.distributed.job import Job
 from trainer.algorithms.settings import BestOfNConfig, EvaluationConfig
 from trainer.launching import launch
 from trainer.models import Evaluation, TrainingRound, TrainingRun

@@ -22,7 +22,7 @@ from models_service.lm.checkpoint import load_policy
 from models_service.lm.cpu import accumulate, malloc
 from models_service.lm.padding import lean_batches
 from models_service.lm.scoring import response_logprobs
-from trainer.algorithms.crew import Crew
+from trainer.algorithms.distributed.group import Crew
 
 TRIES = 5
 

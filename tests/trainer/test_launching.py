@@ -18,7 +18,7 @@ from safetensors.torch import load_file
 from models_service.lm.tiny import write_tiny_checkpoint
 from tests.trainer.algorithms.conftest import Recorder, snapshot_lines, write_lines
 from trainer.algorithms.contract import TrainingError
-from trainer.algorithms.job import Job
+from trainer.algorithms.distributed.job import Job
 from trainer.launching import LaunchError, launch
 
 # Small learning steps whose size tells the gradient's; see tests/trainer/algorithms/stages.py.

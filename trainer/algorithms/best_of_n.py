@@ -22,8 +22,8 @@ from models_service.lm.heads import ScalarModel
 from trainer.algorithms.accuracy import independent_mean
 from trainer.algorithms.batches import cut
 from trainer.algorithms.contract import Reporter, Result, Starts, TrainingError
-from trainer.algorithms.crew import Crew
 from trainer.algorithms.data import Encoder, read_snapshot, require
+from trainer.algorithms.distributed.group import Crew
 from trainer.algorithms.episodes import Episodes, episodes_of, sample_rows, score_episodes
 from trainer.algorithms.loop import Clock
 from trainer.algorithms.room import require_room

@@ -37,15 +37,15 @@ from models_service.lm.logprobs import unembedding
 from models_service.lm.passes import run
 from models_service.lm.scoring import response_logprobs
 from trainer.algorithms.contract import Starts, TrainingError
-from trainer.algorithms.crew import Crew
 from trainer.algorithms.data import Group, read_snapshot
+from trainer.algorithms.distributed.group import Crew
 from trainer.algorithms.episodes import Episodes, sample_episodes, score_episodes
 from trainer.algorithms.learner import Learner
-from trainer.algorithms.packing import ALONE, Layout, choose_layout, group_scores
 from trainer.algorithms.reward import RewardModelling
 from trainer.algorithms.rollouts import RewardRule, make_experience
 from trainer.algorithms.settings import PPOConfig, RewardConfig, SFTConfig
 from trainer.algorithms.sft import FineTuning
+from trainer.algorithms.shared_prompts import ALONE, Layout, choose_layout, group_scores
 from trainer.algorithms.trunks import TRUNKS
 
 TOLERANCE = 1e-4

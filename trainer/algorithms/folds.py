@@ -15,9 +15,9 @@ from pathlib import Path
 from typing import Any
 
 from trainer.algorithms.contract import Reporter
-from trainer.algorithms.crew import Crew
 from trainer.algorithms.data import TRAINING_LABELERS, Ranking
 from trainer.algorithms.diagnosis import accuracy_figure
+from trainer.algorithms.distributed.group import Crew
 from trainer.algorithms.resume import writing
 from trainer.algorithms.seeds import permutation
 

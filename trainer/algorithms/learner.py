@@ -13,8 +13,8 @@ from models_service.lm.padding import lean_batches
 from models_service.lm.scoring import response_logprobs
 from trainer.algorithms import losses
 from trainer.algorithms.batches import cut
-from trainer.algorithms.crew import Crew
 from trainer.algorithms.data import Example
+from trainer.algorithms.distributed.group import Crew
 from trainer.algorithms.episodes import Episodes
 from trainer.algorithms.optimize import adam, update
 from trainer.algorithms.resume import (

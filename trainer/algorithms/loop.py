@@ -12,7 +12,7 @@ from torch import Tensor
 
 from models_service.lm.cpu import malloc
 from trainer.algorithms.contract import Reporter
-from trainer.algorithms.crew import Crew
+from trainer.algorithms.distributed.group import Crew
 from trainer.algorithms.resume import State, States
 
 

@@ -8,8 +8,8 @@ import torch
 from torch import nn
 
 from trainer.algorithms.contract import TrainingError
-from trainer.algorithms.crew import Crew
-from trainer.algorithms.sharding import clip_gradients, is_sharded
+from trainer.algorithms.distributed.group import Crew
+from trainer.algorithms.distributed.sharding import clip_gradients, is_sharded
 
 BETAS = (0.9, 0.95)
 

@@ -20,8 +20,8 @@ from models_service.lm.generation import Sampling
 from trainer.algorithms import loop, losses
 from trainer.algorithms.batches import PretrainingText
 from trainer.algorithms.contract import Reporter, Result, Starts, TrainingError
-from trainer.algorithms.crew import Crew
 from trainer.algorithms.data import Encoder, Example, read_snapshot, require
+from trainer.algorithms.distributed.group import Crew
 from trainer.algorithms.episodes import Episodes, sample_episodes, sample_rows
 from trainer.algorithms.learner import Learner
 from trainer.algorithms.resume import State, States, fingerprint, writing

@@ -25,8 +25,8 @@ from torch import Tensor, nn
 
 from models_service.lm.checkpoint import weights_sha256, write_folder
 from trainer.algorithms.contract import Starts, TrainingError
+from trainer.algorithms.distributed.sharding import alike
 from trainer.algorithms.optimize import trained
-from trainer.algorithms.sharding import alike
 
 logger = logging.getLogger(__name__)
 

@@ -25,7 +25,6 @@ from models_service.lm.padding import batches_under_budget
 from trainer.algorithms import folds, loop
 from trainer.algorithms.batches import cut
 from trainer.algorithms.contract import Reporter, Result, Starts, TrainingError
-from trainer.algorithms.crew import Crew
 from trainer.algorithms.data import (
     HELD_OUT_LABELERS,
     TRAINING_LABELERS,
@@ -37,9 +36,9 @@ from trainer.algorithms.data import (
     require,
 )
 from trainer.algorithms.diagnosis import calibration, means, outcomes, validation_metrics
+from trainer.algorithms.distributed.group import Crew
 from trainer.algorithms.losses import ranking_loss
 from trainer.algorithms.optimize import adam, update
-from trainer.algorithms.packing import choose_layout, group_opinions
 from trainer.algorithms.resume import (
     State,
     States,
@@ -53,6 +52,7 @@ from trainer.algorithms.resume import (
 from trainer.algorithms.schedules import cosine_to_tenth, set_learning_rate
 from trainer.algorithms.seeds import derive, permutation
 from trainer.algorithms.settings import RewardConfig
+from trainer.algorithms.shared_prompts import choose_layout, group_opinions
 
 
 def train(

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from trainer.algorithms import losses
-from trainer.algorithms.crew import Crew
+from trainer.algorithms.distributed.group import Crew
 from trainer.algorithms.episodes import Episodes, Tokens
 
 

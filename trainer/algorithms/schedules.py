@@ -13,8 +13,8 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor, nn
 
+from trainer.algorithms.distributed.sharding import alike
 from trainer.algorithms.optimize import trained
-from trainer.algorithms.sharding import alike
 
 COSINE_FLOOR = 0.1
 WARMUP_START = 0.1

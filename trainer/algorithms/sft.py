@@ -25,8 +25,8 @@ from models_service.lm.scoring import response_logprobs
 from trainer.algorithms import loop, losses
 from trainer.algorithms.batches import PretrainingText, cut
 from trainer.algorithms.contract import Reporter, Result, Starts
-from trainer.algorithms.crew import Crew
 from trainer.algorithms.data import Encoder, Example, read_snapshot, require
+from trainer.algorithms.distributed.group import Crew
 from trainer.algorithms.episodes import sample_episodes, sample_rows, score_episodes
 from trainer.algorithms.optimize import adam, update
 from trainer.algorithms.resume import (

@@ -24,7 +24,7 @@ from models_service.lm.cpu.linears import direct_linears
 from models_service.lm.heads import ScalarModel
 from models_service.lm.padding import lean_batches
 from models_service.lm.scoring import response_logprobs
-from trainer.algorithms.crew import Crew
+from trainer.algorithms.distributed.group import Crew
 from trainer.algorithms.episodes import (
     Episodes,
     read_episodes,

@@ -21,7 +21,7 @@ import torch
 
 from trainer.algorithms import ppo, resume, reward, sft
 from trainer.algorithms.contract import Starts
-from trainer.algorithms.crew import Crew
+from trainer.algorithms.distributed.group import Crew
 
 # With ε = 1 the first step of Adam is all but the gradient itself, so that equal weights after
 # one step mean equal gradients.

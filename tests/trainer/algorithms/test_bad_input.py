@@ -15,7 +15,7 @@ from models_service.lm.checkpoint import CheckpointError, load_policy, save_poli
 from tests.trainer.algorithms.conftest import PPO_OPTIONS
 from trainer.algorithms import resume
 from trainer.algorithms.contract import Result, TrainingError
-from trainer.algorithms.job import Job
+from trainer.algorithms.distributed.job import Job
 
 STAGES = ("sft", "reward", "ppo")
 LIMITS = {"max_prompt_tokens": 64, "max_response_tokens": 64}

@@ -8,7 +8,7 @@ import pytest
 
 from models_service.lm.generation import Generated, Sampling
 from tests.trainer.algorithms.conftest import PAD, STOP
-from trainer.algorithms.crew import Crew
+from trainer.algorithms.distributed.group import Crew
 from trainer.algorithms.episodes import Episodes, episodes_of
 from trainer.algorithms.rollouts import gather_episodes
 

@@ -22,10 +22,10 @@ from models_service.lm.generation import Sampling, generate
 from models_service.lm.scoring import response_logprobs
 from trainer.algorithms import losses, reward, sft
 from trainer.algorithms.contract import Reporter, Starts
-from trainer.algorithms.crew import Crew
 from trainer.algorithms.data import Group
+from trainer.algorithms.distributed.group import Crew
 from trainer.algorithms.episodes import response_values
-from trainer.algorithms.packing import ALONE, group_scores
+from trainer.algorithms.shared_prompts import ALONE, group_scores
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU with CUDA")
 

@@ -23,7 +23,7 @@ from tests.trainer.algorithms.seeded import VOCABULARY, draw_weights, gradient_m
 from trainer.algorithms import losses
 from trainer.algorithms.data import Group
 from trainer.algorithms.episodes import response_values
-from trainer.algorithms.packing import ALONE, choose_layout, group_scores
+from trainer.algorithms.shared_prompts import ALONE, choose_layout, group_scores
 
 TOLERANCE = {"rtol": 2e-4, "atol": 2e-5}
 

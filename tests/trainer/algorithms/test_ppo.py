@@ -23,8 +23,8 @@ from tests.trainer.algorithms.conftest import PAD, PPO_OPTIONS, STOP
 from trainer.algorithms import learner as learner_module
 from trainer.algorithms import losses, ppo
 from trainer.algorithms.contract import Starts, TrainingError
-from trainer.algorithms.crew import Crew
 from trainer.algorithms.data import Example
+from trainer.algorithms.distributed.group import Crew
 from trainer.algorithms.episodes import Episodes, response_values, score_episodes
 from trainer.algorithms.learner import Learner
 from trainer.algorithms.rollouts import Experience, Judged, RewardRule, make_experience

@@ -17,7 +17,7 @@ from models_service.lm.scoring import response_logprobs
 from tests.trainer.algorithms.conftest import PAD, STOP
 from trainer.algorithms.data import Encoder, Ranking
 from trainer.algorithms.episodes import Episodes, score_episodes
-from trainer.algorithms.packing import choose_layout, group_scores
+from trainer.algorithms.shared_prompts import choose_layout, group_scores
 from trainer.scoring import Speaker, divergences, reward_scores
 
 ASKED = [{"role": "user", "content": "Which is it?"}]

@@ -15,7 +15,7 @@ from torch import nn
 from tests.trainer.algorithms.conftest import Recorder
 from trainer.algorithms import loop, resume
 from trainer.algorithms.contract import Starts, TrainingError
-from trainer.algorithms.crew import Crew
+from trainer.algorithms.distributed.group import Crew
 from trainer.algorithms.optimize import adam, update
 from trainer.algorithms.resume import States
 

@@ -13,7 +13,7 @@ from tests.trainer.algorithms.conftest import PPO_OPTIONS, Recorder
 from trainer import evaluation
 from trainer.algorithms import best_of_n
 from trainer.algorithms.contract import Starts, TrainingError
-from trainer.algorithms.job import Job
+from trainer.algorithms.distributed.job import Job
 from trainer.algorithms.room import too_long
 from trainer.algorithms.settings import BestOfNConfig, EvaluationConfig
 

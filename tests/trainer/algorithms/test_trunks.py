@@ -25,7 +25,7 @@ from tests.trainer.algorithms.conftest import PAD, PPO_OPTIONS, STOP
 from tests.trainer.algorithms.test_ppo import experience, make_learner
 from trainer.algorithms import learner as learner_module
 from trainer.algorithms.contract import Starts
-from trainer.algorithms.crew import Crew
+from trainer.algorithms.distributed.group import Crew
 from trainer.algorithms.episodes import Episodes, sample_episodes
 from trainer.algorithms.learner import Learner
 from trainer.algorithms.rollouts import RewardRule, make_experience

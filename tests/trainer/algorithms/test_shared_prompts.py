@@ -16,7 +16,7 @@ from tests.families import FAMILIES, PACKED, make
 from trainer.algorithms.contract import TrainingError
 from trainer.algorithms.data import Group
 from trainer.algorithms.losses import ranking_loss
-from trainer.algorithms.packing import ALONE, block_mask, choose_layout, group_scores
+from trainer.algorithms.shared_prompts import ALONE, block_mask, choose_layout, group_scores
 
 VOCABULARY = 261
 MODEL = ScalarModel.from_policy(tiny_model(VOCABULARY), seed=1).eval()

@@ -20,8 +20,8 @@ from torch import Tensor, nn
 from torch.distributed.device_mesh import init_device_mesh
 
 from models_service.lm.norms import lean_norms
-from trainer.algorithms import sharding
 from trainer.algorithms.contract import TrainingError
+from trainer.algorithms.distributed import sharding
 
 T = TypeVar("T")
 M = TypeVar("M", bound=nn.Module)

@@ -1,7 +1,8 @@
 """One training stage as data: what it is given and what it said, so that other processes can do it.
 
-Started as `python -m trainer.algorithms.job FILE` in every process that trains together; the first
-of them tells what happens, one JSON object a line after MARK, on its standard output.
+Started as `python -m trainer.algorithms.distributed.job FILE` in every process that trains
+together; the first of them tells what happens, one JSON object a line after MARK, on its standard
+output.
 """
 
 from __future__ import annotations
@@ -89,7 +90,7 @@ def tell(**event: Any) -> None:
 def main(path: Path) -> None:
     """Do the job in that file, together with the processes that were started for it."""
     from models_service.lm.checkpoint import CheckpointError
-    from trainer.algorithms.crew import Crew
+    from trainer.algorithms.distributed.group import Crew
 
     job, crew = Job(**json.loads(path.read_text())), Crew()
     try:
