@@ -12,7 +12,7 @@ from labeling.models import FormVersion, HeadToHead, LabelerProfile, UseCase
 from labeling.rating_form import FIRST_FORM
 from labeling.selectors import evaluations as told
 from models_service.models import ModelVersion
-from trainer.figures import Figure, Point, Series
+from trainer.figures.data import Figure, Point, Series
 from trainer.models import Evaluation
 from trainer.verdicts import Verdict, verdicts
 

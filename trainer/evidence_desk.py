@@ -21,7 +21,7 @@ from models_service.models import Kind, ModelVersion, Promotion
 from models_service.selectors import former, promoted
 from models_service.services import PLAYERS
 from trainer import evidence, gates, lineage, reward_evidence
-from trainer.drawing import drawn
+from trainer.figures.svg import drawn
 from trainer.model_card import body, model_card
 from trainer.models import Evaluation, TrainingRound
 from trainer.over_optimisation import over_optimisation

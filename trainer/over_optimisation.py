@@ -8,7 +8,7 @@ from operator import attrgetter
 
 from models_service.models import ModelVersion
 from trainer.evidence import point
-from trainer.figures import Figure, Point, Series
+from trainer.figures.data import Figure, Point, Series
 from trainer.models import Evaluation, TrainingRun
 
 MOST_RUNS = 5

@@ -7,9 +7,9 @@ from typing import Any
 
 from labeling.models import Completion, Prompt, UseCase
 from models_service.models import ModelVersion
-from trainer.drawing import ticks
 from trainer.evidence import GROUP_TITLES, point
-from trainer.figures import Figure, Point, Series
+from trainer.figures.data import Figure, Point, Series
+from trainer.figures.svg import ticks
 from trainer.models import Evaluation, Measurement, TrainingRun
 
 _GAPS = ("0 or less", "1", "2", "3", "4 or more")

@@ -14,7 +14,7 @@ from django.db.models.functions import RowNumber
 from django.utils import timezone
 
 from trainer.alarms import WINDOW, Alarm, alarms
-from trainer.event_files import event_file
+from trainer.figures.tensorboard import event_file
 from trainer.models import LogLine, Metric, Sample, TrainingRound, TrainingRun
 from trainer.runner import silent_since
 

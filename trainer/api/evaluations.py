@@ -18,7 +18,8 @@ from labeling.models import HeadToHead, LabelerProfile
 from labeling.selectors import evaluations as told
 from labeling.services import evaluations as labeled
 from models_service.models import Kind, ModelVersion
-from trainer import drawing, evidence, figures, measuring, reward_evidence
+from trainer import evidence, measuring, reward_evidence
+from trainer.figures import data, svg
 from trainer.models import Measurement
 from trainer.over_optimisation import over_optimisation
 from trainer.sample_size import LABELER_EFFECT, Plan, plan
@@ -247,11 +248,11 @@ class FigureFile(APIView):
         figure = next((one for one in self.figures(pk) if one.name == name), None)
         if figure is None:
             raise Http404
-        write = {"svg": drawing.standalone, "csv": figures.as_csv, "json": figures.as_json}[form]
+        write = {"svg": svg.standalone, "csv": data.as_csv, "json": data.as_json}[form]
         head = {"Content-Disposition": f'attachment; filename="{name}-{pk}.{form}"'}
         return HttpResponse(write(figure), content_type=FORMS[form], headers=head)
 
-    def figures(self, pk: int) -> list[figures.Figure]:
+    def figures(self, pk: int) -> list[data.Figure]:
         """All figures of the thing with this id."""
         raise NotImplementedError
 
@@ -259,14 +260,14 @@ class FigureFile(APIView):
 class EvaluationFigure(FigureFile):
     """A figure of a head-to-head."""
 
-    def figures(self, pk: int) -> list[figures.Figure]:
+    def figures(self, pk: int) -> list[data.Figure]:
         return evidence.contest_figures(get_object_or_404(HeadToHead, pk=pk))
 
 
 class DiagnosisFigure(FigureFile):
     """A figure of a reward model's diagnosis."""
 
-    def figures(self, pk: int) -> list[figures.Figure]:
+    def figures(self, pk: int) -> list[data.Figure]:
         reward = get_object_or_404(ModelVersion, pk=pk, kind=Kind.REWARD)
         return reward_evidence.diagnosis_figures(reward)
 
@@ -274,5 +275,5 @@ class DiagnosisFigure(FigureFile):
 class DivergenceFigure(FigureFile):
     """Win rate or score against KL, over all versions compared with this one."""
 
-    def figures(self, pk: int) -> list[figures.Figure]:
+    def figures(self, pk: int) -> list[data.Figure]:
         return over_optimisation(get_object_or_404(ModelVersion, pk=pk))

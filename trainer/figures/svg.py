@@ -12,9 +12,9 @@ from math import ceil, floor, log10
 from pathlib import Path
 from xml.sax.saxutils import escape
 
-from trainer.figures import Figure, Point, Series, number
+from trainer.figures.data import Figure, Point, Series, number
 
-TOKENS = Path(__file__).parent.parent / "frontend" / "static" / "css" / "tokens.css"
+TOKENS = Path(__file__).parents[2] / "frontend" / "static" / "css" / "tokens.css"
 STYLE = TOKENS.with_name("figures.css")
 WIDE, NARROW = 540, 320
 _LINE, _TEXT, _CHARACTER = 18, 12, 7.2

@@ -9,8 +9,8 @@ from xml.etree import ElementTree
 
 import pytest
 
-from trainer.drawing import standalone, svg, ticks
-from trainer.figures import Figure, Point, Series, as_csv, as_dict
+from trainer.figures.data import Figure, Point, Series, as_csv, as_dict
+from trainer.figures.svg import standalone, svg, ticks
 
 LADDER = Figure(
     "win-rate", "Win rate against <base>", "Win rate, %", "Version",

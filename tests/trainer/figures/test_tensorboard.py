@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from trainer.event_files import crc32c, event_file
+from trainer.figures.tensorboard import crc32c, event_file
 
 AT = datetime(2026, 1, 31, 12, tzinfo=UTC)
 
