@@ -16,8 +16,8 @@ from django.db.models import Count, F, Field, Model
 
 from labeling.models import Demonstration, Ranking
 from models_service.models import ModelVersion
+from trainer.data.snapshots import file_sha256
 from trainer.models import DatasetSnapshot
-from trainer.snapshots import file_sha256
 
 _OURS = ("accounts", "labeling", "models_service", "trainer")
 _EXCLUDE = "Exclude them at the desk."

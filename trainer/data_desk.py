@@ -14,7 +14,7 @@ from core.problems import Problem
 from labeling.exports import FILES, SHAPES, SPLITS
 from labeling.models import Guideline, UseCase
 from models_service.models import Kind, ModelVersion
-from trainer.erasure import Traces, trace
+from trainer.data.erasure import Traces, trace
 from trainer.models import Erasure, Export, TrainingRound
 
 STATE_COLOURS = {

@@ -20,9 +20,10 @@ from labeling.services.evaluations import MOST_VERSIONS
 from models_service.models import Kind, ModelVersion, Promotion
 from models_service.selectors import former, promoted
 from models_service.services import PLAYERS
-from trainer import evidence, gates, lineage, reward_evidence
+from trainer import evidence, gates, reward_evidence
+from trainer.data import lineage
+from trainer.data.model_card import body, model_card
 from trainer.figures.svg import drawn
-from trainer.model_card import body, model_card
 from trainer.models import Evaluation, TrainingRound
 from trainer.over_optimisation import over_optimisation
 from trainer.sample_size import LABELER_EFFECT

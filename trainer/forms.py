@@ -16,10 +16,10 @@ from labeling.models import Guideline, UseCase
 from models_service.models import Kind, ModelVersion
 from trainer.algorithms.config import Config
 from trainer.algorithms.presets import LIMIT, SCORING, preset_names
+from trainer.data.snapshots import count_labels
 from trainer.label_choice import GROUPS
 from trainer.models import DatasetSnapshot, SavedRecipe, TrainingRound, TrainingRun
 from trainer.recipes import CONFIGS, PROMOTE, Recipe, preset, preset_recipe
-from trainer.snapshots import count_labels
 
 LABEL_TITLES = {
     "demonstrations": "Demonstrations",

@@ -22,11 +22,11 @@ from models_service.selectors import check_report
 from trainer import label_choice, services
 from trainer.algorithms.config import ConfigError
 from trainer.attendance import absence
+from trainer.data.snapshots import label_tally, totals, totals_of
 from trainer.estimates import estimates
 from trainer.models import DatasetSnapshot, TrainingRound, TrainingRun
 from trainer.recipes import Recipe, from_yaml, preset_recipe, to_yaml
 from trainer.selectors import UNDER_WAY
-from trainer.snapshots import label_tally, totals, totals_of
 
 _LABELERS_SHOWN = 12
 _REFUSES = "its chat template refuses it: "

@@ -26,11 +26,11 @@ from models_service.services import register_best_of, register_version
 from trainer import memory
 from trainer.algorithms.distributed.job import Job
 from trainer.algorithms.settings import BestOfNConfig, EvaluationConfig
+from trainer.data.snapshots import file_sha256
 from trainer.launching import launch
 from trainer.models import Evaluation, TrainingRound, TrainingRun
 from trainer.reporting import LostRunError, RunReporter, heartbeat, held, worker_token
 from trainer.run_log import logged, say
-from trainer.snapshots import file_sha256
 
 logger = logging.getLogger(__name__)
 

@@ -9,17 +9,8 @@ from django.db import transaction
 from django.utils import timezone
 
 from models_service.models import ModelVersion
-from trainer import (
-    checking,
-    exporting,
-    measuring,
-    retention,
-    rounds,
-    runner,
-    selectors,
-    services,
-    uncertainty,
-)
+from trainer import checking, measuring, rounds, runner, selectors, services, uncertainty
+from trainer.data import disk_retention, export_jobs
 from trainer.models import TrainingRound
 
 logger = logging.getLogger(__name__)
@@ -70,8 +61,8 @@ def start_scheduled() -> None:
 @shared_task
 def clear_disk() -> None:
     """Remove checkpoints and states that nothing needs any more."""
-    cleared = retention.clear_disk()
-    if cleared != retention.Cleared([], 0, 0):
+    cleared = disk_retention.clear_disk()
+    if cleared != disk_retention.Cleared([], 0, 0):
         logger.info(
             "Removed the weights of %s, %d saved states and %d leftovers",
             ", ".join(cleared.versions) or "no version", cleared.states, cleared.leftovers,
@@ -81,14 +72,14 @@ def clear_disk() -> None:
 @shared_task
 def write_export(export_id: int) -> None:
     """Write an export that somebody asked for. Delivered twice, it is written once."""
-    exporting.perform(export_id)
+    export_jobs.perform(export_id)
 
 
 @shared_task
 def tend_exports() -> None:
     """Send again the messages of exports that nobody writes, and destroy old files."""
-    exporting.clean_old()
-    for export_id in exporting.abandoned():
+    export_jobs.clean_old()
+    for export_id in export_jobs.abandoned():
         write_export.delay(export_id)
 
 

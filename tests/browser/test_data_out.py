@@ -12,7 +12,7 @@ from accounts.models import User
 from labeling.models import Demonstration
 from tests.browser.conftest import Open
 from tests.browser.scenes import demonstration_task
-from trainer.exporting import perform
+from trainer.data.export_jobs import perform
 from trainer.models import Export
 from trainer.tasks import write_export
 

@@ -24,8 +24,8 @@ from models_service.services import adopt_base
 from operations import backup
 from operations.verify import faults
 from tests.trainer.conftest import Labels
+from trainer.data.snapshots import freeze
 from trainer.models import DatasetSnapshot
-from trainer.snapshots import freeze
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

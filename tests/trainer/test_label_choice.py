@@ -15,9 +15,9 @@ from labeling.models import Demonstration, Guideline, Prompt, RankedCompletion, 
 from labeling.selectors import count_comparisons
 from models_service.models import ModelVersion
 from tests.trainer.conftest import Labels
+from trainer.data.snapshots import count_labels, label_tally, rows
 from trainer.label_choice import clean
 from trainer.services import freeze_labels, start_round
-from trainer.snapshots import count_labels, label_tally, rows
 
 pytestmark = pytest.mark.django_db
 

@@ -12,10 +12,10 @@ from labeling.selectors.sampling import on_policy_share, spoken_lately, waiting_
 from models_service.models import ModelVersion, Promotion
 from models_service.services import register_endpoint
 from tests.trainer.conftest import Labels
+from trainer.data.snapshots import freeze
 from trainer.models import TrainingRound
 from trainer.selectors import on_policy_share as share_of_round
 from trainer.services import start_round
-from trainer.snapshots import freeze
 
 ENDPOINT = {"base_url": "https://models.example.org/v1", "model": "big"}
 

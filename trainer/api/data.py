@@ -15,8 +15,8 @@ from rest_framework.views import APIView
 
 from accounts.permissions import IsAdmin, person
 from core.problems import Problem
-from trainer.erasure import erase, trace
-from trainer.exporting import ordered, request_export
+from trainer.data.erasure import erase, trace
+from trainer.data.export_jobs import ordered, request_export
 from trainer.models import Export
 from trainer.tasks import write_export
 

@@ -18,8 +18,9 @@ from accounts.permissions import IsResearcher, person
 from core.problems import Problem
 from models_service.api.serializers import VersionSerializer
 from models_service.models import ModelVersion, Promotion
-from trainer import archive, gates, lineage, services
-from trainer.model_card import model_card
+from trainer import gates, services
+from trainer.data import checkpoint_tar, lineage
+from trainer.data.model_card import model_card
 
 
 class VersionLineage(APIView):
@@ -96,10 +97,10 @@ class VersionCheckpoint(APIView):
             raise Problem(409, f"{version} has no weights on this machine to download.")
         name, extra = slugify(version.name), {"README.md": model_card(version)}
         return StreamingHttpResponse(
-            archive.tar_stream(version.folder, name, extra),
+            checkpoint_tar.tar_stream(version.folder, name, extra),
             content_type="application/x-tar",
             headers={
                 "Content-Disposition": f'attachment; filename="{name}.tar"',
-                "Content-Length": str(archive.tar_size(version.folder, extra)),
+                "Content-Length": str(checkpoint_tar.tar_size(version.folder, extra)),
             },
         )

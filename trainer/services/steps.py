@@ -9,10 +9,10 @@ from django.db.models.functions import Coalesce, Now
 from django.utils import timezone
 
 from trainer import selectors
+from trainer.data.snapshots import freeze
 from trainer.models import Evaluation, TrainingRound, TrainingRun
 from trainer.rounds import promotes
 from trainer.services.promotion import promote_round
-from trainer.snapshots import freeze
 
 State = TrainingRound.State
 RunState = TrainingRun.State

@@ -9,7 +9,7 @@ from django.core.management.base import CommandError, CommandParser
 
 from core.commands import ExampleCommand
 from core.problems import Problem
-from trainer.erasure import Traces, erase, trace
+from trainer.data.erasure import Traces, erase, trace
 
 _SHOWN = 20
 

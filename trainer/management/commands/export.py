@@ -15,7 +15,7 @@ from core.commands import ExampleCommand
 from core.problems import Problem
 from labeling.exports import FILES, SHAPES
 from labeling.exports.files import write
-from trainer.exporting import about, ordered
+from trainer.data.export_jobs import about, ordered
 
 _FORMATS = sorted({shape for shapes in SHAPES.values() for shape in shapes})
 _FILTERS = ("split", "group", "round", "guideline", "policy", "since", "until", "use_cases")

@@ -18,7 +18,8 @@ from labeling.models import Demonstration, Ranking
 from models_service.lm.checkpoint import load_policy
 from models_service.models import ModelVersion
 from tests.trainer.conftest import Labels
-from trainer import archive, services
+from trainer import services
+from trainer.data import checkpoint_tar
 from trainer.models import TrainingRound
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -129,8 +130,8 @@ def test_the_size_is_that_of_the_stream(tmp_path: Path) -> None:
     for length in (0, 1, 512, 513):
         (tmp_path / f"f{length}").write_bytes(b"x" * length)
     extra = {"f1": "replaced", "README.md": "ü" * 300}
-    content = b"".join(archive.tar_stream(tmp_path, "model", extra))
-    assert len(content) == archive.tar_size(tmp_path, extra)
+    content = b"".join(checkpoint_tar.tar_stream(tmp_path, "model", extra))
+    assert len(content) == checkpoint_tar.tar_size(tmp_path, extra)
     with tarfile.open(fileobj=io.BytesIO(content)) as tar:
         assert sorted(tar.getnames()) == [
             "model/README.md", "model/f0", "model/f1", "model/f512", "model/f513"

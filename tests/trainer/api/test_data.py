@@ -18,7 +18,7 @@ from labeling.exports.orders import order
 from models_service.models import ModelVersion
 from tests.trainer.conftest import Labels
 from trainer import tasks
-from trainer.exporting import abandoned, clean_old, perform, request_export
+from trainer.data.export_jobs import abandoned, clean_old, perform, request_export
 from trainer.models import Export, TrainingRound
 from trainer.services import freeze_labels
 

@@ -13,7 +13,7 @@ import yaml
 
 from models_service.models import Kind, ModelVersion
 from models_service.selectors import ancestors
-from trainer import lineage
+from trainer.data import lineage
 from trainer.models import Evaluation, TrainingRun
 from trainer.recipes import CONFIGS
 

@@ -16,7 +16,8 @@ from labeling.models import LabelingTask, Queue
 from models_service.models import ModelVersion
 from models_service.selectors import speakers
 from tests.trainer.conftest import Labels
-from trainer import retention, services
+from trainer import services
+from trainer.data import disk_retention
 from trainer.models import Evaluation, TrainingRound, TrainingRun
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -64,10 +65,10 @@ def test_only_what_nothing_needs_goes(old: list[ModelVersion], base: ModelVersio
         kind="ranking", purpose="training", defaults={"mixture": {awaited.name: 1.0}}
     )
     TrainingRound.objects.create(preset="tiny", recipe={}, state="paused", start=started_from)
-    assert retention.clear_disk().versions == [plain.name]
+    assert disk_retention.clear_disk().versions == [plain.name]
     assert not plain.folder.exists()
     assert all(v.folder.exists() for v in (promoted, best, awaited, started_from, recent))
-    assert retention.clear_disk() == retention.Cleared([], 0, 0)
+    assert disk_retention.clear_disk() == disk_retention.Cleared([], 0, 0)
 
 
 def test_a_task_that_waits_for_its_answers_keeps_the_version(
@@ -79,7 +80,7 @@ def test_a_task_that_waits_for_its_answers_keeps_the_version(
     LabelingTask.objects.create(
         kind="ranking", prompt=labels.prompt(), state="sampling", policy=old[1]
     )
-    assert not {old[0], old[1]} & set(retention.disposable())
+    assert not {old[0], old[1]} & set(disk_retention.disposable())
 
 
 def test_a_new_best_of_version_keeps_the_old_weights_and_judge_it_needs(
@@ -89,13 +90,13 @@ def test_a_new_best_of_version_keeps_the_old_weights_and_judge_it_needs(
     ModelVersion.objects.filter(pk=recent.pk).update(
         checkpoint=weights.checkpoint, parent=weights, judge=judge, best_of=4
     )
-    assert not {weights, judge, recent} & set(retention.disposable())
+    assert not {weights, judge, recent} & set(disk_retention.disposable())
 
 
 def test_a_version_without_weights_is_refused_by_name(old: list[ModelVersion]) -> None:
     gone = old[0]
-    assert retention.remove_weights(version=gone)
-    assert not retention.remove_weights(version=gone)
+    assert disk_retention.remove_weights(version=gone)
+    assert not disk_retention.remove_weights(version=gone)
     with pytest.raises(Problem, match=f"weights of {gone} were removed"):
         services.promote(role="policy", version=gone)
     with pytest.raises(Problem, match="Choose another version"):
@@ -114,7 +115,7 @@ def test_states_of_a_round_long_cancelled_go_and_those_of_yesterday_stay(
         )
         run = TrainingRun.objects.create(round=round, stage="sft", state="stopped", seed=1)
         (run.work / "state-1").mkdir(parents=True)
-    assert retention.clear_disk().states == 1
+    assert disk_retention.clear_disk().states == 1
     assert not run.work.exists()
 
 
@@ -129,5 +130,5 @@ def test_leftovers_go_once_they_are_old(settings: Any, tmp_path: Path) -> None:
     file.touch()
     for path in (stale, file):
         os.utime(path, (time.time() - 90_000,) * 2)
-    assert retention.clear_disk().leftovers == 2
+    assert disk_retention.clear_disk().leftovers == 2
     assert fresh.exists() and not stale.exists() and not file.exists()

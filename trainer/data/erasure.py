@@ -33,6 +33,7 @@ from labeling.services import uploads
 from labeling.services.erasure import Held, destroy, held_of
 from labeling.services.pseudonyms import export_key
 from models_service.models import ModelVersion
+from trainer.data.snapshots import wait_for_erasure
 from trainer.models import (
     DatasetSnapshot,
     Erasure,
@@ -43,7 +44,6 @@ from trainer.models import (
     TrainingRound,
     TrainingRun,
 )
-from trainer.snapshots import wait_for_erasure
 
 # How every line of a snapshot begins; an id with a dash is a pair of a few-shot prompt.
 _LINE = re.compile(rb'\{"type": "(\w+)", "id": "(\d+)(-\d+)?"')

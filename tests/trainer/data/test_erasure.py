@@ -44,10 +44,10 @@ from labeling.services.steering import change_prompts, undo
 from models_service.models import ModelVersion
 from models_service.playground import Plan, keep
 from tests.trainer.conftest import Labels
-from trainer.exporting import perform, request_export
+from trainer.data.export_jobs import perform, request_export
+from trainer.data.snapshots import freeze
 from trainer.models import DatasetSnapshot, Erasure, Export, LogLine, Sample, TrainingRound
 from trainer.services import freeze_labels
-from trainer.snapshots import freeze
 
 pytestmark = pytest.mark.django_db
 

@@ -9,8 +9,8 @@ import pytest
 
 from accounts.models import User
 from tests.trainer.conftest import Labels
+from trainer.data.snapshots import count_labels, freeze
 from trainer.models import DatasetSnapshot, SnapshotLabel
-from trainer.snapshots import count_labels, freeze
 
 pytestmark = pytest.mark.django_db
 

@@ -1,0 +1,1 @@
+"""What training is made from and leaves: snapshots, lineage, exports, erasure, the disk."""
