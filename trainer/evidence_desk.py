@@ -20,13 +20,13 @@ from labeling.services.evaluations import MOST_VERSIONS
 from models_service.models import Kind, ModelVersion, Promotion
 from models_service.selectors import former, promoted
 from models_service.services import PLAYERS
-from trainer import evidence, gates, reward_evidence
 from trainer.data import lineage
 from trainer.data.model_card import body, model_card
+from trainer.evaluation import promotion_gates, reward_figures, summaries
+from trainer.evaluation.over_optimisation import over_optimisation
+from trainer.evaluation.sample_size import LABELER_EFFECT
 from trainer.figures.svg import drawn
 from trainer.models import Evaluation, TrainingRound
-from trainer.over_optimisation import over_optimisation
-from trainer.sample_size import LABELER_EFFECT
 
 # What is rolled back, and what that changes; said before it is done.
 _WAYS_BACK = {
@@ -113,9 +113,9 @@ class HeadToHeadAdmin(RecordAdmin):
             "progress": told.progress(contest),
             "held_up_by": told.held_up_by(contest),
             "measurement": contest.measurements.select_related("reward").first(),
-            "verdicts": [(evidence.GROUP_TITLES[group], verdict)
-                         for group, verdict in evidence.verdicts_of(contest).items()],
-            "figures": drawn(evidence.contest_figures(contest)),
+            "verdicts": [(summaries.GROUP_TITLES[group], verdict)
+                         for group, verdict in summaries.verdicts_of(contest).items()],
+            "figures": drawn(summaries.contest_figures(contest)),
         })  # fmt: skip
 
 
@@ -164,10 +164,10 @@ class EvaluationAdmin(RecordAdmin):
             "title": f"Promote {version}",
             "version": version,
             "roles": [(role, role.label, promoted(role)) for role in roles],
-            "gates": gates.gates_of(version) if Promotion.Role.POLICY in roles else [],
-            "applies": gates.applies(Promotion.Role.POLICY, version),
+            "gates": promotion_gates.gates_of(version) if Promotion.Role.POLICY in roles else [],
+            "applies": promotion_gates.applies(Promotion.Role.POLICY, version),
             "in_office": promoted(Promotion.Role.POLICY) == version,
-            "waiting": gates.waiting_tasks(version),
+            "waiting": promotion_gates.waiting_tasks(version),
             "round": TrainingRound.objects.filter(policy=version).first(),
             "evaluations": version.evaluations.select_related("baseline", "round"),
             "ways_back": _ways_back(),
@@ -214,10 +214,10 @@ class EvaluationAdmin(RecordAdmin):
         return _page(self, request, "trainer/evidence/diagnosis.html", {
             "title": f"Diagnosis of {reward}",
             "reward": reward,
-            "newest": reward_evidence.newest(reward),
-            "shown": reward_evidence.finished(reward),
-            "figures": drawn(reward_evidence.diagnosis_figures(reward)),
-            "disagreements": reward_evidence.disagreements(reward),
+            "newest": reward_figures.newest(reward),
+            "shown": reward_figures.finished(reward),
+            "figures": drawn(reward_figures.diagnosis_figures(reward)),
+            "disagreements": reward_figures.disagreements(reward),
         })  # fmt: skip
 
     def divergence_view(self, request: HttpRequest, pk: int) -> HttpResponse:

@@ -39,7 +39,7 @@ MOST_ATTEMPTS = 5
 RESULT_CODE = (
     "trainer/algorithms/**/*.py",
     "models_service/lm/**/*.py",
-    "trainer/evaluation.py",
+    "trainer/algorithms/policy_vs_baseline.py",
     "labeling/intervals.py",
 )
 KINDS = {"sft": Kind.SFT, "reward": Kind.REWARD, "ppo": Kind.POLICY}
@@ -238,13 +238,15 @@ def _best_of_n(run: TrainingRun, report: RunReporter) -> Outcome:
 
 
 def _evaluate(run: TrainingRun, report: RunReporter) -> Outcome:
-    from trainer import evaluation
+    from trainer.algorithms import policy_vs_baseline
 
     versions = _versions(run.config["start"])
     folders = {name: version.folder for name, version in versions.items()}
-    contest = evaluation.Contest(**folders, best_of=versions["policy"].best_of)
+    contest = policy_vs_baseline.Contest(**folders, best_of=versions["policy"].best_of)
     config = EvaluationConfig.from_dict(run.config["settings"])
-    figures = evaluation.evaluate(config, snapshot=_snapshot(run), contest=contest, report=report)
+    figures = policy_vs_baseline.evaluate(
+        config, snapshot=_snapshot(run), contest=contest, report=report
+    )
     if figures is None:
         return Outcome(stopped=True)
     notes = _fewer_prompts(config, figures) | in_words(figures.pop("skipped"))

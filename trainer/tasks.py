@@ -9,8 +9,9 @@ from django.db import transaction
 from django.utils import timezone
 
 from models_service.models import ModelVersion
-from trainer import checking, measuring, rounds, runner, selectors, services, uncertainty
+from trainer import checking, rounds, runner, selectors, services
 from trainer.data import disk_retention, export_jobs
+from trainer.evaluation import ensemble_disagreement, jobs
 from trainer.models import TrainingRound
 
 logger = logging.getLogger(__name__)
@@ -20,7 +21,7 @@ logger = logging.getLogger(__name__)
 def execute_run(run_id: int) -> None:
     """Execute one stage of a round; on the training queue. Delivered twice, it runs once."""
     if runner.execute(run_id):
-        if ensemble := uncertainty.ensemble_of(run_id):
+        if ensemble := ensemble_disagreement.ensemble_of(run_id):
             measure_uncertainty.delay(ensemble.pk)
         advance_rounds.delay()
 
@@ -28,7 +29,7 @@ def execute_run(run_id: int) -> None:
 @shared_task
 def measure_uncertainty(version_id: int) -> None:
     """Let an ensemble of reward models say of which prompts it is unsure; on the training queue."""
-    count = uncertainty.measure(ModelVersion.objects.get(pk=version_id))
+    count = ensemble_disagreement.measure(ModelVersion.objects.get(pk=version_id))
     logger.info("Measured the uncertainty of %d prompts", count)
 
 
@@ -86,13 +87,13 @@ def tend_exports() -> None:
 @shared_task
 def measure(measurement_id: int) -> None:
     """Work out what was asked for; on the sampling queue. Delivered twice, it is done once."""
-    measuring.perform(measurement_id)
+    jobs.perform(measurement_id)
 
 
 @shared_task
 def tend_evaluations() -> None:
     """Close evaluations whose labels are all there, and send lost measurements again."""
-    for measurement_id in measuring.tend():
+    for measurement_id in jobs.tend():
         measure.delay(measurement_id)
 
 

@@ -18,8 +18,8 @@ from models_service.selectors import promoted
 from tests.browser.conftest import Open
 from tests.browser.test_axe import violations
 from tests.trainer.conftest import Labels, base, labels, reward  # noqa: F401
-from tests.trainer.test_head_to_heads import answered
-from trainer import measuring
+from tests.trainer.evaluation.test_head_to_heads import answered
+from trainer.evaluation import jobs
 from trainer.models import Measurement
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
@@ -70,7 +70,7 @@ def test_evaluated_promoted_against_a_gate_and_rolled_back(
 
     ask(page, "Close", "Close")
     expect(page.locator(".head .badge")).to_have_text("Closed")
-    measuring.perform(Measurement.objects.get().pk)
+    jobs.perform(Measurement.objects.get().pk)
     expect(page.get_by_text("Measured")).to_be_visible()
     expect(page.get_by_text("Divergence from tiny", exact=True)).to_be_visible()
 
@@ -109,7 +109,7 @@ def test_doubtful_prompts_are_chosen_and_asked_again(
     page.goto(f"/admin/trainer/evaluation/versions/{reward.pk}/diagnosis/")
     ask(page, "Diagnose", "Diagnose")
     expect(page.get_by_text("0 of 0 answers are scored")).to_be_visible()
-    measuring.perform(Measurement.objects.get().pk)
+    jobs.perform(Measurement.objects.get().pk)
     page.reload()
     expect(page.get_by_role("img", name=re.compile("^Accuracy by labeler"))).to_be_visible()
     count = page.get_by_role("checkbox").count() - 1
@@ -136,10 +136,10 @@ def test_the_pages_of_evidence_have_no_barriers(
     answered(contest, ada, [(2, 1), (1, 1), (1, 2)])
     label = labels.ranking("validation", ranks=(1, 2))
     for measurement in (
-        measuring.request_measurement(contest=contest),
-        measuring.request_diagnosis(reward=reward),
+        jobs.request_measurement(contest=contest),
+        jobs.request_diagnosis(reward=reward),
     ):
-        assert measuring.perform(measurement.pk)
+        assert jobs.perform(measurement.pk)
     page = browse(rosa)
     page.emulate_media(color_scheme=theme)  # type: ignore[arg-type]
     pages = [

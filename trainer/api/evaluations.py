@@ -18,11 +18,11 @@ from labeling.models import HeadToHead, LabelerProfile
 from labeling.selectors import evaluations as told
 from labeling.services import evaluations as labeled
 from models_service.models import Kind, ModelVersion
-from trainer import evidence, measuring, reward_evidence
+from trainer.evaluation import jobs, reward_figures, summaries
+from trainer.evaluation.over_optimisation import over_optimisation
+from trainer.evaluation.sample_size import LABELER_EFFECT, Plan, plan
 from trainer.figures import data, svg
 from trainer.models import Measurement
-from trainer.over_optimisation import over_optimisation
-from trainer.sample_size import LABELER_EFFECT, Plan, plan
 from trainer.tasks import measure
 
 FORMS = {"svg": "image/svg+xml", "csv": "text/csv; charset=utf-8", "json": "application/json"}
@@ -78,7 +78,7 @@ class HeadToHeadDetailSerializer(HeadToHeadSerializer):
         fields = [*HeadToHeadSerializer.Meta.fields, "verdicts", "measurement"]
 
     def get_verdicts(self, contest: HeadToHead) -> dict[str, Any]:
-        return evidence.verdicts_by_name(contest)
+        return summaries.verdicts_by_name(contest)
 
     def get_measurement(self, contest: HeadToHead) -> dict[str, Any] | None:
         newest = contest.measurements.first()
@@ -172,7 +172,7 @@ class EvaluationClose(APIView):
     @extend_schema(request=None, responses=MeasurementSerializer)
     def post(self, request: Request, pk: int) -> Response:
         contest = get_object_or_404(HeadToHead, pk=pk)
-        found = measuring.close_contest(contest=contest, by=person(request))
+        found = jobs.close_contest(contest=contest, by=person(request))
         measure.delay(found.pk)
         return Response(MeasurementSerializer(found).data)
 
@@ -185,7 +185,7 @@ class EvaluationMeasure(APIView):
     @extend_schema(request=None, responses={202: MeasurementSerializer})
     def post(self, request: Request, pk: int) -> Response:
         contest = get_object_or_404(HeadToHead, pk=pk)
-        found = measuring.request_measurement(contest=contest, by=person(request))
+        found = jobs.request_measurement(contest=contest, by=person(request))
         measure.delay(found.pk)
         return Response(MeasurementSerializer(found).data, status=202)
 
@@ -198,7 +198,7 @@ class Diagnosis(APIView):
     @extend_schema(responses=dict[str, Any])
     def get(self, request: Request, pk: int) -> Response:
         reward = get_object_or_404(ModelVersion, pk=pk, kind=Kind.REWARD)
-        newest = reward_evidence.newest(reward)
+        newest = reward_figures.newest(reward)
         if newest is None:
             raise Http404
         return Response({**MeasurementSerializer(newest).data, "figures": newest.figures})
@@ -206,7 +206,7 @@ class Diagnosis(APIView):
     @extend_schema(request=None, responses={202: MeasurementSerializer})
     def post(self, request: Request, pk: int) -> Response:
         reward = get_object_or_404(ModelVersion, pk=pk)
-        found = measuring.request_diagnosis(reward=reward, by=person(request))
+        found = jobs.request_diagnosis(reward=reward, by=person(request))
         measure.delay(found.pk)
         return Response(MeasurementSerializer(found).data, status=202)
 
@@ -261,7 +261,7 @@ class EvaluationFigure(FigureFile):
     """A figure of a head-to-head."""
 
     def figures(self, pk: int) -> list[data.Figure]:
-        return evidence.contest_figures(get_object_or_404(HeadToHead, pk=pk))
+        return summaries.contest_figures(get_object_or_404(HeadToHead, pk=pk))
 
 
 class DiagnosisFigure(FigureFile):
@@ -269,7 +269,7 @@ class DiagnosisFigure(FigureFile):
 
     def figures(self, pk: int) -> list[data.Figure]:
         reward = get_object_or_404(ModelVersion, pk=pk, kind=Kind.REWARD)
-        return reward_evidence.diagnosis_figures(reward)
+        return reward_figures.diagnosis_figures(reward)
 
 
 class DivergenceFigure(FigureFile):

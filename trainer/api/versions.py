@@ -18,9 +18,10 @@ from accounts.permissions import IsResearcher, person
 from core.problems import Problem
 from models_service.api.serializers import VersionSerializer
 from models_service.models import ModelVersion, Promotion
-from trainer import gates, services
+from trainer import services
 from trainer.data import checkpoint_tar, lineage
 from trainer.data.model_card import model_card
+from trainer.evaluation import promotion_gates
 
 
 class VersionLineage(APIView):
@@ -54,9 +55,9 @@ class VersionGates(APIView):
     def get(self, request: Request, pk: int) -> Response:
         version = get_object_or_404(ModelVersion, pk=pk)
         found = {
-            "applies": gates.applies(Promotion.Role.POLICY, version),
-            "gates": [gate.as_dict() for gate in gates.gates_of(version)],
-            "waiting": gates.waiting_tasks(version),
+            "applies": promotion_gates.applies(Promotion.Role.POLICY, version),
+            "gates": [gate.as_dict() for gate in promotion_gates.gates_of(version)],
+            "waiting": promotion_gates.waiting_tasks(version),
         }
         return Response(found)
 

@@ -10,7 +10,7 @@ from labeling.services.queues import retire_policy_tasks
 from models_service import services as versions
 from models_service.models import ModelVersion, Promotion
 from models_service.selectors import former, promoted
-from trainer import gates
+from trainer.evaluation import promotion_gates
 from trainer.models import TrainingRound
 
 
@@ -37,8 +37,8 @@ def promote(
     says why it is promoted all the same.
     """
     versions.require_weights(version)
-    stand_before = gates.applies(role, version)
-    evidence = gates.gates_of(version) if stand_before else []
+    stand_before = promotion_gates.applies(role, version)
+    evidence = promotion_gates.gates_of(version) if stand_before else []
     _require_reason([gate for gate in evidence if not gate.met], reason)
     before = promoted(role)
     promotion = versions.promote(
@@ -62,7 +62,7 @@ def roll_back(*, role: str = Promotion.Role.POLICY, by: User | None = None) -> P
     return promote(role=role, version=before, by=by, reason=f"Rolled back from {promoted(role)}.")
 
 
-def _require_reason(unmet: list[gates.Gate], reason: str) -> None:
+def _require_reason(unmet: list[promotion_gates.Gate], reason: str) -> None:
     if unmet and not reason.strip():
         told = " ".join(f"{gate.title}: {gate.text}" for gate in unmet)
         sentence = "Give the reason for promoting it although not every gate is met."

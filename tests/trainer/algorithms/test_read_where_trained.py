@@ -18,7 +18,7 @@ from tests.trainer.algorithms.conftest import PAD, STOP
 from trainer.algorithms.data import Encoder, Ranking
 from trainer.algorithms.episodes import Episodes, score_episodes
 from trainer.algorithms.shared_prompts import choose_layout, group_scores
-from trainer.scoring import Speaker, divergences, reward_scores
+from trainer.evaluation.text_scoring import Speaker, divergences, reward_scores
 
 ASKED = [{"role": "user", "content": "Which is it?"}]
 SAID = [

@@ -10,8 +10,7 @@ import pytest
 
 from models_service.lm.context import context_of
 from tests.trainer.algorithms.conftest import PPO_OPTIONS, Recorder
-from trainer import evaluation
-from trainer.algorithms import best_of_n
+from trainer.algorithms import best_of_n, policy_vs_baseline
 from trainer.algorithms.contract import Starts, TrainingError
 from trainer.algorithms.distributed.job import Job
 from trainer.algorithms.room import too_long
@@ -79,12 +78,12 @@ def test_so_do_an_evaluation_and_the_best_of_n(
     tiny: Path, tiny_reward: Path, tmp_path: Path
 ) -> None:
     limits = {"max_prompt_tokens": 1000, "max_response_tokens": 64}
-    snapshot, contest = tmp_path / "none", evaluation.Contest(tiny, tiny, tiny_reward)
+    snapshot, contest = tmp_path / "none", policy_vs_baseline.Contest(tiny, tiny, tiny_reward)
     config = EvaluationConfig.from_dict(limits)
     with pytest.raises(TrainingError, match="reads 1024 tokens"):
-        evaluation.evaluate(config, snapshot=snapshot, contest=contest, report=Recorder())
+        policy_vs_baseline.evaluate(config, snapshot=snapshot, contest=contest, report=Recorder())
     with pytest.raises(TrainingError, match="reads 1024 tokens"):
-        evaluation.win_rates(
+        policy_vs_baseline.win_rates(
             config, snapshot=snapshot, contest=contest, utility=lambda asked, text: 0.0
         )
     with pytest.raises(TrainingError, match="reads 1024 tokens"):

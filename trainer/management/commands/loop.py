@@ -16,7 +16,8 @@ from django.utils.module_loading import import_string
 from core.commands import ExampleCommand
 from core.problems import Problem
 from labeling.models import Completion
-from trainer import evaluation, runner, services
+from trainer import runner, services
+from trainer.algorithms import policy_vs_baseline
 from trainer.algorithms.settings import EvaluationConfig
 from trainer.management.following import follow
 from trainer.management.server import own_server
@@ -96,10 +97,10 @@ def judged(round: TrainingRound, utility: str) -> dict[str, Any]:
     assert round.policy is not None and round.snapshot is not None
     reward = runner.output_of(round, "reward")
     assert reward is not None
-    rates = evaluation.win_rates(
+    rates = policy_vs_baseline.win_rates(
         EvaluationConfig.from_dict(round.recipe["evaluation"]),
         snapshot=round.snapshot.path,
-        contest=evaluation.Contest(round.policy.folder, round.start.folder, reward.folder),
+        contest=policy_vs_baseline.Contest(round.policy.folder, round.start.folder, reward.folder),
         utility=import_string(utility.replace(":", ".")),
     )
     kl = rates.pop("kl")

@@ -11,7 +11,7 @@ from django.conf import settings
 from labeling.selectors import evaluations as told
 from models_service.models import ModelVersion, Promotion
 from models_service.selectors import promoted
-from trainer.evidence import GOOD_FLAGS, flag_titles
+from trainer.evaluation.summaries import GOOD_FLAGS, flag_titles
 from trainer.models import Evaluation
 
 Judge = Evaluation.Judge

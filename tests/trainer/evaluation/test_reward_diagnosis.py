@@ -16,10 +16,10 @@ from models_service import reward_scoring
 from models_service.lm.reading import Said
 from models_service.models import ModelVersion
 from tests.trainer.conftest import Labels
-from trainer import measuring
-from trainer.diagnosis import diagnosis, gap_title, scored_pairs
+from trainer.evaluation import jobs
+from trainer.evaluation.reward_diagnosis import diagnosis, gap_title, scored_pairs
+from trainer.evaluation.reward_figures import score_distributions
 from trainer.models import Measurement
-from trainer.reward_evidence import score_distributions
 
 Call = Callable[..., Any]
 
@@ -99,7 +99,7 @@ def test_a_worker_diagnoses_and_doubtful_prompts_are_asked_again(
 ) -> None:  # fmt: skip
     from trainer import tasks
 
-    monkeypatch.setattr(tasks.measure, "delay", lambda pk: measuring.perform(pk))
+    monkeypatch.setattr(tasks.measure, "delay", lambda pk: jobs.perform(pk))
     for _ in range(3):
         labels.ranking("validation")
         labels.ranking()

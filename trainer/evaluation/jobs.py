@@ -27,11 +27,11 @@ from labeling.services.evaluations import close_head_to_head
 from models_service.models import Kind, ModelVersion, Promotion
 from models_service.selectors import promoted
 from trainer import runner
-from trainer.diagnosis import diagnosis, scored_pairs
-from trainer.evidence import verdicts_of
+from trainer.evaluation.results import Figures, figure
+from trainer.evaluation.reward_diagnosis import diagnosis, scored_pairs
+from trainer.evaluation.summaries import verdicts_of
 from trainer.models import Evaluation, Measurement
 from trainer.reporting import beating
-from trainer.verdicts import Figures, figure
 
 State = Measurement.State
 Judge = Evaluation.Judge
@@ -186,7 +186,10 @@ def _divergences(contest: HeadToHead, answers: Sequence[Completion]) -> dict[int
     What a best-of version says is chosen, with a probability that its weights do not tell: of one
     and from one there is none.
     """
-    from trainer.scoring import Speaker, divergences  # PyTorch, only where it is needed
+    from trainer.evaluation.text_scoring import (  # PyTorch, only where it is needed
+        Speaker,
+        divergences,
+    )
 
     versions = {
         version.pk: version
@@ -263,7 +266,7 @@ def _newest_answers(reward: ModelVersion) -> Iterable[int]:
 
 def _scores(reward: ModelVersion, answers: Sequence[Text], report: Report) -> dict[Text, float]:
     """The scores of all answers but those whose conversation the reward model cannot be told."""
-    from trainer.scoring import reward_scores  # PyTorch, only where it is needed
+    from trainer.evaluation.text_scoring import reward_scores  # PyTorch, only where it is needed
 
     said = reward_scores(reward.folder, [_said(answer) for answer in answers], report)
     found = zip(answers, said, strict=True)

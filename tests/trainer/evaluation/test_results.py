@@ -9,8 +9,8 @@ import pytest
 
 from labeling.intervals import Clusters, rate
 from labeling.selectors.evaluations import Judged
-from trainer.evidence import point
-from trainer.verdicts import verdicts
+from trainer.evaluation.results import verdicts
+from trainer.evaluation.summaries import point
 
 BASE, SFT, PPO = 1, 2, 3
 

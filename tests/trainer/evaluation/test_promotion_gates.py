@@ -13,7 +13,7 @@ from labeling.models import HeadToHead, LabelingTask
 from models_service.models import ModelVersion, Promotion
 from models_service.selectors import promoted
 from trainer import services
-from trainer.gates import gates_of, waiting_tasks
+from trainer.evaluation.promotion_gates import gates_of, waiting_tasks
 from trainer.models import Evaluation
 
 pytestmark = pytest.mark.django_db

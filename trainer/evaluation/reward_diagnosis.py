@@ -17,7 +17,7 @@ from typing import Any
 from labeling.intervals import Clusters, rate
 from labeling.selectors.evaluations import Judged
 from trainer.algorithms.accuracy import ENDINGS
-from trainer.verdicts import Figures, figure
+from trainer.evaluation.results import Figures, figure
 
 BINS = 10
 MOST_DISAGREEMENTS = 100

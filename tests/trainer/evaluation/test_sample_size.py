@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from labeling.intervals import Clusters, rate
-from trainer.sample_size import (
+from trainer.evaluation.sample_size import (
     LABELER_EFFECT,
     People,
     Plan,

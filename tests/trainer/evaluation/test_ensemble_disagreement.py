@@ -13,8 +13,9 @@ from models_service import reward_scoring
 from models_service.lm.reading import Said
 from models_service.models import ModelVersion
 from tests.trainer.conftest import Labels
-from trainer import services, tasks, uncertainty
+from trainer import services, tasks
 from trainer.algorithms.accuracy import disagreement
+from trainer.evaluation import ensemble_disagreement
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -70,7 +71,7 @@ def test_every_answered_prompt_gets_what_the_heads_disagree_by(
     assert untouched.uncertainty is None, "an older ensemble's measure is forgotten"
     least = min(prompt.uncertainty or 0 for prompt in measured)
     assert Prompt.objects.filter(matches({"uncertain_above": least})).count() < 12
-    assert uncertainty.measure(judge) == 12
+    assert ensemble_disagreement.measure(judge) == 12
 
 
 def test_a_single_head_is_never_asked(reward_stage: Callable[[int], list[int]]) -> None:

@@ -14,7 +14,7 @@ from typing import Any
 
 from labeling.intervals import Clusters, Interval, mean, rate
 from labeling.selectors.evaluations import Judged
-from trainer.statistics import bradley_terry, length_controlled
+from trainer.evaluation.statistics import bradley_terry, length_controlled
 
 Figures = dict[str, Any]
 GROUPS = ("training", "held_out")

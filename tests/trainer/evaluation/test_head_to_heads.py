@@ -24,7 +24,7 @@ from labeling.services.slots import slots_of
 from models_service.models import ModelVersion
 from models_service.services import register_prompted
 from tests.trainer.conftest import Labels
-from trainer import measuring
+from trainer.evaluation import jobs
 from trainer.models import Evaluation, Measurement
 
 pytestmark = pytest.mark.django_db
@@ -134,8 +134,8 @@ def test_measured_it_is_evidence(
     answer = client.post(f"/api/v1/evaluations/{contest.pk}/close/")
     assert answer.status_code == 200 and sent == [answer.json()["id"]]
     assert client.post(f"/api/v1/evaluations/{contest.pk}/close/").status_code == 409
-    assert measuring.perform(sent[0])
-    assert not measuring.perform(sent[0])
+    assert jobs.perform(sent[0])
+    assert not jobs.perform(sent[0])
     measurement = Measurement.objects.get()
     assert (measurement.state, measurement.failure) == ("finished", "")
     assert measurement.done == measurement.total == 8
@@ -150,7 +150,7 @@ def test_measured_it_is_evidence(
     assert rows["prompted", "labelers"].figures["win_rate"]["value"] == 0.875
 
     again = client.post(f"/api/v1/evaluations/{contest.pk}/measure/")
-    assert again.status_code == 202 and measuring.perform(sent[1])
+    assert again.status_code == 202 and jobs.perform(sent[1])
     assert Evaluation.objects.count() == 4
 
 
@@ -158,34 +158,34 @@ def test_without_a_reward_model_people_are_heard_alone(
     client: Any, contest: HeadToHead, sent: list[int]
 ) -> None:
     client.post(f"/api/v1/evaluations/{contest.pk}/measure/")
-    measuring.perform(sent[0])
+    jobs.perform(sent[0])
     assert "No reward model" in Measurement.objects.get().figures["without"]
     assert set(Evaluation.objects.values_list("judge", flat=True)) == {"labelers"}
 
 
 def test_it_closes_by_itself_with_the_last_label(contest: HeadToHead) -> None:
-    [pk] = measuring.tend()
+    [pk] = jobs.tend()
     contest.refresh_from_db()
     assert contest.closed_at and Measurement.objects.get().pk == pk
-    assert measuring.tend() == [pk]  # nobody has taken it up yet
-    measuring.perform(pk)
-    assert measuring.tend() == []
+    assert jobs.tend() == [pk]  # nobody has taken it up yet
+    jobs.perform(pk)
+    assert jobs.tend() == []
 
 
 def test_somebody_closes_it_at_the_same_moment(
     contest: HeadToHead, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    progress = measuring.told.progress
+    progress = jobs.told.progress
 
     def closed_meanwhile(one: HeadToHead) -> Any:
         found = progress(one)
-        measuring.close_contest(contest=contest)
+        jobs.close_contest(contest=contest)
         return found
 
-    monkeypatch.setattr(measuring.told, "progress", closed_meanwhile)
-    assert measuring.tend() == [Measurement.objects.get().pk]
+    monkeypatch.setattr(jobs.told, "progress", closed_meanwhile)
+    assert jobs.tend() == [Measurement.objects.get().pk]
     with pytest.raises(Problem, match="closed already"):
-        measuring.close_contest(contest=contest)
+        jobs.close_contest(contest=contest)
 
 
 def test_researchers_alone(contest: HeadToHead, ada: User, client_of: Call) -> None:

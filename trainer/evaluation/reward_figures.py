@@ -7,7 +7,7 @@ from typing import Any
 
 from labeling.models import Completion, Prompt, UseCase
 from models_service.models import ModelVersion
-from trainer.evidence import GROUP_TITLES, point
+from trainer.evaluation.summaries import GROUP_TITLES, point
 from trainer.figures.data import Figure, Point, Series
 from trainer.figures.svg import ticks
 from trainer.models import Evaluation, Measurement, TrainingRun

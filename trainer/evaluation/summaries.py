@@ -12,9 +12,9 @@ from labeling.models import FormVersion, HeadToHead, LabelerProfile, UseCase
 from labeling.rating_form import FIRST_FORM
 from labeling.selectors import evaluations as told
 from models_service.models import ModelVersion
+from trainer.evaluation.results import Verdict, verdicts
 from trainer.figures.data import Figure, Point, Series
 from trainer.models import Evaluation
-from trainer.verdicts import Verdict, verdicts
 
 GROUP_TITLES = {"training": "Training labelers", "held_out": "Held-out labelers"}
 REWARD_TITLE = "Reward model"

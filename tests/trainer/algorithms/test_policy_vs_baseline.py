@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from trainer.algorithms.episodes import Episodes
-from trainer.evaluation import Answers, compare, win_rate
+from trainer.algorithms.policy_vs_baseline import Answers, compare, win_rate
 
 
 def answers(scores: list[float], lengths: list[int]) -> Answers:

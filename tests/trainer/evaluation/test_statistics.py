@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from labeling.intervals import Clusters, rate
-from trainer.statistics import bradley_terry, length_controlled
+from trainer.evaluation.statistics import bradley_terry, length_controlled
 
 
 def alone(count: int) -> Clusters:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from operator import attrgetter
 
 from models_service.models import ModelVersion
-from trainer.evidence import point
+from trainer.evaluation.summaries import point
 from trainer.figures.data import Figure, Point, Series
 from trainer.models import Evaluation, TrainingRun
 

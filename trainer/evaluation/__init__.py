@@ -1,0 +1,1 @@
+"""How good versions are: measured, judged by labelers, and what may be promoted."""
