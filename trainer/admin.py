@@ -12,12 +12,13 @@ from django.template.response import TemplateResponse
 from unfold.decorators import display
 
 from accounts.admin.base import RecordAdmin
-from trainer import selectors, watching
+from trainer import selectors
 from trainer.data_desk import ErasureAdmin, ExportAdmin
 from trainer.evidence_desk import EvaluationAdmin, HeadToHeadAdmin
 from trainer.forms import start_form
 from trainer.models import DatasetSnapshot, TrainingRound
 from trainer.recipe_desk import SavedRecipeAdmin, ScheduleAdmin
+from trainer.runs import monitoring
 
 __all__ = [
     "DatasetSnapshotAdmin",
@@ -98,7 +99,7 @@ class TrainingRoundAdmin(RecordAdmin):
     def get_changelist_instance(self, request: HttpRequest) -> Any:
         """The list, with the alarms of its rounds read at once."""
         listed = super().get_changelist_instance(request)
-        rung = watching.alarms_of(listed.result_list)
+        rung = monitoring.alarms_of(listed.result_list)
         for round in listed.result_list:
             round.rung = rung.get(round.pk, [])
         return listed

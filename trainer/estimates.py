@@ -11,9 +11,10 @@ from django.db.models.fields.json import KT
 from django.db.models.functions import Cast, Coalesce
 
 from models_service.models import ModelVersion
-from trainer import footprint, memory
+from trainer import footprint
 from trainer.models import Metric, TrainingRun
 from trainer.recipes import Recipe
+from trainer.runs import machine_memory as memory
 
 _LOOKED_AT = 20  # newest runs of each stage, about, among which a like one is sought
 

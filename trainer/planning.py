@@ -21,11 +21,11 @@ from models_service.models import ModelVersion
 from models_service.selectors import check_report
 from trainer import label_choice, services
 from trainer.algorithms.config import ConfigError
-from trainer.attendance import absence
 from trainer.data.snapshots import label_tally, totals, totals_of
 from trainer.estimates import estimates
 from trainer.models import DatasetSnapshot, TrainingRound, TrainingRun
 from trainer.recipes import Recipe, from_yaml, preset_recipe, to_yaml
+from trainer.runs.missing_workers import absence
 from trainer.selectors import UNDER_WAY
 
 _LABELERS_SHOWN = 12

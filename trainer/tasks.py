@@ -9,10 +9,11 @@ from django.db import transaction
 from django.utils import timezone
 
 from models_service.models import ModelVersion
-from trainer import checking, rounds, runner, selectors, services
+from trainer import checking, rounds, selectors, services
 from trainer.data import disk_retention, export_jobs
 from trainer.evaluation import ensemble_disagreement, jobs
 from trainer.models import TrainingRound
+from trainer.runs import runner
 
 logger = logging.getLogger(__name__)
 

@@ -12,8 +12,8 @@ from accounts.models import User
 from models_service.models import Kind, ModelVersion
 from models_service.worker_heartbeats import forget_served
 from tests.browser.conftest import Open
-from trainer.attendance import QUEUES
 from trainer.models import Sample, TrainingRound, TrainingRun
+from trainer.runs.missing_workers import QUEUES
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 

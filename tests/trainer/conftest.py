@@ -128,7 +128,8 @@ def now(monkeypatch: pytest.MonkeyPatch, settings: object) -> Callable[[], None]
 
     Messages are recorded instead of sent, and executed one by one.
     """
-    from trainer import runner, selectors, tasks
+    from trainer import selectors, tasks
+    from trainer.runs import runner
 
     sent: list[int] = []
     monkeypatch.setattr(tasks.execute_run, "delay", sent.append)

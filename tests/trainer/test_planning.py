@@ -15,11 +15,12 @@ from accounts.models import User
 from core.problems import Problem
 from models_service.models import ModelVersion
 from tests.trainer.conftest import Labels
-from trainer import estimates, memory
+from trainer import estimates
 from trainer.estimates import over_memory
 from trainer.models import DatasetSnapshot, TrainingRound, TrainingRun
 from trainer.planning import Wish, plan
 from trainer.recipes import preset_recipe
+from trainer.runs import machine_memory
 from trainer.services import freeze_labels, start_round
 
 pytestmark = pytest.mark.django_db
@@ -146,7 +147,7 @@ def test_memory_is_moved_to_what_was_measured(labels: Labels, base: ModelVersion
     assert (rough["memory"], larger["memory"]) == pytest.approx((900, 900 + grown))
 
     recipe = preset_recipe("tiny", {})
-    there = int(899 * memory.MIB)
+    there = int(899 * machine_memory.MIB)
     with patch.object(estimates, "training_memory", lambda: there):
         told = over_memory(recipe, base)["ppo.tokens_per_micro_batch"][0]
         most = int(told.split("set it to ")[1].split()[0])

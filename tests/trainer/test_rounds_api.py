@@ -13,9 +13,10 @@ from accounts.models import User
 from models_service.models import ModelVersion, Promotion
 from models_service.selectors import promoted
 from tests.trainer.conftest import Labels
-from trainer import runner, services
+from trainer import services
 from trainer.models import TrainingRound, TrainingRun
-from trainer.reporting import RunReporter
+from trainer.runs import runner
+from trainer.runs.reporter import RunReporter
 
 pytestmark = pytest.mark.django_db
 ClientOf = Callable[[User], Client]
@@ -38,7 +39,7 @@ def post(client: Client, path: str, body: dict[str, Any] | None = None) -> Any:
 @pytest.fixture(autouse=True)
 def unmeasured(monkeypatch: pytest.MonkeyPatch) -> None:
     """Memory is another test's business."""
-    monkeypatch.setattr("trainer.memory.metrics", dict)
+    monkeypatch.setattr("trainer.runs.machine_memory.metrics", dict)
 
 
 @pytest.fixture

@@ -8,8 +8,7 @@ from typing import Any
 from rest_framework import serializers
 
 from models_service.models import ModelVersion, Promotion
-from trainer import selectors, watching
-from trainer.attendance import absence
+from trainer import selectors
 from trainer.models import (
     DatasetSnapshot,
     Evaluation,
@@ -18,6 +17,8 @@ from trainer.models import (
     TrainingRound,
     TrainingRun,
 )
+from trainer.runs import monitoring
+from trainer.runs.missing_workers import absence
 from trainer.schedules import in_words
 
 
@@ -33,10 +34,10 @@ class RunSerializer(serializers.ModelSerializer[TrainingRun]):
                   "failure", "result", "started_at", "ended_at"]  # fmt: skip
 
     def get_progress(self, run: TrainingRun) -> dict[str, Any]:
-        return watching.progress(run)
+        return monitoring.progress(run)
 
     def get_silent(self, run: TrainingRun) -> bool:
-        return watching.has_fallen_silent(run)
+        return monitoring.has_fallen_silent(run)
 
 
 class EvaluationSerializer(serializers.ModelSerializer[Evaluation]):
@@ -64,7 +65,7 @@ class RoundSerializer(serializers.ModelSerializer[TrainingRound]):
 
     def get_alarms(self, round: TrainingRound) -> list[dict[str, Any]]:
         known = self.context.get("alarms")
-        rung = watching.alarms_of([round]) if known is None else known
+        rung = monitoring.alarms_of([round]) if known is None else known
         return [asdict(alarm) for alarm in rung.get(round.pk, [])]
 
     class Meta:
@@ -95,10 +96,10 @@ class RoundDetailSerializer(RoundSerializer):
                   "on_policy_share"]  # fmt: skip
 
     def get_samples(self, round: TrainingRound) -> list[dict[str, Any]]:
-        return watching.latest_samples(round)
+        return monitoring.latest_samples(round)
 
     def get_sample_steps(self, round: TrainingRound) -> dict[str, list[int]]:
-        return watching.sample_steps(round)
+        return monitoring.sample_steps(round)
 
     def get_actions(self, round: TrainingRound) -> list[str]:
         return selectors.actions(round)

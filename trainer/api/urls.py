@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.urls import URLPattern, URLResolver, path
 
-from trainer.api import checks, data, evaluations, recipes, versions, views, watching
+from trainer.api import checks, data, evaluations, monitoring, recipes, versions, views
 
 _EVALUATION = "evaluations/<int:pk>/"
 _FIGURE = "figures/<slug:name>.<slug:form>"
@@ -43,12 +43,12 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("rounds/", views.RoundList.as_view(), name="round-list"),
     path("rounds/check/", views.RoundCheck.as_view(), name="round-check"),
     path("rounds/<int:pk>/", views.RoundDetail.as_view(), name="round"),
-    path("rounds/<int:pk>/metrics/", watching.RoundMetrics.as_view(), name="round-metrics"),
+    path("rounds/<int:pk>/metrics/", monitoring.RoundMetrics.as_view(), name="round-metrics"),
     path("rounds/<int:pk>/recipe.yaml", recipes.RoundRecipe.as_view(), name="round-recipe"),
-    path("rounds/<int:pk>/curves.csv", watching.RoundTable.as_view(), name="round-csv"),
-    path("rounds/<int:pk>/tensorboard.zip", watching.RoundEvents.as_view(), name="round-events"),
-    path("rounds/<int:pk>/samples/", watching.RoundSamples.as_view(), name="round-samples"),
-    path("rounds/<int:pk>/log/", watching.RoundLog.as_view(), name="round-log"),
+    path("rounds/<int:pk>/curves.csv", monitoring.RoundTable.as_view(), name="round-csv"),
+    path("rounds/<int:pk>/tensorboard.zip", monitoring.RoundEvents.as_view(), name="round-events"),
+    path("rounds/<int:pk>/samples/", monitoring.RoundSamples.as_view(), name="round-samples"),
+    path("rounds/<int:pk>/log/", monitoring.RoundLog.as_view(), name="round-log"),
     path("rounds/<int:pk>/pause/", views.PauseRound.as_view(), name="round-pause"),
     path("rounds/<int:pk>/resume/", views.ResumeRound.as_view(), name="round-resume"),
     path("rounds/<int:pk>/cancel/", views.CancelRound.as_view(), name="round-cancel"),

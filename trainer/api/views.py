@@ -16,7 +16,8 @@ from rest_framework.views import APIView
 from accounts.permissions import IsResearcher, person
 from models_service.api.serializers import VersionSerializer
 from models_service.models import ModelVersion
-from trainer import planning, services, watching
+from trainer import planning, services
+from trainer.api.monitoring import whole_number
 from trainer.api.serializers import (
     PromoteSerializer,
     RetrySerializer,
@@ -24,8 +25,8 @@ from trainer.api.serializers import (
     RoundSerializer,
     StartSerializer,
 )
-from trainer.api.watching import whole_number
 from trainer.models import TrainingRound
+from trainer.runs import monitoring
 from trainer.tasks import advance_rounds
 
 MOST_ROUNDS = 100
@@ -50,7 +51,7 @@ class RoundList(generics.ListAPIView):
     )
     def list(self, request: Request, *args: Any, **kwargs: Any) -> Response:
         rounds = list(self.get_queryset())
-        context = {"alarms": watching.alarms_of(rounds)}
+        context = {"alarms": monitoring.alarms_of(rounds)}
         return Response(RoundSerializer(rounds, many=True, context=context).data)
 
     @extend_schema(request=StartSerializer, responses={201: RoundDetailSerializer})

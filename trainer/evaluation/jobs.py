@@ -26,12 +26,12 @@ from labeling.selectors.filters import usable
 from labeling.services.evaluations import close_head_to_head
 from models_service.models import Kind, ModelVersion, Promotion
 from models_service.selectors import promoted
-from trainer import runner
 from trainer.evaluation.results import Figures, figure
 from trainer.evaluation.reward_diagnosis import diagnosis, scored_pairs
 from trainer.evaluation.summaries import verdicts_of
 from trainer.models import Evaluation, Measurement
-from trainer.reporting import beating
+from trainer.runs import runner
+from trainer.runs.reporter import beating
 
 State = Measurement.State
 Judge = Evaluation.Judge

@@ -9,8 +9,8 @@ from types import TracebackType
 
 from tqdm import tqdm
 
-from trainer.attendance import Absence, absence
 from trainer.models import TrainingRound, TrainingRun
+from trainer.runs.missing_workers import Absence, absence
 
 _POLL_SECONDS = 0.5
 _LOOKS_BETWEEN = 20  # a worker that just started has time to say so

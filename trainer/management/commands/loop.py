@@ -16,12 +16,13 @@ from django.utils.module_loading import import_string
 from core.commands import ExampleCommand
 from core.problems import Problem
 from labeling.models import Completion
-from trainer import runner, services
+from trainer import services
 from trainer.algorithms import policy_vs_baseline
 from trainer.algorithms.settings import EvaluationConfig
 from trainer.management.following import follow
 from trainer.management.server import own_server
 from trainer.models import Evaluation, TrainingRound
+from trainer.runs import runner
 from trainer.tasks import advance_rounds
 
 # Labels a round collects, demonstrations in the first one only.

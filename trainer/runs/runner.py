@@ -23,14 +23,14 @@ from django.utils import timezone
 
 from models_service.models import Kind, ModelVersion
 from models_service.services import register_best_of, register_version
-from trainer import memory
 from trainer.algorithms.distributed.job import Job
 from trainer.algorithms.settings import BestOfNConfig, EvaluationConfig
 from trainer.data.snapshots import file_sha256
-from trainer.launching import launch
 from trainer.models import Evaluation, TrainingRound, TrainingRun
-from trainer.reporting import LostRunError, RunReporter, heartbeat, held, worker_token
-from trainer.run_log import logged, say
+from trainer.runs import machine_memory
+from trainer.runs.launcher import launch
+from trainer.runs.log import logged, say
+from trainer.runs.reporter import LostRunError, RunReporter, heartbeat, held, worker_token
 
 logger = logging.getLogger(__name__)
 
@@ -99,7 +99,7 @@ def claim(run_id: int) -> TrainingRun | None:
     if run.attempts <= MOST_ATTEMPTS:
         run.executions.append(_execution(token))
         held(run).update(executions=run.executions)
-        memory.forget_peak()
+        machine_memory.forget_peak()
         say(run, f"Taken up by {token}, attempt {run.attempts}" + _place(run))
         return run
     fail(
@@ -183,7 +183,7 @@ def _execution(token: str) -> dict[str, Any]:
         "code": code_version(),
         "launcher": settings.TRAINING_LAUNCHER,
         "python": platform.python_version(),
-        "memory": memory.machine(),
+        "memory": machine_memory.machine(),
         **libraries,
     }
 

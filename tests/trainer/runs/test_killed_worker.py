@@ -15,8 +15,9 @@ from django.db import connection
 
 from models_service.models import ModelVersion
 from tests.trainer.conftest import Labels
-from trainer import runner, services
+from trainer import services
 from trainer.models import Metric, TrainingRun
+from trainer.runs import runner
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -25,7 +26,7 @@ import django
 django.setup()
 from django.db import connections
 connections["default"].settings_dict["NAME"] = {database!r}
-from trainer import runner
+from trainer.runs import runner
 print("executed" if runner.execute({run}) else "nothing to do", flush=True)
 """
 

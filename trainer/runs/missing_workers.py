@@ -8,7 +8,7 @@ import redis
 
 from models_service import worker_heartbeats
 from trainer.models import TrainingRun
-from trainer.runner import silent_since
+from trainer.runs.runner import silent_since
 
 QUEUES = ("default", "training")
 _START = "celery --app config worker --concurrency 1 --queues"

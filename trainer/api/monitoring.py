@@ -17,8 +17,8 @@ from rest_framework.views import APIView
 
 from accounts.permissions import IsResearcher
 from core.problems import Problem
-from trainer import watching
 from trainer.models import TrainingRound
+from trainer.runs import monitoring
 
 
 class RoundMetrics(APIView):
@@ -38,10 +38,10 @@ class RoundMetrics(APIView):
     def get(self, request: Request, pk: int) -> Response:
         round = get_object_or_404(TrainingRound, pk=pk)
         since = _moment(request.query_params.get("since"))
-        metrics = watching.metrics_since(round, since)
+        metrics = monitoring.metrics_since(round, since)
         cursor = metrics[-1].at if metrics else since
-        whole = watching.curves(metrics)
-        shown = watching.thinned(whole)
+        whole = monitoring.curves(metrics)
+        shown = monitoring.thinned(whole)
         told = {"cursor": cursor and cursor.isoformat(), "stages": shown, "thinned": shown != whole}
         return Response(told)
 
@@ -55,7 +55,7 @@ class RoundTable(APIView):
     def get(self, request: Request, pk: int) -> HttpResponseBase:
         round = get_object_or_404(TrainingRound, pk=pk)
         return StreamingHttpResponse(
-            watching.table(round),
+            monitoring.table(round),
             content_type="text/csv; charset=utf-8",
             headers=_as_file(f"round-{round.pk}-curves.csv"),
         )
@@ -70,7 +70,7 @@ class RoundEvents(APIView):
     def get(self, request: Request, pk: int) -> HttpResponseBase:
         round = get_object_or_404(TrainingRound, pk=pk)
         return HttpResponse(
-            watching.event_archive(round),
+            monitoring.event_archive(round),
             content_type="application/zip",
             headers=_as_file(f"round-{round.pk}-tensorboard.zip"),
         )
@@ -89,7 +89,7 @@ class RoundSamples(APIView):
         round = get_object_or_404(TrainingRound, pk=pk)
         stage, step = request.query_params.get("stage", ""), whole_number(request, "step")
         return Response(
-            {"stage": stage, "step": step, "rows": watching.samples_at(round, stage, step)}
+            {"stage": stage, "step": step, "rows": monitoring.samples_at(round, stage, step)}
         )
 
 
@@ -104,7 +104,7 @@ class RoundLog(APIView):
     )
     def get(self, request: Request, pk: int) -> Response:
         round = get_object_or_404(TrainingRound, pk=pk)
-        return Response(watching.log_after(round, whole_number(request, "after")))
+        return Response(monitoring.log_after(round, whole_number(request, "after")))
 
 
 def _as_file(name: str) -> dict[str, str]:

@@ -14,9 +14,9 @@ from accounts.models import User
 from models_service import worker_heartbeats
 from tests.trainer.conftest import Labels
 from trainer import services
-from trainer.attendance import QUEUES, absence
 from trainer.models import TrainingRun
 from trainer.planning import Wish, plan
+from trainer.runs.missing_workers import QUEUES, absence
 
 pytestmark = pytest.mark.django_db
 

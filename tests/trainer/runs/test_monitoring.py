@@ -15,9 +15,9 @@ from django.test import Client
 
 from accounts.models import User
 from models_service.models import ModelVersion
-from trainer import memory, run_log, watching
 from trainer.api import views
 from trainer.models import LogLine, Metric, Sample, TrainingRound, TrainingRun
+from trainer.runs import log, machine_memory, monitoring
 
 pytestmark = pytest.mark.django_db
 ClientOf = Callable[[User], Client]
@@ -70,7 +70,7 @@ def test_a_long_curve_is_thinned_and_its_file_is_not(
     Metric.objects.filter(step=5).update(values={"objective/kl": 5.0, "eval/loss": 1.0})
     told = get("metrics/").json()
     assert (len(told["stages"]["ppo"]["objective/kl"]), told["thinned"]) == (10, False)
-    monkeypatch.setattr(watching, "MOST_POINTS", 4)
+    monkeypatch.setattr(monitoring, "MOST_POINTS", 4)
     told = get("metrics/").json()
     steps = [step for step, _ in told["stages"]["ppo"]["objective/kl"]]
     assert (steps, told["thinned"]) == ([1, 4, 7, 10], True)
@@ -105,7 +105,7 @@ def test_rounds_come_a_part_at_a_time(
 def test_samples_of_any_step(get: Callable[..., object], ppo: TrainingRun) -> None:
     for step in (0, 4):
         Sample.objects.create(run=ppo, step=step, position=0, prompt="Why?", text=f"At {step}.")
-    assert watching.sample_steps(ppo.round) == {"ppo": [0, 4]}
+    assert monitoring.sample_steps(ppo.round) == {"ppo": [0, 4]}
     rows = get("samples/", stage="ppo", step=4).json()["rows"]
     assert rows == [{"prompt": "Why?", "text": "At 4.", "score": None}]
     assert get("samples/", stage="ppo", step="last").status_code == 400
@@ -115,7 +115,7 @@ def test_the_log_comes_whole_and_then_only_what_is_new(
     get: Callable[..., object], ppo: TrainingRun
 ) -> None:
     for text in ("one", "two\0"):
-        run_log.say(ppo, text)
+        log.say(ppo, text)
     lines = get("log/").json()
     assert [line["text"] for line in lines] == ["one", "two\N{REPLACEMENT CHARACTER}"]
     assert get("log/", after=lines[0]["id"]).json() == lines[1:]
@@ -124,12 +124,12 @@ def test_the_log_comes_whole_and_then_only_what_is_new(
 def test_warnings_come_into_the_log_and_old_lines_go(
     ppo: TrainingRun, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(run_log, "KEPT", 2)
-    with run_log.logged(ppo):
+    monkeypatch.setattr(log, "KEPT", 2)
+    with log.logged(ppo):
         logging.getLogger("torch").warning("Something is %s.", "slow")
         logging.getLogger("torch").info("Not told.")
         for number in range(2):
-            run_log.say(ppo, f"line {number}")
+            log.say(ppo, f"line {number}")
     logging.getLogger("torch").warning("After the run.")
     assert list(LogLine.objects.values_list("text", flat=True)) == ["line 0", "line 1"]
 
@@ -156,10 +156,10 @@ def test_a_queued_round_knows_its_place(
 
 
 def test_memory_is_told_in_mebibytes() -> None:
-    memory.forget_peak()
-    told = memory.metrics()
+    machine_memory.forget_peak()
+    told = machine_memory.metrics()
     assert 10 < told["memory/process"] <= told["memory/peak"] * 1.01
-    assert told["memory/peak"] < memory.machine() / memory.MIB
+    assert told["memory/peak"] < machine_memory.machine() / machine_memory.MIB
 
 
 def test_a_run_on_a_gpu_may_have_the_gpus_memory(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -167,4 +167,4 @@ def test_a_run_on_a_gpu_may_have_the_gpus_memory(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     monkeypatch.setattr(torch.cuda, "current_device", lambda: 0)
     monkeypatch.setattr(torch.cuda, "get_device_properties", lambda device: card)
-    assert memory.machine() == 80 * 2**30
+    assert machine_memory.machine() == 80 * 2**30

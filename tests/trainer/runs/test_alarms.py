@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from trainer.alarms import alarms
+from trainer.runs.alarms import alarms
 
 STEADY = [1.0] * 12
 

@@ -16,10 +16,10 @@ from django.conf import settings
 from django.db import DatabaseError, connection, transaction
 from django.utils import timezone
 
-from trainer import memory
 from trainer.algorithms.contract import TrainingError
 from trainer.models import Metric, Sample, TrainingRound, TrainingRun
-from trainer.run_log import RunLog, say
+from trainer.runs import machine_memory
+from trainer.runs.log import RunLog, say
 
 ASK_EVERY_SECONDS = 1.0
 
@@ -50,7 +50,7 @@ class RunReporter:
             self.log.progress(step, total, values)
         with transaction.atomic():
             self._hold(step=step, total_steps=total)
-            if values := {**values, **memory.metrics()} if values else {}:
+            if values := {**values, **machine_memory.metrics()} if values else {}:
                 metric, _ = Metric.objects.get_or_create(
                     run=self.run, step=step, defaults={"values": {}}
                 )

@@ -19,7 +19,7 @@ from models_service.lm.tiny import write_tiny_checkpoint
 from tests.trainer.algorithms.conftest import Recorder, snapshot_lines, write_lines
 from trainer.algorithms.contract import TrainingError
 from trainer.algorithms.distributed.job import Job
-from trainer.launching import LaunchError, launch
+from trainer.runs.launcher import LaunchError, launch
 
 # Small learning steps whose size tells the gradient's; see tests/trainer/algorithms/stages.py.
 SFT = {"epochs": 1, "batch_size": 9, "learning_rate": 0.5, "adam_epsilon": 1.0,

@@ -23,10 +23,11 @@ from models_service.lm.checkpoint import load_tokenizer
 from models_service.models import ModelVersion, Promotion
 from models_service.selectors import promoted
 from tests.trainer.conftest import Labels
-from trainer import runner, services, tasks
+from trainer import services, tasks
 from trainer.algorithms.contract import TrainingError
 from trainer.models import Evaluation, Metric, TrainingRound, TrainingRun
-from trainer.reporting import LostRunError, RunReporter, beating
+from trainer.runs import runner
+from trainer.runs.reporter import LostRunError, RunReporter, beating
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

@@ -1,0 +1,1 @@
+"""One run: executed by a worker, reported, watched, taken up again."""
