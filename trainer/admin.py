@@ -12,12 +12,12 @@ from django.template.response import TemplateResponse
 from unfold.decorators import display
 
 from accounts.admin.base import RecordAdmin
-from trainer import selectors
 from trainer.data_desk import ErasureAdmin, ExportAdmin
 from trainer.evidence_desk import EvaluationAdmin, HeadToHeadAdmin
-from trainer.forms import start_form
 from trainer.models import DatasetSnapshot, TrainingRound
 from trainer.recipe_desk import SavedRecipeAdmin, ScheduleAdmin
+from trainer.rounds import reads
+from trainer.rounds.start_form import start_form
 from trainer.runs import monitoring
 
 __all__ = [
@@ -114,7 +114,7 @@ class TrainingRoundAdmin(RecordAdmin):
 
     @display(description="In line")
     def in_line(self, round: TrainingRound) -> str:
-        ahead = selectors.ahead(round)
+        ahead = reads.ahead(round)
         return "–" if ahead is None else f"{ahead} before it"
 
     @display(description="Alarms")
@@ -151,14 +151,14 @@ class TrainingRoundAdmin(RecordAdmin):
             "title": str(round),
             "round": round,
             "actions": ACTIONS,
-            "stages": selectors.stage_titles(round),
-            "on_policy": selectors.on_policy_share(round),
+            "stages": reads.stage_titles(round),
+            "on_policy": reads.on_policy_share(round),
             "filters": [
                 (name.replace("_", " "), _plainly(value))
                 for name, value in round.recipe.get("labels", {}).items()
             ],
             "others": _others(round),
-            "settings": selectors.settings_by_stage(round),
+            "settings": reads.settings_by_stage(round),
         })  # fmt: skip
 
     def _page(self, request: HttpRequest, template: str, context: dict[str, Any]) -> HttpResponse:

@@ -14,9 +14,9 @@ from unfold.decorators import display
 
 from accounts.admin.base import RecordAdmin
 from trainer.models import SavedRecipe, Schedule, TrainingRun
-from trainer.recipes import to_yaml
-from trainer.schedules import WEEKDAYS, in_words
-from trainer.services.schedules import count_rankings
+from trainer.rounds.due_times import WEEKDAYS, in_words
+from trainer.rounds.recipes import to_yaml
+from trainer.rounds.schedules import count_rankings
 
 STATES = {"Waiting": "success", "Paused": "warning", "Could not start": "danger"}
 

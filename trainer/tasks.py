@@ -9,10 +9,21 @@ from django.db import transaction
 from django.utils import timezone
 
 from models_service.models import ModelVersion
-from trainer import checking, rounds, selectors, services
+from trainer import checking
 from trainer.data import disk_retention, export_jobs
 from trainer.evaluation import ensemble_disagreement, jobs
 from trainer.models import TrainingRound
+from trainer.rounds import decide, reads
+from trainer.rounds.schedules import start_due
+from trainer.rounds.steps import (
+    begin,
+    fail_between_stages,
+    fail_round,
+    finish_round,
+    freeze_labels,
+    open_run,
+    take_up_abandoned,
+)
 from trainer.runs import runner
 
 logger = logging.getLogger(__name__)
@@ -37,26 +48,26 @@ def measure_uncertainty(version_id: int) -> None:
 @shared_task
 def advance_rounds() -> None:
     """Take every open round as far as it can go without waiting."""
-    for round in selectors.open_rounds():
+    for round in reads.open_rounds():
         try:
             while advance(round):
                 round.refresh_from_db()
         except Exception as error:  # whatever it is, the round says so and makes room for the next
             logger.exception("%s could not go on", round)
-            services.fail_between_stages(round=round, reason=runner.explain(error))
+            fail_between_stages(round=round, reason=runner.explain(error))
 
 
 @shared_task
 def revive_runs() -> None:
     """Send again the messages of runs that nobody works on: lost ones, and dead workers' runs."""
-    for run_id in services.take_up_abandoned(silent_since=runner.silent_since()):
+    for run_id in take_up_abandoned(silent_since=runner.silent_since()):
         execute_run.delay(run_id)
 
 
 @shared_task
 def start_scheduled() -> None:
     """Queue the rounds of schedules that are due."""
-    if services.start_due(timezone.now()):
+    if start_due(timezone.now()):
         advance_rounds.delay()
 
 
@@ -100,22 +111,22 @@ def tend_evaluations() -> None:
 
 def advance(round: TrainingRound) -> bool:
     """Take one step; whether there may be another one right after it."""
-    match rounds.decide(selectors.round_state(round)):
-        case rounds.Begin():
-            return services.begin(round=round)
-        case rounds.Freeze():
-            services.freeze_labels(round=round)
+    match decide.decide(reads.round_state(round)):
+        case decide.Begin():
+            return begin(round=round)
+        case decide.Freeze():
+            freeze_labels(round=round)
             return True
-        case rounds.Start(stage):
+        case decide.Start(stage):
             with transaction.atomic():
-                run = services.open_run(round=round, stage=stage)
+                run = open_run(round=round, stage=stage)
                 if run:
                     run_id = run.pk
                     transaction.on_commit(lambda: execute_run.delay(run_id))
-        case rounds.Fail(stage):
-            services.fail_round(round=round, stage=stage)
-        case rounds.Finish():
-            services.finish_round(round=round)
+        case decide.Fail(stage):
+            fail_round(round=round, stage=stage)
+        case decide.Finish():
+            finish_round(round=round)
     return False
 
 

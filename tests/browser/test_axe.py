@@ -18,7 +18,7 @@ from models_service.services import adopt_base
 from tests.browser.conftest import Open
 from tests.browser.scenes import demonstration_task, prompt_writing_task, ranking_task
 from tests.trainer.conftest import Labels
-from trainer import services
+from trainer.rounds.start import start_round
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 
@@ -159,7 +159,7 @@ def test_the_pages_of_desk_and_console(browse: Open, olga: User, ada: User, them
     base: ModelVersion = adopt_base("tiny")
     labels = Labels(base, ada)
     labels.enough()
-    round = services.start_round(preset="tiny")
+    round = start_round(preset="tiny")
     page = browse(olga)
     page.emulate_media(color_scheme=theme)  # type: ignore[arg-type]
     round_page = f"/admin/trainer/traininground/{round.pk}/change/"

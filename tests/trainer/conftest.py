@@ -128,7 +128,8 @@ def now(monkeypatch: pytest.MonkeyPatch, settings: object) -> Callable[[], None]
 
     Messages are recorded instead of sent, and executed one by one.
     """
-    from trainer import selectors, tasks
+    from trainer import tasks
+    from trainer.rounds import reads
     from trainer.runs import runner
 
     sent: list[int] = []
@@ -137,7 +138,7 @@ def now(monkeypatch: pytest.MonkeyPatch, settings: object) -> Callable[[], None]
 
     def go() -> None:
         for _ in range(20):
-            for round in selectors.open_rounds():
+            for round in reads.open_rounds():
                 while tasks.advance(round):
                     round.refresh_from_db()
             if not sent:

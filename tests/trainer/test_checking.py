@@ -19,8 +19,9 @@ from models_service.lm.tiny import TEMPLATE, write_tiny_checkpoint
 from models_service.models import ModelVersion
 from models_service.services import adopt_base, ensure_base, register_prompted
 from tests.trainer.conftest import Labels
-from trainer import checking, services
-from trainer.planning import checked
+from trainer import checking
+from trainer.rounds.preview import checked
+from trainer.rounds.start import start_round
 
 pytestmark = pytest.mark.django_db
 Call = Callable[..., Any]
@@ -210,7 +211,7 @@ def test_no_round_starts_from_what_was_refused(labels: Labels) -> None:
     labels.enough()
     ModelVersion.objects.update(check_report=report(ok=False))
     with pytest.raises(Problem, match=r"the check\. Choose another model\.") as refused:
-        services.start_round(preset="tiny")
+        start_round(preset="tiny")
     assert list(refused.value.errors or {}) == ["start"]
     told = checked(None)
     assert told is not None and told["state"] == "refused"

@@ -10,8 +10,8 @@ from django.test import Client
 from accounts.models import User
 from models_service.models import ModelVersion
 from tests.trainer.conftest import Labels
-from trainer.forms import number, start_form
-from trainer.services import start_round
+from trainer.rounds.start import start_round
+from trainer.rounds.start_form import number, start_form
 
 pytestmark = pytest.mark.django_db
 ClientOf = Callable[[User], Client]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from django.conf import settings
 
-from trainer.settings_tables import PAGES, with_table
+from trainer.management.settings_tables import PAGES, with_table
 
 
 @pytest.mark.parametrize("name", PAGES)

@@ -17,10 +17,12 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from accounts.permissions import IsResearcher, person
-from trainer import planning, services
 from trainer.api.serializers import RecipeFileSerializer, RecipeSerializer, ScheduleSerializer
 from trainer.models import SavedRecipe, Schedule, TrainingRound
-from trainer.recipes import to_yaml
+from trainer.rounds import preview
+from trainer.rounds.recipes import to_yaml
+from trainer.rounds.saved_recipes import remove_recipe, save_recipe
+from trainer.rounds.schedules import add_schedule, pause_schedule, remove_schedule, resume_schedule
 
 _YAML = {(200, "application/yaml"): OpenApiTypes.STR}
 
@@ -36,7 +38,7 @@ class Recipes(generics.ListAPIView):
     def post(self, request: Request) -> Response:
         sent = RecipeSerializer(data=request.data)
         sent.is_valid(raise_exception=True)
-        saved = services.save_recipe(**sent.validated_data, by=person(request))
+        saved = save_recipe(**sent.validated_data, by=person(request))
         return Response(RecipeSerializer(saved).data, status=201)
 
 
@@ -49,7 +51,7 @@ class RecipeDetail(generics.RetrieveAPIView):
 
     @extend_schema(responses={204: None})
     def delete(self, request: Request, pk: int) -> Response:
-        services.remove_recipe(recipe=get_object_or_404(SavedRecipe, pk=pk), by=person(request))
+        remove_recipe(recipe=get_object_or_404(SavedRecipe, pk=pk), by=person(request))
         return Response(status=204)
 
 
@@ -85,7 +87,7 @@ class RecipeReading(APIView):
         sent = RecipeFileSerializer(data=request.data)
         sent.is_valid(raise_exception=True)
         values = sent.validated_data
-        return Response(planning.read_recipe(values["yaml"], values["preset"]))
+        return Response(preview.read_recipe(values["yaml"], values["preset"]))
 
 
 class Schedules(generics.ListAPIView):
@@ -101,7 +103,7 @@ class Schedules(generics.ListAPIView):
     def post(self, request: Request) -> Response:
         sent = ScheduleSerializer(data=request.data)
         sent.is_valid(raise_exception=True)
-        made = services.add_schedule(**sent.validated_data, by=person(request))
+        made = add_schedule(**sent.validated_data, by=person(request))
         return Response(ScheduleSerializer(made).data, status=201)
 
 
@@ -114,7 +116,7 @@ class ScheduleDetail(generics.RetrieveAPIView):
 
     @extend_schema(responses={204: None})
     def delete(self, request: Request, pk: int) -> Response:
-        services.remove_schedule(schedule=get_object_or_404(Schedule, pk=pk), by=person(request))
+        remove_schedule(schedule=get_object_or_404(Schedule, pk=pk), by=person(request))
         return Response(status=204)
 
 
@@ -122,7 +124,7 @@ class PauseSchedule(APIView):
     """Let a schedule start nothing until it is resumed. Researchers."""
 
     permission_classes = [IsResearcher]
-    change = staticmethod(services.pause_schedule)
+    change = staticmethod(pause_schedule)
 
     @extend_schema(request=None, responses=ScheduleSerializer)
     def post(self, request: Request, pk: int) -> Response:
@@ -135,7 +137,7 @@ class PauseSchedule(APIView):
 class ResumeSchedule(PauseSchedule):
     """Let a paused schedule start again, from its next time on. Researchers."""
 
-    change = staticmethod(services.resume_schedule)
+    change = staticmethod(resume_schedule)
 
 
 def _as_file(name: str, text: str) -> HttpResponse:

@@ -8,7 +8,6 @@ from typing import Any
 from rest_framework import serializers
 
 from models_service.models import ModelVersion, Promotion
-from trainer import selectors
 from trainer.models import (
     DatasetSnapshot,
     Evaluation,
@@ -17,9 +16,10 @@ from trainer.models import (
     TrainingRound,
     TrainingRun,
 )
+from trainer.rounds import reads
+from trainer.rounds.due_times import in_words
 from trainer.runs import monitoring
 from trainer.runs.missing_workers import absence
-from trainer.schedules import in_words
 
 
 class RunSerializer(serializers.ModelSerializer[TrainingRun]):
@@ -61,7 +61,7 @@ class RoundSerializer(serializers.ModelSerializer[TrainingRound]):
     alarms = serializers.SerializerMethodField(help_text="What goes wrong in PPO, and what to do.")
 
     def get_ahead(self, round: TrainingRound) -> int | None:
-        return selectors.ahead(round)
+        return reads.ahead(round)
 
     def get_alarms(self, round: TrainingRound) -> list[dict[str, Any]]:
         known = self.context.get("alarms")
@@ -102,17 +102,17 @@ class RoundDetailSerializer(RoundSerializer):
         return monitoring.sample_steps(round)
 
     def get_actions(self, round: TrainingRound) -> list[str]:
-        return selectors.actions(round)
+        return reads.actions(round)
 
     def get_absence(self, round: TrainingRound) -> dict[str, str] | None:
-        missing = absence() if round.state in selectors.UNDER_WAY else None
+        missing = absence() if round.state in reads.UNDER_WAY else None
         return asdict(missing) if missing else None
 
     def get_on_policy_share(self, round: TrainingRound) -> float | None:
-        return selectors.on_policy_share(round)
+        return reads.on_policy_share(round)
 
     def get_promoted(self, round: TrainingRound) -> bool:
-        return selectors.is_in_office(round)
+        return reads.is_in_office(round)
 
 
 class StartSerializer(serializers.Serializer[Any]):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.urls import URLPattern, URLResolver, path
 
-from trainer.api import checks, data, evaluations, monitoring, recipes, versions, views
+from trainer.api import checks, data, evaluations, monitoring, recipes, rounds, versions
 
 _EVALUATION = "evaluations/<int:pk>/"
 _FIGURE = "figures/<slug:name>.<slug:form>"
@@ -40,20 +40,20 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("prompts/ask-again/", evaluations.AskAgain.as_view(), name="ask-again"),
     path("versions/<int:pk>/gates/", versions.VersionGates.as_view(), name="version-gates"),
     path("roles/<slug:role>/roll-back/", versions.RollBack.as_view(), name="roll-back"),
-    path("rounds/", views.RoundList.as_view(), name="round-list"),
-    path("rounds/check/", views.RoundCheck.as_view(), name="round-check"),
-    path("rounds/<int:pk>/", views.RoundDetail.as_view(), name="round"),
+    path("rounds/", rounds.RoundList.as_view(), name="round-list"),
+    path("rounds/check/", rounds.RoundCheck.as_view(), name="round-check"),
+    path("rounds/<int:pk>/", rounds.RoundDetail.as_view(), name="round"),
     path("rounds/<int:pk>/metrics/", monitoring.RoundMetrics.as_view(), name="round-metrics"),
     path("rounds/<int:pk>/recipe.yaml", recipes.RoundRecipe.as_view(), name="round-recipe"),
     path("rounds/<int:pk>/curves.csv", monitoring.RoundTable.as_view(), name="round-csv"),
     path("rounds/<int:pk>/tensorboard.zip", monitoring.RoundEvents.as_view(), name="round-events"),
     path("rounds/<int:pk>/samples/", monitoring.RoundSamples.as_view(), name="round-samples"),
     path("rounds/<int:pk>/log/", monitoring.RoundLog.as_view(), name="round-log"),
-    path("rounds/<int:pk>/pause/", views.PauseRound.as_view(), name="round-pause"),
-    path("rounds/<int:pk>/resume/", views.ResumeRound.as_view(), name="round-resume"),
-    path("rounds/<int:pk>/cancel/", views.CancelRound.as_view(), name="round-cancel"),
-    path("rounds/<int:pk>/retry/", views.RetryRound.as_view(), name="round-retry"),
-    path("rounds/<int:pk>/promote/", views.PromoteRound.as_view(), name="round-promote"),
+    path("rounds/<int:pk>/pause/", rounds.PauseRound.as_view(), name="round-pause"),
+    path("rounds/<int:pk>/resume/", rounds.ResumeRound.as_view(), name="round-resume"),
+    path("rounds/<int:pk>/cancel/", rounds.CancelRound.as_view(), name="round-cancel"),
+    path("rounds/<int:pk>/retry/", rounds.RetryRound.as_view(), name="round-retry"),
+    path("rounds/<int:pk>/promote/", rounds.PromoteRound.as_view(), name="round-promote"),
     path("recipes/", recipes.Recipes.as_view(), name="recipe-list"),
     path("recipes/read/", recipes.RecipeReading.as_view(), name="recipe-reading"),
     path("recipes/<int:pk>/", recipes.RecipeDetail.as_view(), name="recipe"),
@@ -74,5 +74,5 @@ urlpatterns: list[URLPattern | URLResolver] = [
         versions.LabelLineage.as_view(),
         name="label-lineage",
     ),
-    path("versions/<int:pk>/promote/", views.PromoteVersion.as_view(), name="version-promote"),
+    path("versions/<int:pk>/promote/", rounds.PromoteVersion.as_view(), name="version-promote"),
 ]

@@ -18,10 +18,10 @@ from accounts.permissions import IsResearcher, person
 from core.problems import Problem
 from models_service.api.serializers import VersionSerializer
 from models_service.models import ModelVersion, Promotion
-from trainer import services
 from trainer.data import checkpoint_tar, lineage
 from trainer.data.model_card import model_card
 from trainer.evaluation import promotion_gates
+from trainer.rounds.promotion import roll_back
 
 
 class VersionLineage(APIView):
@@ -71,7 +71,7 @@ class RollBack(APIView):
     def post(self, request: Request, role: str) -> Response:
         if role not in Promotion.Role.values:
             raise Http404
-        promotion = services.roll_back(role=role, by=person(request))
+        promotion = roll_back(role=role, by=person(request))
         return Response(VersionSerializer(promotion.version).data)
 
 

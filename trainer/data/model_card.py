@@ -13,9 +13,9 @@ import yaml
 
 from models_service.models import Kind, ModelVersion
 from models_service.selectors import ancestors
+from trainer.algorithms.stages import CONFIGS
 from trainer.data import lineage
 from trainer.models import Evaluation, TrainingRun
-from trainer.recipes import CONFIGS
 
 FEW_LABELERS, FEW_PROMPTS = 10, 200
 _FIRST = ("win_rate", "wins", "ties", "losses")

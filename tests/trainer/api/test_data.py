@@ -20,7 +20,7 @@ from tests.trainer.conftest import Labels
 from trainer import tasks
 from trainer.data.export_jobs import abandoned, clean_old, perform, request_export
 from trainer.models import Export, TrainingRound
-from trainer.services import freeze_labels
+from trainer.rounds.steps import freeze_labels
 
 pytestmark = pytest.mark.django_db
 

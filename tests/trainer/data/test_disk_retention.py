@@ -16,9 +16,10 @@ from labeling.models import LabelingTask, Queue
 from models_service.models import ModelVersion
 from models_service.selectors import speakers
 from tests.trainer.conftest import Labels
-from trainer import services
 from trainer.data import disk_retention
 from trainer.models import Evaluation, TrainingRound, TrainingRun
+from trainer.rounds.promotion import promote
+from trainer.rounds.start import start_round
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -58,7 +59,7 @@ def judged(version: ModelVersion, low: float) -> None:
 
 def test_only_what_nothing_needs_goes(old: list[ModelVersion], base: ModelVersion) -> None:
     promoted, best, awaited, started_from, plain, recent = old
-    services.promote(role="policy", version=promoted, reason="A trial.")
+    promote(role="policy", version=promoted, reason="A trial.")
     judged(plain, 0.4)
     judged(best, 0.5)
     Queue.objects.update_or_create(
@@ -98,9 +99,9 @@ def test_a_version_without_weights_is_refused_by_name(old: list[ModelVersion]) -
     assert disk_retention.remove_weights(version=gone)
     assert not disk_retention.remove_weights(version=gone)
     with pytest.raises(Problem, match=f"weights of {gone} were removed"):
-        services.promote(role="policy", version=gone)
+        promote(role="policy", version=gone)
     with pytest.raises(Problem, match="Choose another version"):
-        services.start_round(preset="tiny", start=gone)
+        start_round(preset="tiny", start=gone)
     assert gone not in speakers(99)
 
 

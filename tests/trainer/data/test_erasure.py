@@ -47,7 +47,7 @@ from tests.trainer.conftest import Labels
 from trainer.data.export_jobs import perform, request_export
 from trainer.data.snapshots import freeze
 from trainer.models import DatasetSnapshot, Erasure, Export, LogLine, Sample, TrainingRound
-from trainer.services import freeze_labels
+from trainer.rounds.steps import freeze_labels
 
 pytestmark = pytest.mark.django_db
 

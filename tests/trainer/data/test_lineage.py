@@ -18,9 +18,9 @@ from labeling.models import Demonstration, Ranking
 from models_service.lm.checkpoint import load_policy
 from models_service.models import ModelVersion
 from tests.trainer.conftest import Labels
-from trainer import services
 from trainer.data import checkpoint_tar
 from trainer.models import TrainingRound
+from trainer.rounds.start import start_round
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -32,7 +32,7 @@ def round(
     """A finished round; one demonstration came too late for its snapshot."""
     labels.enough()
     labels.ranking("validation", labeler=held_out)
-    round = services.start_round(preset="tiny", recipe=small | {"promote": "always"})
+    round = start_round(preset="tiny", recipe=small | {"promote": "always"})
     now()
     labels.demonstration()
     round.refresh_from_db()

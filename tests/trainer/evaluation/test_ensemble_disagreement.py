@@ -13,9 +13,10 @@ from models_service import reward_scoring
 from models_service.lm.reading import Said
 from models_service.models import ModelVersion
 from tests.trainer.conftest import Labels
-from trainer import services, tasks
+from trainer import tasks
 from trainer.algorithms.accuracy import disagreement
 from trainer.evaluation import ensemble_disagreement
+from trainer.rounds.start import start_round
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -35,7 +36,7 @@ def reward_stage(
         labels.enough()
         reward = small["reward"] | {"heads": heads}
         recipe = small | {"stages": ["sft", "reward"], "reward": reward}
-        round = services.start_round(preset="tiny", recipe=recipe)
+        round = start_round(preset="tiny", recipe=recipe)
         for _ in range(4):
             tasks.advance_rounds()
             while waiting:

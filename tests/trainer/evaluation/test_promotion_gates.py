@@ -12,9 +12,9 @@ from core.problems import Problem
 from labeling.models import HeadToHead, LabelingTask
 from models_service.models import ModelVersion, Promotion
 from models_service.selectors import promoted
-from trainer import services
 from trainer.evaluation.promotion_gates import gates_of, waiting_tasks
 from trainer.models import Evaluation
+from trainer.rounds.promotion import promote, roll_back
 
 pytestmark = pytest.mark.django_db
 Call = Callable[..., Any]
@@ -95,12 +95,12 @@ def test_an_unmet_gate_wants_a_reason_which_is_kept(
 ) -> None:
     judged(GOOD)
     with pytest.raises(Problem) as caught:
-        services.promote(role="policy", version=policy, by=rosa, reason=" ")
+        promote(role="policy", version=policy, by=rosa, reason=" ")
     assert list(caught.value.errors or {}) == ["reason"]
     assert [gate["name"] for gate in caught.value.extra["gates"]] == ["kl"]
     assert promoted("policy") != policy
 
-    made = services.promote(role="policy", version=policy, by=rosa, reason="A trial.")
+    made = promote(role="policy", version=policy, by=rosa, reason="A trial.")
     assert [(gate["name"], gate["met"]) for gate in made.evidence] == [
         ("win_rate", True), ("kl", False), ("flags", True),
     ]  # fmt: skip
@@ -110,16 +110,16 @@ def test_an_unmet_gate_wants_a_reason_which_is_kept(
 
 def test_met_gates_want_none(policy: ModelVersion, judged: Call, rosa: User) -> None:
     judged(GOOD | KL)
-    assert services.promote(role="policy", version=policy, by=rosa).reason == ""
+    assert promote(role="policy", version=policy, by=rosa).reason == ""
 
 
 def test_going_back_needs_no_evidence(base: ModelVersion, policy: ModelVersion, rosa: User) -> None:
     with pytest.raises(Problem, match="no way back"):
-        services.roll_back(by=rosa)
-    services.promote(role="policy", version=policy, by=rosa, reason="A trial.")
-    assert services.roll_back(by=rosa).reason == "Rolled back from tuned."
+        roll_back(by=rosa)
+    promote(role="policy", version=policy, by=rosa, reason="A trial.")
+    assert roll_back(by=rosa).reason == "Rolled back from tuned."
     assert promoted("policy") == base
-    services.roll_back(by=rosa)
+    roll_back(by=rosa)
     assert promoted("policy") == policy
     assert Promotion.objects.filter(role="policy").count() == 4
 
@@ -128,9 +128,9 @@ def test_the_reward_model_stays_until_it_is_rolled_back_itself(
     base: ModelVersion, policy: ModelVersion, reward: ModelVersion, rosa: User, client_of: Any
 ) -> None:
     newer = ModelVersion.objects.create(name="newer", kind="reward", checkpoint="judge")
-    services.promote(role="reward", version=newer)
-    services.promote(role="policy", version=policy, reason="A trial.")
-    services.roll_back(by=rosa)
+    promote(role="reward", version=newer)
+    promote(role="policy", version=policy, reason="A trial.")
+    roll_back(by=rosa)
     assert (promoted("policy"), promoted("reward")) == (base, newer)
     page = client_of(rosa).get(f"/admin/trainer/evaluation/versions/{base.pk}/promote/")
     assert "Roll back to tuned" in page.text
@@ -150,7 +150,7 @@ def test_what_becomes_of_waiting_tasks_is_said_before(
     assert (told["rule"], told["waiting"]) == (rule, 3)
     assert told["expire"] == expire or (expire is None and told["expire"] in (1, 2))
     before = LabelingTask.objects.filter(state="open").count()
-    services.promote(role="policy", version=policy, reason="A trial.")
+    promote(role="policy", version=policy, reason="A trial.")
     after = LabelingTask.objects.filter(state="open").count()
     assert before - after == told["expire"]
 

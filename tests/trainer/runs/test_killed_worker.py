@@ -15,8 +15,9 @@ from django.db import connection
 
 from models_service.models import ModelVersion
 from tests.trainer.conftest import Labels
-from trainer import services
 from trainer.models import Metric, TrainingRun
+from trainer.rounds.start import start_round
+from trainer.rounds.steps import begin, freeze_labels, open_run, take_up_abandoned
 from trainer.runs import runner
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -51,11 +52,11 @@ def test_the_run_is_taken_up_once_and_finishes(
 ) -> None:
     labels.enough()
     sft = small["sft"] | {"epochs": 60, "checkpoint_every": 1}
-    round = services.start_round(preset="tiny", recipe={"stages": ["sft"], "sft": sft})
-    services.begin(round=round)
-    services.freeze_labels(round=round)
+    round = start_round(preset="tiny", recipe={"stages": ["sft"], "sft": sft})
+    begin(round=round)
+    freeze_labels(round=round)
     round.refresh_from_db()
-    run = services.open_run(round=round, stage="sft")
+    run = open_run(round=round, stage="sft")
     assert run is not None
 
     first = worker(run)
@@ -68,7 +69,7 @@ def test_the_run_is_taken_up_once_and_finishes(
 
     assert runner.execute(run.pk) is False, "its heartbeat is still young"
     settings.RUN_LEASE_SECONDS = 0
-    assert services.take_up_abandoned(silent_since=runner.silent_since()) == [run.pk]
+    assert take_up_abandoned(silent_since=runner.silent_since()) == [run.pk]
     settings.RUN_LEASE_SECONDS = 30
     TrainingRun.objects.filter(pk=run.pk).update(heartbeat_at=run.created_at.replace(year=2020))
     # The message comes twice, to two workers at the same time.

@@ -13,9 +13,10 @@ from django.utils import timezone
 from accounts.models import User
 from models_service import worker_heartbeats
 from tests.trainer.conftest import Labels
-from trainer import services
 from trainer.models import TrainingRun
-from trainer.planning import Wish, plan
+from trainer.rounds.control import pause
+from trainer.rounds.preview import Wish, plan
+from trainer.rounds.start import start_round
 from trainer.runs.missing_workers import QUEUES, absence
 
 pytestmark = pytest.mark.django_db
@@ -34,7 +35,7 @@ def test_a_round_that_waits_for_nobody_says_what_to_start(
 ) -> None:
     labels.enough()
     worker_heartbeats.tell_served(["default"])
-    round = services.start_round(preset="tiny")
+    round = start_round(preset="tiny")
     url = f"/api/v1/rounds/{round.pk}/"
     told = client_of(rosa).get(url).json()["absence"]
     assert "No worker serves the queue training" in told["text"]
@@ -43,13 +44,13 @@ def test_a_round_that_waits_for_nobody_says_what_to_start(
     worker_heartbeats.tell_served(["training"])
     assert client_of(rosa).get(url).json()["absence"] is None
     worker_heartbeats.forget_served(QUEUES)
-    services.pause(round=round)
+    pause(round=round)
     assert client_of(rosa).get(url).json()["absence"] is None, "it waits for a researcher"
 
 
 def test_a_worker_too_busy_to_listen_is_there(labels: Labels) -> None:
     labels.enough()
-    round = services.start_round(preset="tiny")
+    round = start_round(preset="tiny")
     run = TrainingRun.objects.create(
         round=round, stage="sft", seed=1, state="running", heartbeat_at=timezone.now()
     )

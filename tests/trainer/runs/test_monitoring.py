@@ -15,7 +15,7 @@ from django.test import Client
 
 from accounts.models import User
 from models_service.models import ModelVersion
-from trainer.api import views
+from trainer.api import rounds
 from trainer.models import LogLine, Metric, Sample, TrainingRound, TrainingRun
 from trainer.runs import log, machine_memory, monitoring
 
@@ -95,7 +95,7 @@ def test_rounds_come_a_part_at_a_time(
     rosa: User, client_of: ClientOf, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ids = [make_round("finished").pk for _ in range(3)]
-    monkeypatch.setattr(views, "MOST_ROUNDS", 2)
+    monkeypatch.setattr(rounds, "MOST_ROUNDS", 2)
     client, url = client_of(rosa), "/api/v1/rounds/"
     assert [one["id"] for one in client.get(url).json()] == [ids[2], ids[1]]
     assert [one["id"] for one in client.get(url, {"before": ids[1]}).json()] == [ids[0]]

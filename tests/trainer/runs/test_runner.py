@@ -23,9 +23,14 @@ from models_service.lm.checkpoint import load_tokenizer
 from models_service.models import ModelVersion, Promotion
 from models_service.selectors import promoted
 from tests.trainer.conftest import Labels
-from trainer import services, tasks
+from trainer import tasks
 from trainer.algorithms.contract import TrainingError
 from trainer.models import Evaluation, Metric, TrainingRound, TrainingRun
+from trainer.rounds import steps
+from trainer.rounds.control import cancel, pause, resume, retry
+from trainer.rounds.promotion import promote
+from trainer.rounds.start import start_round
+from trainer.rounds.steps import begin, fail_round, freeze_labels, open_run, take_up_abandoned
 from trainer.runs import runner
 from trainer.runs.reporter import LostRunError, RunReporter, beating
 
@@ -36,11 +41,11 @@ pytestmark = pytest.mark.django_db(transaction=True)
 def run(labels: Labels) -> TrainingRun:
     """The first stage of a running round, waiting for a worker."""
     labels.enough()
-    round = services.start_round(preset="tiny")
-    assert services.begin(round=round)
-    services.freeze_labels(round=round)
+    round = start_round(preset="tiny")
+    assert begin(round=round)
+    freeze_labels(round=round)
     round.refresh_from_db()
-    opened = services.open_run(round=round, stage="sft")
+    opened = open_run(round=round, stage="sft")
     assert opened is not None
     return opened
 
@@ -49,7 +54,7 @@ def test_a_whole_round_ends_with_a_promoted_policy(
     labels: Labels, base: ModelVersion, small: dict[str, Any], now: Callable[[], None]
 ) -> None:
     labels.enough()
-    round = services.start_round(preset="tiny", recipe=small | {"promote": "always"})
+    round = start_round(preset="tiny", recipe=small | {"promote": "always"})
     now()
     round.refresh_from_db()
     assert round.state == "finished", round.failure
@@ -71,7 +76,7 @@ def test_a_round_may_end_with_the_best_of_n(
     stages = ["sft", "reward", "best_of_n", "evaluation"]
     recipe = small | {"stages": stages, "best_of_n": {"n": 3, "prompts": 2}, "promote": "always"}
     recipe["evaluation"] = small["evaluation"] | {"prompts": 50}
-    round = services.start_round(preset="tiny", recipe=recipe)
+    round = start_round(preset="tiny", recipe=recipe)
     now()
     round.refresh_from_db()
     assert round.state == "finished", round.failure
@@ -111,7 +116,7 @@ def test_what_a_template_refuses_is_skipped_counted_and_told(
         Prompt.objects.filter(pk=prompt.pk).update(messages=messages)
     stages = ["sft", "reward", "best_of_n", "ppo", "evaluation"]
     recipe = small | {"stages": stages, "best_of_n": {"n": 2, "prompts": 2}}
-    round = services.start_round(preset="tiny", recipe=recipe, start=strict)
+    round = start_round(preset="tiny", recipe=recipe, start=strict)
     now()
     round.refresh_from_db()
     assert round.state == "finished", round.failure
@@ -164,7 +169,7 @@ def test_the_code_version_is_of_all_code_that_determines_a_run(tmp_path: Path) -
         "trainer/algorithms/policy_vs_baseline.py",
         "labeling/intervals.py",
     ]
-    for name in [*hashed, "trainer/forms.py"]:
+    for name in [*hashed, "trainer/rounds/start_form.py"]:
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_text("x = 1\n")
     version = runner.code_version.__wrapped__
@@ -175,7 +180,7 @@ def test_the_code_version_is_of_all_code_that_determines_a_run(tmp_path: Path) -
     (tmp_path / hashed[1]).rename(tmp_path / "trainer/algorithms/group.py")
     seen.append(version(tmp_path))
     assert len(set(seen)) == len(seen) == 8
-    (tmp_path / "trainer/forms.py").write_text("x = 2\n")
+    (tmp_path / "trainer/rounds/start_form.py").write_text("x = 2\n")
     assert version(tmp_path) == seen[-1]
 
 
@@ -219,7 +224,7 @@ def test_a_message_for_a_finished_run_does_nothing(run: TrainingRun) -> None:
 
 
 def test_a_run_of_a_paused_round_is_not_started(run: TrainingRun) -> None:
-    services.pause(round=run.round)
+    pause(round=run.round)
     assert runner.execute(run.pk) is False
 
 
@@ -236,7 +241,7 @@ def test_a_failed_run_says_what_to_do_and_fails_its_round(
 ) -> None:
     labels.enough()
     recipe = small | {"sft": {"max_prompt_tokens": 1}}
-    round = services.start_round(preset="tiny", recipe=recipe)
+    round = start_round(preset="tiny", recipe=recipe)
     now()
     round.refresh_from_db()
     assert round.state == "failed"
@@ -248,16 +253,16 @@ def test_a_failed_round_goes_on_from_the_stage_it_failed_in(
     labels: Labels, small: dict[str, Any], now: Callable[[], None]
 ) -> None:
     labels.enough()
-    round = services.start_round(preset="tiny", recipe=small | {"promote": "never"})
-    services.begin(round=round)
-    services.freeze_labels(round=round)
+    round = start_round(preset="tiny", recipe=small | {"promote": "never"})
+    begin(round=round)
+    freeze_labels(round=round)
     round.refresh_from_db()
-    services.open_run(round=round, stage="sft")
+    open_run(round=round, stage="sft")
     TrainingRun.objects.filter(round=round).update(state="failed", failure="power cut")
     now()
     round.refresh_from_db()
     assert round.state == "failed" and "power cut" in round.failure
-    services.retry(round=round, afresh=True)
+    retry(round=round, afresh=True)
     now()
     round.refresh_from_db()
     assert (round.state, round.failure) == ("finished", "")
@@ -267,27 +272,27 @@ def test_a_round_goes_on_with_other_settings(
     labels: Labels, small: dict[str, Any], now: Callable[[], None]
 ) -> None:
     labels.enough()
-    round = services.start_round(preset="tiny", recipe=small | {"stages": ["sft", "reward"]})
-    services.begin(round=round)
-    services.freeze_labels(round=round)
+    round = start_round(preset="tiny", recipe=small | {"stages": ["sft", "reward"]})
+    begin(round=round)
+    freeze_labels(round=round)
     round.refresh_from_db()
-    run = services.open_run(round=round, stage="sft")
+    run = open_run(round=round, stage="sft")
     assert run is not None
     RunReporter(runner.claim(run.pk)).metrics(1, 9, {"sft/loss": 3.0})
     TrainingRun.objects.filter(pk=run.pk).update(state="failed", failure="out of memory")
-    services.fail_round(round=round, stage="sft")
+    fail_round(round=round, stage="sft")
 
     with pytest.raises(Problem, match="stages: settled in this round"):
-        services.retry(round=round, recipe={"stages": ["sft"]})
+        retry(round=round, recipe={"stages": ["sft"]})
     with pytest.raises(Problem, match=r"sft\.epochs: must be at least 1"):
-        services.retry(round=round, recipe={"sft": {"epochs": 0}})
+        retry(round=round, recipe={"sft": {"epochs": 0}})
     round.refresh_from_db()
     assert round.state == "failed"
 
-    services.retry(round=round, recipe={"sft": {"tokens_per_micro_batch": 64}})
+    retry(round=round, recipe={"sft": {"tokens_per_micro_batch": 64}})
     assert run.metrics.count() == 1, "the saved state still fits"
-    services.cancel(round=round)
-    services.retry(round=round, recipe={"sft": {"learning_rate": 1e-4}})
+    cancel(round=round)
+    retry(round=round, recipe={"sft": {"learning_rate": 1e-4}})
     assert run.metrics.count() == 0, "another result begins anew"
     now()
     run.refresh_from_db()
@@ -300,22 +305,22 @@ def test_labels_that_are_frozen_stay_when_a_round_is_retried(
     labels: Labels, small: dict[str, Any]
 ) -> None:
     labels.enough()
-    round = services.start_round(preset="tiny", recipe=small | {"stages": ["sft"]})
-    services.cancel(round=round)
+    round = start_round(preset="tiny", recipe=small | {"stages": ["sft"]})
+    cancel(round=round)
     others = {"labels": {"groups": ["training"]}}
-    services.retry(round=round, recipe=others)
+    retry(round=round, recipe=others)
     assert round.recipe["labels"] == others["labels"], "nothing is frozen yet"
 
-    services.begin(round=round)
-    services.freeze_labels(round=round)
-    services.cancel(round=round)
+    begin(round=round)
+    freeze_labels(round=round)
+    cancel(round=round)
     with pytest.raises(Problem, match="Clone the round") as caught:
-        services.retry(round=round, recipe={"labels": {"agreement": 0.9}})
+        retry(round=round, recipe={"labels": {"agreement": 0.9}})
     assert round.snapshot is not None and caught.value.errors is not None
     assert round.snapshot.filename in caught.value.errors["labels"][0]
     # The whole recipe with one setting changed, as the page's YAML says it.
     whole = round.recipe | {"sft": round.recipe["sft"] | {"epochs": 2}}
-    services.retry(round=round, recipe=whole)
+    retry(round=round, recipe=whole)
     assert round.recipe["sft"]["epochs"] == 2
 
 
@@ -324,15 +329,15 @@ def test_a_paused_round_lets_the_next_one_go_first(
 ) -> None:
     labels.enough()
     only_sft = small | {"stages": ["sft"], "promote": "never"}
-    first = services.start_round(preset="tiny", recipe=only_sft)
-    second = services.start_round(preset="tiny", recipe=only_sft)
-    assert services.begin(round=first) is True
-    assert services.begin(round=second) is False
-    services.pause(round=first)
+    first = start_round(preset="tiny", recipe=only_sft)
+    second = start_round(preset="tiny", recipe=only_sft)
+    assert begin(round=first) is True
+    assert begin(round=second) is False
+    pause(round=first)
     now()
     states = dict(TrainingRound.objects.values_list("pk", "state"))
     assert states == {first.pk: "paused", second.pk: "finished"}
-    services.resume(round=first)
+    resume(round=first)
     now()
     first.refresh_from_db()
     assert first.state == "finished"
@@ -354,11 +359,11 @@ def test_a_heart_beats_until_its_row_is_gone(settings: Any) -> None:
 
 
 def test_a_lost_message_is_sent_again(run: TrainingRun) -> None:
-    assert services.take_up_abandoned(silent_since=runner.silent_since()) == []
+    assert take_up_abandoned(silent_since=runner.silent_since()) == []
     silent = timezone.now() - timedelta(minutes=5)
     TrainingRun.objects.filter(pk=run.pk).update(heartbeat_at=silent)
-    assert services.take_up_abandoned(silent_since=runner.silent_since()) == [run.pk]
-    assert services.take_up_abandoned(silent_since=runner.silent_since()) == []
+    assert take_up_abandoned(silent_since=runner.silent_since()) == [run.pk]
+    assert take_up_abandoned(silent_since=runner.silent_since()) == []
 
 
 def test_a_loss_that_is_no_number_stops_the_run(run: TrainingRun) -> None:
@@ -381,7 +386,7 @@ def test_promotion_expires_what_the_former_policy_answered(
     )
     Slot.objects.create(task=task, number=1, kind="ranking", purpose="training")
     policy = ModelVersion.objects.create(name="p", kind="policy", checkpoint="p", parent=base)
-    services.promote(role="policy", version=policy, reason="A trial.")
+    promote(role="policy", version=policy, reason="A trial.")
     task.refresh_from_db()
     assert task.state == "expired"
 
@@ -391,13 +396,13 @@ def test_a_worker_that_dies_while_its_round_is_cancelled_holds_nobody_up(
 ) -> None:
     taken = runner.claim(run.pk)
     assert taken is not None
-    services.cancel(round=taken.round)
+    cancel(round=taken.round)
     long_ago = timezone.now() - timedelta(minutes=5)
     TrainingRun.objects.filter(pk=run.pk).update(heartbeat_at=long_ago)
-    assert services.take_up_abandoned(silent_since=runner.silent_since()) == []
+    assert take_up_abandoned(silent_since=runner.silent_since()) == []
     run.refresh_from_db()
     assert run.state == "stopped"
-    following = services.start_round(preset="tiny", recipe=small | {"stages": ["sft"]})
+    following = start_round(preset="tiny", recipe=small | {"stages": ["sft"]})
     now()
     following.refresh_from_db()
     assert following.state == "finished"
@@ -413,21 +418,21 @@ def test_being_asked_to_stop_is_no_death(run: TrainingRun) -> None:
 
 def test_a_stage_under_way_cannot_be_begun_afresh(run: TrainingRun) -> None:
     assert runner.claim(run.pk) is not None
-    services.cancel(round=run.round)
+    cancel(round=run.round)
     with pytest.raises(Problem, match="still ending the step"):
-        services.retry(round=run.round, afresh=True)
+        retry(round=run.round, afresh=True)
 
 
 def test_a_round_that_cannot_freeze_its_labels_says_why(
     labels: Labels, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     labels.enough()
-    round = services.start_round(preset="tiny")
+    round = start_round(preset="tiny")
 
     def full(**_: Any) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(services.steps, "freeze", full)
+    monkeypatch.setattr(steps, "freeze", full)
     tasks.advance_rounds()
     round.refresh_from_db()
     assert round.state == "failed"

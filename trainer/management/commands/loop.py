@@ -16,12 +16,12 @@ from django.utils.module_loading import import_string
 from core.commands import ExampleCommand
 from core.problems import Problem
 from labeling.models import Completion
-from trainer import services
 from trainer.algorithms import policy_vs_baseline
 from trainer.algorithms.settings import EvaluationConfig
 from trainer.management.following import follow
 from trainer.management.server import own_server
 from trainer.models import Evaluation, TrainingRound
+from trainer.rounds.start import checked_recipe, require_one_limit, start_round
 from trainer.runs import runner
 from trainer.tasks import advance_rounds
 
@@ -73,7 +73,7 @@ class Command(ExampleCommand):
             stdout=StringIO(), **labels,
         )  # fmt: skip
         try:
-            round = services.start_round(preset=options["preset"])
+            round = start_round(preset=options["preset"])
         except Problem as problem:
             raise CommandError(str(problem.detail)) from problem
         advance_rounds.delay()
@@ -88,7 +88,7 @@ class Command(ExampleCommand):
 def _require_limit(preset: str) -> None:
     """Before anything is labeled, since what is labeled at another length serves no round."""
     try:
-        services.require_one_limit(services.checked_recipe(preset, None))
+        require_one_limit(checked_recipe(preset, None))
     except Problem as problem:
         raise CommandError(str(problem.detail)) from problem
 

@@ -10,7 +10,7 @@ from django.core.management.base import CommandError, CommandParser
 from core.commands import ExampleCommand
 from core.problems import Problem
 from models_service.models import ModelVersion, Promotion
-from trainer import services
+from trainer.rounds.promotion import promote
 
 
 class Command(ExampleCommand):
@@ -33,9 +33,7 @@ class Command(ExampleCommand):
         if version is None:
             raise CommandError(f"There is no model version {options['version']!r}.")
         try:
-            promotion = services.promote(
-                role=options["role"], version=version, reason=options["reason"]
-            )
+            promotion = promote(role=options["role"], version=version, reason=options["reason"])
         except Problem as problem:
             raise CommandError(str(problem.detail)) from problem
         if options["json"]:

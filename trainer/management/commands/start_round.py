@@ -11,12 +11,12 @@ from django.core.management.base import CommandError, CommandParser
 from core.commands import ExampleCommand
 from core.problems import Problem
 from models_service.models import ModelVersion
-from trainer import services
 from trainer.algorithms.config import ConfigError
 from trainer.api.serializers import RoundDetailSerializer
 from trainer.management.following import follow
 from trainer.models import TrainingRound
-from trainer.recipes import from_yaml
+from trainer.rounds.recipes import from_yaml
+from trainer.rounds.start import start_round
 from trainer.tasks import advance_rounds
 
 
@@ -55,7 +55,7 @@ class Command(ExampleCommand):
     def _start(self, options: dict[str, Any]) -> TrainingRound:
         try:
             named, recipe = _recipe(options["recipe"])
-            round = services.start_round(
+            round = start_round(
                 preset=options["preset"] or named or "demo",
                 recipe=recipe,
                 start=_version(options["start"]),

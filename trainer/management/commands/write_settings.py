@@ -7,7 +7,7 @@ from typing import Any
 from django.conf import settings
 
 from core.commands import ExampleCommand
-from trainer.settings_tables import PAGES, with_table
+from trainer.management.settings_tables import PAGES, with_table
 
 
 class Command(ExampleCommand):

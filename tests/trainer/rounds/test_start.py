@@ -13,11 +13,12 @@ from core.problems import Problem
 from models_service.models import ModelVersion
 from models_service.services import register_prompted
 from tests.trainer.conftest import Labels
-from trainer.forms import start_form
 from trainer.models import TrainingRound, TrainingRun
-from trainer.planning import Wish, plan
-from trainer.selectors import starts
-from trainer.services import retry, start_round
+from trainer.rounds.control import retry
+from trainer.rounds.preview import Wish, plan
+from trainer.rounds.reads import starts
+from trainer.rounds.start import start_round
+from trainer.rounds.start_form import start_form
 
 pytestmark = pytest.mark.django_db
 

@@ -11,9 +11,9 @@ from django.db.models.fields.json import KT
 from django.db.models.functions import Cast, Coalesce
 
 from models_service.models import ModelVersion
-from trainer import footprint
 from trainer.models import Metric, TrainingRun
-from trainer.recipes import Recipe
+from trainer.rounds import memory_model
+from trainer.rounds.recipes import Recipe
 from trainer.runs import machine_memory as memory
 
 _LOOKED_AT = 20  # newest runs of each stage, about, among which a like one is sought
@@ -45,7 +45,7 @@ class _Like:
 
 def estimates(recipe: Recipe, start: ModelVersion, counts: Mapping[str, int]) -> list[Estimate]:
     """Of every stage of the recipe, with these labels (as `snapshots.count_labels` gives them)."""
-    shape, likes = footprint.shape_of(start.folder), _likes(recipe, start)
+    shape, likes = memory_model.shape_of(start.folder), _likes(recipe, start)
     return [
         _of(stage, recipe.configs[stage].to_dict(), counts, shape, likes.get(stage))
         for stage in recipe.stages
@@ -54,17 +54,17 @@ def estimates(recipe: Recipe, start: ModelVersion, counts: Mapping[str, int]) ->
 
 def over_memory(recipe: Recipe, start: ModelVersion) -> dict[str, list[str]]:
     """Settings that need more memory than the training machine has, by their address."""
-    shape, there = footprint.shape_of(start.folder), training_memory()
+    shape, there = memory_model.shape_of(start.folder), training_memory()
     if shape is None:
         return {}
     likes, errors = _likes(recipe, start), {}
     for stage in recipe.stages:
         settings = recipe.configs[stage].to_dict()
         scale, beyond = _calibration(stage, shape, likes.get(stage))
-        need = scale * footprint.needed(stage, settings, shape) + beyond
+        need = scale * memory_model.needed(stage, settings, shape) + beyond
         if need > there:
             room = int((there - beyond) / scale)
-            most = footprint.most_tokens(stage, settings, shape, room)
+            most = memory_model.most_tokens(stage, settings, shape, room)
             errors[f"{stage}.tokens_per_micro_batch"] = [_over(need, there, most)]
     return errors
 
@@ -90,10 +90,10 @@ def _of(
     stage: str,
     settings: Mapping[str, Any],
     counts: Mapping[str, int],
-    shape: footprint.Shape | None,
+    shape: memory_model.Shape | None,
     like: _Like | None,
 ) -> Estimate:
-    needs = footprint.needed(stage, settings, shape) / memory.MIB if shape else None
+    needs = memory_model.needed(stage, settings, shape) / memory.MIB if shape else None
     title = str(TrainingRun.Stage(stage).label)
     if like is None:
         return Estimate(stage, title, None, None, "", needs)
@@ -109,7 +109,7 @@ def _of(
     return Estimate(stage, title, seconds, peak, str(run.round), needs)
 
 
-def _calibration(stage: str, shape: footprint.Shape, like: _Like | None) -> tuple[float, float]:
+def _calibration(stage: str, shape: memory_model.Shape, like: _Like | None) -> tuple[float, float]:
     """What to multiply a need by shape with, and bytes to add, to meet what was measured.
 
     What a like run took beyond its shape (Python, PyTorch, fragments) is taken again; where it took
@@ -117,7 +117,7 @@ def _calibration(stage: str, shape: footprint.Shape, like: _Like | None) -> tupl
     """
     if like is None or like.peak is None:
         return 1.0, 0.0
-    then = footprint.needed(stage, like.run.config["settings"], shape)
+    then = memory_model.needed(stage, like.run.config["settings"], shape)
     return (1.0, like.peak - then) if like.peak > then else (like.peak / then, 0.0)
 
 

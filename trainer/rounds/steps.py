@@ -8,11 +8,11 @@ from django.db import IntegrityError, transaction
 from django.db.models.functions import Coalesce, Now
 from django.utils import timezone
 
-from trainer import selectors
 from trainer.data.snapshots import freeze
 from trainer.models import Evaluation, TrainingRound, TrainingRun
-from trainer.rounds import promotes
-from trainer.services.promotion import promote_round
+from trainer.rounds import reads
+from trainer.rounds.decide import promotes
+from trainer.rounds.promotion import promote_round
 
 State = TrainingRound.State
 RunState = TrainingRun.State
@@ -49,7 +49,7 @@ def open_run(*, round: TrainingRound, stage: str) -> TrainingRun | None:
             "heartbeat_at": timezone.now(),
             "config": {
                 "settings": {**round.recipe[stage], "seed": round.seed},
-                "start": selectors.starts(round, stage),
+                "start": reads.starts(round, stage),
             },
         },
     )
@@ -105,7 +105,7 @@ def fail_between_stages(*, round: TrainingRound, reason: str) -> None:
 @transaction.atomic
 def finish_round(*, round: TrainingRound) -> None:
     """Close a round whose stages are done, and promote its policy if its rule says so."""
-    policy = selectors.outcome(round)
+    policy = reads.outcome(round)
     finished = TrainingRound.objects.filter(pk=round.pk, state=State.RUNNING).update(
         state=State.FINISHED, policy=policy, ended_at=Now()
     )

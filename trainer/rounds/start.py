@@ -18,10 +18,11 @@ from models_service.models import ModelVersion, Promotion
 from models_service.selectors import check_report, promoted
 from trainer.algorithms.config import ConfigError
 from trainer.algorithms.room import too_long
+from trainer.algorithms.stages import NEEDS
 from trainer.data.snapshots import count_labels, totals_of
-from trainer.estimates import over_memory
 from trainer.models import DatasetSnapshot, TrainingRound, TrainingRun
-from trainer.recipes import NEEDS, Recipe, preset_recipe
+from trainer.rounds.estimates import over_memory
+from trainer.rounds.recipes import Recipe, preset_recipe
 
 
 @transaction.atomic

@@ -12,7 +12,7 @@ from labeling.selectors import sampling
 from models_service.models import ModelVersion, Promotion
 from models_service.selectors import ancestors, promoted
 from trainer.models import TrainingRound, TrainingRun
-from trainer.rounds import RoundState
+from trainer.rounds.decide import RoundState
 
 State = TrainingRound.State
 UNDER_WAY = (State.RUNNING, State.QUEUED)

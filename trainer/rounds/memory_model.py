@@ -2,7 +2,7 @@
 
 Training holds float32 weights, gradients and Adam's two moments, PPO several models (docs/ppo.md),
 and what a micro-batch leaves behind for its backward pass. A rough figure, without what Python and
-PyTorch take themselves; `trainer.estimates` moves it to what earlier runs really took.
+PyTorch take themselves; `trainer.rounds.estimates` moves it to what earlier runs really took.
 """
 
 from __future__ import annotations

@@ -14,9 +14,10 @@ from accounts.audit import Act, record
 from accounts.models import User
 from core.problems import Problem
 from trainer.algorithms.config import ConfigError
+from trainer.algorithms.stages import CONFIGS
 from trainer.models import TrainingRound, TrainingRun
-from trainer.recipes import CONFIGS, changed
-from trainer.services.starting import require_one_limit
+from trainer.rounds.recipes import changed
+from trainer.rounds.start import require_one_limit
 
 State = TrainingRound.State
 RunState = TrainingRun.State

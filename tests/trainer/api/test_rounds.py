@@ -13,8 +13,9 @@ from accounts.models import User
 from models_service.models import ModelVersion, Promotion
 from models_service.selectors import promoted
 from tests.trainer.conftest import Labels
-from trainer import services
 from trainer.models import TrainingRound, TrainingRun
+from trainer.rounds.start import start_round
+from trainer.rounds.steps import begin, freeze_labels, open_run
 from trainer.runs import runner
 from trainer.runs.reporter import RunReporter
 
@@ -45,7 +46,7 @@ def unmeasured(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def round(labels: Labels) -> TrainingRound:
     labels.enough()
-    return services.start_round(preset="tiny")
+    return start_round(preset="tiny")
 
 
 @pytest.mark.parametrize(
@@ -136,10 +137,10 @@ def test_actions_follow_the_state(
 def test_curves_come_whole_and_then_only_what_is_new(
     round: TrainingRound, rosa: User, client_of: ClientOf
 ) -> None:
-    services.begin(round=round)
-    services.freeze_labels(round=round)
+    begin(round=round)
+    freeze_labels(round=round)
     round.refresh_from_db()
-    opened = services.open_run(round=round, stage="sft")
+    opened = open_run(round=round, stage="sft")
     assert opened is not None
     claimed = runner.claim(opened.pk)
     assert claimed is not None

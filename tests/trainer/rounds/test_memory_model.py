@@ -10,7 +10,7 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from trainer.footprint import Shape, most_tokens, needed, shape_of
+from trainer.rounds.memory_model import Shape, most_tokens, needed, shape_of
 
 SHAPE = Shape(parameters=1_000_000, hidden=100, layers=10, vocabulary=5000)
 SETTINGS = {"batch_size": 8, "max_prompt_tokens": 60, "max_response_tokens": 40}

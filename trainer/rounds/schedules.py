@@ -12,8 +12,8 @@ from accounts.models import User
 from core.problems import Problem
 from labeling.models import Ranking
 from trainer.models import SavedRecipe, Schedule, TrainingRound
-from trainer.schedules import next_start
-from trainer.services.starting import start_round
+from trainer.rounds.due_times import next_start
+from trainer.rounds.start import start_round
 
 _OPEN = (TrainingRound.State.QUEUED, TrainingRound.State.RUNNING, TrainingRound.State.PAUSED)
 

@@ -11,7 +11,7 @@ from accounts.audit import Act, record
 from accounts.models import User
 from core.problems import Problem
 from trainer.models import SavedRecipe
-from trainer.services.starting import checked_recipe
+from trainer.rounds.start import checked_recipe
 
 
 @transaction.atomic

@@ -15,13 +15,14 @@ from accounts.models import User
 from core.problems import Problem
 from models_service.models import ModelVersion
 from tests.trainer.conftest import Labels
-from trainer import estimates
-from trainer.estimates import over_memory
 from trainer.models import DatasetSnapshot, TrainingRound, TrainingRun
-from trainer.planning import Wish, plan
-from trainer.recipes import preset_recipe
+from trainer.rounds import estimates
+from trainer.rounds.estimates import over_memory
+from trainer.rounds.preview import Wish, plan
+from trainer.rounds.recipes import preset_recipe
+from trainer.rounds.start import start_round
+from trainer.rounds.steps import freeze_labels
 from trainer.runs import machine_memory
-from trainer.services import freeze_labels, start_round
 
 pytestmark = pytest.mark.django_db
 ClientOf = Callable[[User], Client]

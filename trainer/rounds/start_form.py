@@ -16,10 +16,11 @@ from labeling.models import Guideline, UseCase
 from models_service.models import Kind, ModelVersion
 from trainer.algorithms.config import Config
 from trainer.algorithms.presets import LIMIT, SCORING, preset_names
+from trainer.algorithms.stages import CONFIGS
 from trainer.data.snapshots import count_labels
-from trainer.label_choice import GROUPS
 from trainer.models import DatasetSnapshot, SavedRecipe, TrainingRound, TrainingRun
-from trainer.recipes import CONFIGS, PROMOTE, Recipe, preset, preset_recipe
+from trainer.rounds.label_filters import GROUPS
+from trainer.rounds.recipes import PROMOTE, Recipe, preset, preset_recipe
 
 LABEL_TITLES = {
     "demonstrations": "Demonstrations",

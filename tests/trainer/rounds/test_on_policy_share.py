@@ -14,8 +14,8 @@ from models_service.services import register_endpoint
 from tests.trainer.conftest import Labels
 from trainer.data.snapshots import freeze
 from trainer.models import TrainingRound
-from trainer.selectors import on_policy_share as share_of_round
-from trainer.services import start_round
+from trainer.rounds.reads import on_policy_share as share_of_round
+from trainer.rounds.start import start_round
 
 ENDPOINT = {"base_url": "https://models.example.org/v1", "model": "big"}
 

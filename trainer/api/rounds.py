@@ -16,7 +16,6 @@ from rest_framework.views import APIView
 from accounts.permissions import IsResearcher, person
 from models_service.api.serializers import VersionSerializer
 from models_service.models import ModelVersion
-from trainer import planning, services
 from trainer.api.monitoring import whole_number
 from trainer.api.serializers import (
     PromoteSerializer,
@@ -26,6 +25,10 @@ from trainer.api.serializers import (
     StartSerializer,
 )
 from trainer.models import TrainingRound
+from trainer.rounds import preview
+from trainer.rounds.control import cancel, pause, resume, retry
+from trainer.rounds.promotion import promote, promote_round
+from trainer.rounds.start import start_round
 from trainer.runs import monitoring
 from trainer.tasks import advance_rounds
 
@@ -58,7 +61,7 @@ class RoundList(generics.ListAPIView):
     def post(self, request: Request) -> Response:
         wanted = StartSerializer(data=request.data)
         wanted.is_valid(raise_exception=True)
-        round = services.start_round(by=person(request), **wanted.validated_data)
+        round = start_round(by=person(request), **wanted.validated_data)
         advance_rounds.delay()
         return Response(RoundDetailSerializer(round).data, status=201)
 
@@ -75,7 +78,7 @@ class RoundCheck(APIView):
     def post(self, request: Request) -> Response:
         wanted = _validated(StartSerializer, request)
         del wanted["name"]
-        return Response(planning.plan(planning.Wish(**wanted)))
+        return Response(preview.plan(preview.Wish(**wanted)))
 
 
 class RoundDetail(generics.RetrieveAPIView):
@@ -108,36 +111,36 @@ class RoundAction(APIView):
 class PauseRound(RoundAction):
     """Stop after the step at hand and keep the state."""
 
-    change = staticmethod(services.pause)
+    change = staticmethod(pause)
 
 
 class ResumeRound(RoundAction):
     """Go on with a paused round."""
 
-    change = staticmethod(services.resume)
+    change = staticmethod(resume)
 
 
 class CancelRound(RoundAction):
     """End a round; what it produced and its last saved state stay."""
 
-    change = staticmethod(services.cancel)
+    change = staticmethod(cancel)
 
 
 class RetryRound(RoundAction):
     """Try a failed or cancelled round again from the stage it stopped in."""
 
-    change = staticmethod(services.retry)
+    change = staticmethod(retry)
 
     def arguments(self, request: Request) -> dict[str, Any]:
         wanted = _validated(RetrySerializer, request)
         text = wanted.pop("yaml")
-        return wanted | ({"recipe": planning.changes_in(text)} if text.strip() else {})
+        return wanted | ({"recipe": preview.changes_in(text)} if text.strip() else {})
 
 
 class PromoteRound(RoundAction):
     """Make the round's policy the one that answers labelers."""
 
-    change = staticmethod(services.promote_round)
+    change = staticmethod(promote_round)
 
     def arguments(self, request: Request) -> dict[str, Any]:
         return {"reason": _validated(PromoteSerializer, request)["reason"]}
@@ -151,9 +154,7 @@ class PromoteVersion(APIView):
     @extend_schema(request=PromoteSerializer, responses=VersionSerializer)
     def post(self, request: Request, pk: int) -> Response:
         version = get_object_or_404(ModelVersion, pk=pk)
-        services.promote(
-            version=version, by=person(request), **_validated(PromoteSerializer, request)
-        )
+        promote(version=version, by=person(request), **_validated(PromoteSerializer, request))
         return Response(VersionSerializer(version).data)
 
 

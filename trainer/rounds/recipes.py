@@ -11,29 +11,14 @@ from typing import Any, Self
 
 import yaml
 
-from trainer import label_choice
 from trainer.algorithms.config import Config, ConfigError, not_known
 from trainer.algorithms.presets import FOLDER, LIMIT, SCORING, preset_names, with_one_limit
 from trainer.algorithms.settings import (
-    BestOfNConfig,
-    EvaluationConfig,
     PPOConfig,
-    RewardConfig,
-    SFTConfig,
 )
+from trainer.algorithms.stages import CONFIGS, NEEDS, STAGES, USUAL_STAGES
+from trainer.rounds import label_filters
 
-CONFIGS: Mapping[str, type[Config]] = {
-    "sft": SFTConfig,
-    "reward": RewardConfig,
-    "best_of_n": BestOfNConfig,
-    "ppo": PPOConfig,
-    "evaluation": EvaluationConfig,
-}
-STAGES = tuple(CONFIGS)
-# What a round does unless its recipe says otherwise.
-USUAL_STAGES = tuple(stage for stage in STAGES if stage != "best_of_n")
-# What has to come before a stage in the same round.
-NEEDS = {"best_of_n": ("reward",), "ppo": ("reward",), "evaluation": ("reward",)}
 _BATCHES = {
     "demonstrations": "sft.batch_size",
     "rankings": "reward.batch_size",
@@ -66,7 +51,7 @@ class Recipe:
         `given` names stages whose outcome is there already, from another round.
         """
         values = with_one_limit(values)
-        labels, wrong_labels = label_choice.clean(values.get("labels") or {})
+        labels, wrong_labels = label_filters.clean(values.get("labels") or {})
         configs, wrong_settings = _configs(values)
         errors = _unknown_keys(values) | _check_frame(values, given) | wrong_labels | wrong_settings
         if errors:

@@ -16,16 +16,11 @@ from accounts.models import User
 from core.problems import Problem
 from tests.trainer.conftest import Labels
 from trainer.models import SavedRecipe, Schedule, TrainingRound
-from trainer.schedules import in_words, next_start
-from trainer.services import (
-    add_schedule,
-    cancel,
-    pause_schedule,
-    resume_schedule,
-    save_recipe,
-    schedules,
-    start_due,
-)
+from trainer.rounds import schedules
+from trainer.rounds.control import cancel
+from trainer.rounds.due_times import in_words, next_start
+from trainer.rounds.saved_recipes import save_recipe
+from trainer.rounds.schedules import add_schedule, pause_schedule, resume_schedule, start_due
 
 ClientOf = Callable[[User], Client]
 WEDNESDAY = datetime(2026, 1, 28, 12, tzinfo=UTC)

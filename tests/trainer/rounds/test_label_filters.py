@@ -16,8 +16,9 @@ from labeling.selectors import count_comparisons
 from models_service.models import ModelVersion
 from tests.trainer.conftest import Labels
 from trainer.data.snapshots import count_labels, label_tally, rows
-from trainer.label_choice import clean
-from trainer.services import freeze_labels, start_round
+from trainer.rounds.label_filters import clean
+from trainer.rounds.start import start_round
+from trainer.rounds.steps import freeze_labels
 
 pytestmark = pytest.mark.django_db
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from trainer.rounds import (
+from trainer.rounds.decide import (
     Begin,
     Fail,
     Finish,

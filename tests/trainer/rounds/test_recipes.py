@@ -7,7 +7,7 @@ from django.conf import settings
 
 from trainer.algorithms.config import ConfigError
 from trainer.algorithms.presets import preset_names
-from trainer.recipes import Recipe, changed, preset, preset_recipe
+from trainer.rounds.recipes import Recipe, changed, preset, preset_recipe
 
 
 @pytest.mark.parametrize("name", preset_names())

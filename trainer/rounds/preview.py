@@ -19,14 +19,15 @@ from models_service.check_reports import summary
 from models_service.lm.context import context_of
 from models_service.models import ModelVersion
 from models_service.selectors import check_report
-from trainer import label_choice, services
 from trainer.algorithms.config import ConfigError
 from trainer.data.snapshots import label_tally, totals, totals_of
-from trainer.estimates import estimates
 from trainer.models import DatasetSnapshot, TrainingRound, TrainingRun
-from trainer.recipes import Recipe, from_yaml, preset_recipe, to_yaml
+from trainer.rounds import label_filters
+from trainer.rounds.estimates import estimates
+from trainer.rounds.reads import UNDER_WAY
+from trainer.rounds.recipes import Recipe, from_yaml, preset_recipe, to_yaml
+from trainer.rounds.start import checked_start, default_start
 from trainer.runs.missing_workers import absence
-from trainer.selectors import UNDER_WAY
 
 _LABELERS_SHOWN = 12
 _REFUSES = "its chat template refuses it: "
@@ -50,7 +51,7 @@ def plan(wish: Wish) -> dict[str, Any]:
     `recipe` is the complete one and `yaml` its file, as far as the settings can be used at all.
     `context` is how many tokens the start reads in all, None where it has no limit.
     """
-    chosen, _ = label_choice.clean(_labels_of(wish))
+    chosen, _ = label_filters.clean(_labels_of(wish))
     counted = label_tally(chosen)
     counts = totals_of(wish.snapshot) if wish.snapshot else totals(counted)
     told: dict[str, Any] = {
@@ -77,7 +78,7 @@ def checked(start: ModelVersion | None) -> dict[str, Any] | None:
     the address of their list.
     """
     with suppress(Problem):  # without a promoted policy there is nothing to start from yet
-        version = start or services.default_start()
+        version = start or default_start()
         report = check_report(version)
         state = "unchecked" if not report else "passed" if report["accepted"] else "refused"
         return {
@@ -111,7 +112,7 @@ def shares(counted: Iterable[Tally], sizes: Mapping[int, int]) -> list[dict[str,
     titles = dict(UseCase.choices)
     by_use_case = _bars(kept, lambda one: str(titles.get(one.use_case, one.use_case or "None")))
     everybody = [one for one in counted if one.kind != "prompt"]
-    groups = label_choice.GROUPS | {"held_out": "Held-out labelers, to validate"}
+    groups = label_filters.GROUPS | {"held_out": "Held-out labelers, to validate"}
     by_group = _bars(everybody, lambda one: groups.get(one.group, one.group))
     by_labeler = _bars(kept, lambda one: one.labeler)[:_LABELERS_SHOWN]
     by_size = [{"title": f"K = {size}", "rankings": n, "demonstrations": 0}
@@ -152,7 +153,7 @@ def _usable(wish: Wish, counts: Mapping[str, int]) -> dict[str, Any]:
     told: dict[str, Any] = {"needed": needed, "recipe": values, "yaml": file}
     told["notes"] = _notes(recipe, counts)
     with suppress(Problem):  # without a promoted policy there is nothing to start from yet
-        start = wish.start or services.default_start()
+        start = wish.start or default_start()
         told["context"] = context_of(start.folder)
         told["estimates"] = [asdict(one) for one in estimates(recipe, start, counts)]
     return told
@@ -171,7 +172,7 @@ def _notes(recipe: Recipe, counts: Mapping[str, int]) -> list[str]:
 
 def _refusals(wish: Wish) -> dict[str, Any]:
     try:
-        services.checked_start(**vars(wish))
+        checked_start(**vars(wish))
     except Problem as problem:
         return {"problem": str(problem.detail), "errors": problem.errors or {}}
     return {"problem": "", "errors": {}}

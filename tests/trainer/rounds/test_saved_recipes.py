@@ -16,7 +16,8 @@ from core.problems import Problem
 from tests.trainer.conftest import Labels
 from trainer import tasks
 from trainer.models import SavedRecipe, TrainingRound
-from trainer.services import save_recipe, start_round
+from trainer.rounds.saved_recipes import save_recipe
+from trainer.rounds.start import start_round
 
 pytestmark = pytest.mark.django_db
 ClientOf = Callable[[User], Client]
