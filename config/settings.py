@@ -282,8 +282,8 @@ UNFOLD = {
         lambda request: static("css/components.css"),
         lambda request: static("css/console.css"),
     ],
-    "DASHBOARD_CALLBACK": "trainer.desk.dashboard",
-    "SIDEBAR": {"show_search": False, "navigation": "trainer.desk.navigation"},
+    "DASHBOARD_CALLBACK": "trainer.admin.dashboard.dashboard",
+    "SIDEBAR": {"show_search": False, "navigation": "trainer.admin.dashboard.navigation"},
 }
 
 LOGGING = {

@@ -12,24 +12,10 @@ from django.template.response import TemplateResponse
 from unfold.decorators import display
 
 from accounts.admin.base import RecordAdmin
-from trainer.data_desk import ErasureAdmin, ExportAdmin
-from trainer.evidence_desk import EvaluationAdmin, HeadToHeadAdmin
 from trainer.models import DatasetSnapshot, TrainingRound
-from trainer.recipe_desk import SavedRecipeAdmin, ScheduleAdmin
 from trainer.rounds import reads
 from trainer.rounds.start_form import start_form
 from trainer.runs import monitoring
-
-__all__ = [
-    "DatasetSnapshotAdmin",
-    "ErasureAdmin",
-    "EvaluationAdmin",
-    "ExportAdmin",
-    "HeadToHeadAdmin",
-    "SavedRecipeAdmin",
-    "ScheduleAdmin",
-    "TrainingRoundAdmin",
-]
 
 STATE_COLOURS = {
     "Queued": "info",
