@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import islice
 
-from labeling.dedupe import normalised
+from labeling.intake.dedupe import normalised
 
 OPENING = 2
 """Words that make up an opening: "write a", "what is"."""

@@ -9,7 +9,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from labeling import texts
+from labeling.intake import texts
 
 
 def _flag(name: str, label: str, group: str, key: str) -> dict[str, str]:

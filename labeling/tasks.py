@@ -7,7 +7,8 @@ from math import ceil
 
 from celery import shared_task
 
-from labeling.services import clients, imports, leases, queues, sampling, uploads
+from labeling.intake import clients, imports, uploads
+from labeling.services import leases, queues, sampling
 
 logger = logging.getLogger(__name__)
 

@@ -16,7 +16,7 @@ from django.utils.safestring import SafeString, mark_safe
 from django.utils.text import Truncator
 
 from frontend.rendering import render_markdown
-from labeling.few_shot import is_told_by
+from labeling.intake.few_shot import is_told_by
 from labeling.models import Prompt, UseCase
 
 register = template.Library()

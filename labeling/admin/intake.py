@@ -10,9 +10,9 @@ from django.shortcuts import get_object_or_404
 from unfold.decorators import display
 
 from accounts.admin.base import AdminsOnly
+from labeling.intake.import_reads import status
+from labeling.intake.uploads import CHUNK
 from labeling.models import Import
-from labeling.selectors.imports import status
-from labeling.services.uploads import CHUNK
 
 STATE_COLOURS = {
     "Being uploaded": "info",

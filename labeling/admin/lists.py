@@ -14,9 +14,9 @@ from unfold.contrib.filters.admin import ChoicesDropdownFilter, DropdownFilter, 
 
 from accounts.admin.base import RecordAdmin, is_admin
 from accounts.models import User
+from labeling.intake.quarantine_reads import for_admins_alone
 from labeling.models import FormVersion, LabelerProfile, RankedCompletion
 from labeling.selectors import search, shapes
-from labeling.selectors.quarantine import for_admins_alone
 from models_service.models import Kind, ModelVersion
 
 

@@ -16,10 +16,10 @@ from unfold.decorators import display
 from accounts.admin.base import AdminsOnly, DayRange
 from labeling.admin.bulk import Bulk
 from labeling.admin.lists import Author, Choice
+from labeling.intake import quarantine
+from labeling.intake import quarantine_reads as selectors
+from labeling.intake.privacy import Kind
 from labeling.models import BulkChange, Prompt, QuarantinedPrompt
-from labeling.privacy import Kind
-from labeling.selectors import quarantine as selectors
-from labeling.services import quarantine
 
 _AROUND = 60  # characters shown beside what was found
 

@@ -20,9 +20,9 @@ from core.problems import Problem
 from labeling import tasks
 from labeling.api.bodies import json_object
 from labeling.exports.containers import cell
+from labeling.intake import imports, uploads
+from labeling.intake.import_reads import status
 from labeling.models import Import
-from labeling.selectors.imports import status
-from labeling.services import imports, uploads
 
 
 class UploadBody(serializers.Serializer[Any]):

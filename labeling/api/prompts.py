@@ -16,10 +16,10 @@ from accounts.permissions import IsClient, person
 from core.problems import Problem
 from labeling.api import serializers
 from labeling.api.bodies import json_body
+from labeling.intake import clients
+from labeling.intake.prompts import add_prompts
+from labeling.intake.rows import NewPrompt, RowError, parse
 from labeling.models import Prompt
-from labeling.prompt_rows import NewPrompt, RowError, parse
-from labeling.services import clients
-from labeling.services.prompts import add_prompts
 
 MOST_AT_ONCE = 1000
 MAX_BYTES = 64_000_000

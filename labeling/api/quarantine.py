@@ -13,8 +13,8 @@ from rest_framework.views import APIView
 from accounts.permissions import IsAdmin, person
 from core.problems import Problem
 from labeling.api.bodies import json_object
+from labeling.intake import quarantine
 from labeling.models import BulkChange, Prompt
-from labeling.services import quarantine
 
 
 class RedactBody(serializers.Serializer[Any]):

@@ -39,7 +39,7 @@ class Import(models.Model):
     cursor = models.JSONField(default=dict)
     # Of the rows checked so far: {rows, bad, personal: {kind: rows}, languages, use_cases}.
     tally = models.JSONField(default=dict)
-    # What became of the rows, or would become; see labeling.services.prompts.Added.
+    # What became of the rows, or would become; see labeling.intake.prompts.Added.
     result = models.JSONField(default=dict)
     failure = models.TextField(blank=True)
     by = models.ForeignKey(
@@ -68,7 +68,7 @@ class Import(models.Model):
 
 
 class StagedPrompt(models.Model):
-    """A good row of an import that is not stored yet, cleaned; see labeling.cleaning.Examined."""
+    """A good row of an import that is not stored yet, cleaned (labeling.intake.cleaning)."""
 
     of = models.ForeignKey(Import, on_delete=models.CASCADE, related_name="staged")
     line = models.PositiveBigIntegerField()

@@ -74,12 +74,12 @@ class Prompt(models.Model):
         "self", null=True, blank=True, on_delete=models.PROTECT, related_name="superseded_by"
     )
     fingerprint = models.CharField(max_length=64, unique=True, editable=False)
-    # Shared with other prompts that begin alike; see labeling.dedupe.
+    # Shared with other prompts that begin alike; see labeling.intake.dedupe.
     prefix_fingerprint = models.CharField(max_length=64, blank=True, editable=False)
-    # Shared with prompts that are alike; see labeling.dedupe.
+    # Shared with prompts that are alike; see labeling.intake.dedupe.
     bands = ArrayField(models.BigIntegerField(), default=list, blank=True, editable=False)
-    # Where personal data stands: {part, start, end, kind}; see labeling.parts for the names of
-    # parts. It stays when the prompt is released, and goes with the text when it is redacted.
+    # Where personal data stands: {part, start, end, kind}; see labeling.intake.parts for the names
+    # of parts. It stays when the prompt is released, and goes with the text when it is redacted.
     spans = models.JSONField(default=list, blank=True, editable=False)
     priority = models.SmallIntegerField(default=0)
     # How far reward models disagree about its completions; whoever measures it writes it here, and

@@ -13,7 +13,7 @@ from typing import Any
 from django.contrib.postgres.aggregates import ArrayAgg, JSONBAgg
 from django.db.models import BooleanField, ExpressionWrapper, Q, QuerySet
 
-from labeling import few_shot
+from labeling.intake import few_shot
 from labeling.models import Completion, Demonstration, LabelerProfile, RankedCompletion, Ranking
 from labeling.selectors.filters import Filters, active_prompts, own_few_shot_prompts, usable
 

@@ -22,7 +22,7 @@ from accounts.models import User
 from core.db import prepared
 from core.db.prepared import Change
 from core.problems import Problem
-from labeling import texts
+from labeling.intake import texts
 from labeling.models import Assignment, LabelerProfile, LabelingTask, Slot, TaskKind
 from labeling.models.guidelines import Purpose
 from labeling.selectors.open_slots import open_slots, profile_of

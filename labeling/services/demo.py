@@ -7,10 +7,10 @@ from pathlib import Path
 
 from django.db import transaction
 
+from labeling.intake.prompts import Added, add_prompts
+from labeling.intake.rows import parse
 from labeling.models import Guideline, Prompt
-from labeling.prompt_rows import parse
 from labeling.services.guidelines import current_form, publish_guideline
-from labeling.services.prompts import Added, add_prompts
 from labeling.services.queues import ensure_queues
 
 FOLDER = Path(__file__).resolve().parent.parent / "demo"

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any, cast
 
 from core.problems import Problem
-from labeling import texts
+from labeling.intake import texts
 from labeling.models import Assignment, Demonstration
 
 

@@ -10,7 +10,7 @@ from django.db import transaction
 from accounts.models import Role, User
 from accounts.services import create_user
 from core.problems import Problem
-from labeling import texts
+from labeling.intake import texts
 from labeling.models import LabelerProfile
 
 LONGEST_TOPIC = 40

@@ -8,7 +8,7 @@ from django.utils import timezone
 from accounts.audit import Act, record
 from accounts.models import User
 from core.problems import Problem
-from labeling import texts
+from labeling.intake import texts
 from labeling.models import Report
 from labeling.services.ownership import own
 

@@ -16,7 +16,7 @@ from accounts.models import User
 from core.db import prepared
 from core.db.prepared import Change
 from core.problems import Problem
-from labeling import texts
+from labeling.intake import texts
 from labeling.models import Assignment, Slot, TaskKind
 from labeling.selectors.amendments import outcomes
 from labeling.services import demonstrations, rankings, written_prompts

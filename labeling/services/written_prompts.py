@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from typing import Any, NoReturn
 
 from core.problems import Problem
-from labeling.dedupe import fingerprint
+from labeling.intake.dedupe import fingerprint
+from labeling.intake.prompts import add_prompts
+from labeling.intake.rows import NewPrompt, RowError, parse
 from labeling.models import Assignment, LabelingTask, Prompt
-from labeling.prompt_rows import NewPrompt, RowError, parse
-from labeling.services.prompts import add_prompts
 
 _FORM_NAMES = {"kind": "prompt_kind", "messages": "instruction"}
 

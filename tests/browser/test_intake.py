@@ -11,10 +11,10 @@ from playwright.sync_api import Page, Route, expect
 
 from accounts.models import User
 from labeling import tasks
+from labeling.intake import uploads
+from labeling.intake.prompts import add_prompts
+from labeling.intake.rows import NewPrompt
 from labeling.models import Import, Prompt
-from labeling.prompt_rows import NewPrompt
-from labeling.services import uploads
-from labeling.services.prompts import add_prompts
 from tests.browser.conftest import Open
 from tests.browser.scenes import demonstration_task
 

@@ -12,10 +12,10 @@ from django.test import Client
 from django.utils import timezone
 
 from accounts.models import User
+from labeling.intake import prompts
+from labeling.intake.prompts import add_prompts
+from labeling.intake.rows import NewPrompt
 from labeling.models import Completion, LabelingTask, Prompt, Slot
-from labeling.prompt_rows import NewPrompt
-from labeling.services import prompts
-from labeling.services.prompts import add_prompts
 from labeling.services.slots import slots_of
 from models_service.models import ModelVersion
 

@@ -9,11 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from labeling import dedupe, few_shot
-from labeling.dedupe import fingerprint, prefix_fingerprint, spoken
-from labeling.languages import language_of
+from labeling.intake import dedupe, few_shot
+from labeling.intake.dedupe import fingerprint, prefix_fingerprint, spoken
+from labeling.intake.languages import language_of
+from labeling.intake.prompts import split_of
 from labeling.preferences import pairs, ranks_of
-from labeling.services.prompts import split_of
 
 
 def test_a_tier_is_a_tie() -> None:

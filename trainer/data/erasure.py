@@ -29,7 +29,7 @@ from accounts.models import User
 from accounts.permissions import DESK
 from core.problems import Problem
 from labeling.exports import files
-from labeling.services import uploads
+from labeling.intake import uploads
 from labeling.services.erasure import Held, destroy, held_of
 from labeling.services.pseudonyms import export_key
 from models_service.models import ModelVersion

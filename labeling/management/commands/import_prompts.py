@@ -12,9 +12,9 @@ from tqdm import tqdm
 
 from core.commands import ExampleCommand
 from core.problems import Problem
+from labeling.intake import imports, uploads
+from labeling.intake.prompts import Added
 from labeling.models import Import
-from labeling.services import imports, uploads
-from labeling.services.prompts import Added
 
 
 class Command(ExampleCommand):

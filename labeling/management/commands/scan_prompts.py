@@ -10,7 +10,7 @@ from django.core.management.base import CommandParser
 from tqdm import tqdm
 
 from core.commands import ExampleCommand
-from labeling.services.quarantine import BATCH, Scanned, scan, to_scan
+from labeling.intake.quarantine import BATCH, Scanned, scan, to_scan
 
 
 class Command(ExampleCommand):

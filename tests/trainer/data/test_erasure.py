@@ -24,6 +24,8 @@ from accounts.models import AuditEntry, User
 from accounts.services import create_token
 from core.problems import Problem
 from labeling.exports.orders import order
+from labeling.intake import imports, uploads
+from labeling.intake.prompts import split_of
 from labeling.models import (
     Assignment,
     Completion,
@@ -37,8 +39,6 @@ from labeling.models import (
     Review,
     Slot,
 )
-from labeling.services import imports, uploads
-from labeling.services.prompts import split_of
 from labeling.services.reviews import restore
 from labeling.services.steering import change_prompts, undo
 from models_service.models import ModelVersion

@@ -10,16 +10,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from labeling import privacy
-from labeling.dedupe import band_keys, fingerprint, prefix_fingerprint, spoken
-from labeling.languages import language_of
-from labeling.parts import Texts, parts
-from labeling.prompt_rows import NewPrompt
+from labeling.intake import privacy
+from labeling.intake.dedupe import band_keys, fingerprint, prefix_fingerprint, spoken
+from labeling.intake.languages import language_of
+from labeling.intake.parts import Texts, parts
+from labeling.intake.rows import NewPrompt
 
 
 @dataclass(frozen=True)
 class Recognisers:
-    """What personal data is looked for with; see `labeling.privacy.find`."""
+    """What personal data is looked for with; see `labeling.intake.privacy.find`."""
 
     region: str = "US"
     names: privacy.Names | None = None
@@ -76,7 +76,7 @@ def _marks(messages: Sequence[dict[str, str]], said: str) -> Marks:
 
 
 def spans_of(prompt: Texts, recognisers: Recognisers) -> list[dict[str, Any]]:
-    """`{part, start, end, kind}` of everything personal, part by part; see `labeling.parts`."""
+    """`{part, start, end, kind}` of everything personal, part by part (`parts`)."""
     return [
         {"part": name, "start": span.start, "end": span.end, "kind": str(span.kind)}
         for name, text in parts(prompt).items()

@@ -8,11 +8,11 @@ import pytest
 from django.db import IntegrityError, transaction
 
 from labeling.checks import names_pipeline
-from labeling.cleaning import Recognisers, examined, redacted, spans_of
+from labeling.intake.cleaning import Recognisers, examined, redacted, spans_of
+from labeling.intake.parts import changed, parts
+from labeling.intake.prompts import Added, add_prompts, split_of
+from labeling.intake.rows import NewPrompt, parse
 from labeling.models import Prompt
-from labeling.parts import changed, parts
-from labeling.prompt_rows import NewPrompt, parse
-from labeling.services.prompts import Added, add_prompts, split_of
 
 LIST = (
     "Write a shopping list for a family of four that wants to eat well for a week: bread, "

@@ -23,12 +23,12 @@ from django.db.models.functions import Cast, Now
 
 from accounts.audit import Act, record
 from core.problems import Problem
-from labeling.cleaning import Examined
+from labeling.intake.cleaning import Examined
+from labeling.intake.examining import Looked, looked_at
+from labeling.intake.prompts import BATCH, Added, take
+from labeling.intake.readers import Cursor, FileRefused, Row
+from labeling.intake.readers.sniffing import FORMATS, sniff
 from labeling.models import Import, Prompt, RejectedRow, StagedPrompt
-from labeling.readers import Cursor, FileRefused, Row
-from labeling.readers.sniffing import FORMATS, sniff
-from labeling.services.examining import Looked, looked_at
-from labeling.services.prompts import BATCH, Added, take
 from labeling.states import Imports
 
 Advance = Callable[[int], None]

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Protocol
 
-from labeling.few_shot import as_text, is_told_by
+from labeling.intake.few_shot import as_text, is_told_by
 
 Turns = list[dict[str, str]]
 

@@ -10,8 +10,8 @@ from typing import Any
 
 import yaml
 
-from labeling import privacy
-from labeling.privacy import Span, find, installed_names, redact
+from labeling.intake import privacy
+from labeling.intake.privacy import Span, find, installed_names, redact
 
 CORPUS = yaml.safe_load((Path(__file__).parent / "fixtures" / "personal_data.yaml").read_text())
 

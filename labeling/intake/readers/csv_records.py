@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from labeling.readers import (
+from labeling.intake.readers import (
     COLUMNS,
     MAX_LINE_BYTES,
     SHOWN,
@@ -20,7 +20,7 @@ from labeling.readers import (
     Format,
     Row,
 )
-from labeling.readers.lines import Lines, beginning, decoded, size
+from labeling.intake.readers.lines import Lines, beginning, decoded, size
 
 _DELIMITERS = ",;\t"
 

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from labeling.readers import COLUMNS, MAX_LINE_BYTES, Cursor, FileRefused, Format, Row
+from labeling.intake.readers import COLUMNS, MAX_LINE_BYTES, Cursor, FileRefused, Format, Row
 
 MAX_GROUP_BYTES = 512 * 2**20
 MAX_GROUP_VALUES = 20_000_000

@@ -13,12 +13,12 @@ from concurrent.futures import Future, ProcessPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 
-from labeling import languages
-from labeling.chats import as_row
-from labeling.cleaning import Examined, Recognisers, examined
-from labeling.privacy import installed_names
-from labeling.prompt_rows import NewPrompt, RowError, name_of, parse
-from labeling.readers import Cursor, Row
+from labeling.intake import languages
+from labeling.intake.chats import as_row
+from labeling.intake.cleaning import Examined, Recognisers, examined
+from labeling.intake.privacy import installed_names
+from labeling.intake.readers import Cursor, Row
+from labeling.intake.rows import NewPrompt, RowError, name_of, parse
 
 LONG = 2**20
 """Bytes from which a file is read by several processes."""

@@ -12,8 +12,8 @@ from django.db import connections
 
 from accounts.models import AuditEntry, User
 from core.problems import Problem
+from labeling.intake import examining, imports, uploads
 from labeling.models import Import, Prompt, RejectedRow, StagedPrompt
-from labeling.services import examining, imports, uploads
 
 pytestmark = pytest.mark.django_db
 Make = Callable[..., Import]

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from labeling.readers import MAX_LINE_BYTES, BadLine, FileRefused, Format, csv_records, jsonl
-from labeling.readers import parquet as parquet_rows
-from labeling.readers.csv_records import heading_of
-from labeling.readers.lines import Lines, decoded
+from labeling.intake.readers import MAX_LINE_BYTES, BadLine, FileRefused, Format, csv_records, jsonl
+from labeling.intake.readers import parquet as parquet_rows
+from labeling.intake.readers.csv_records import heading_of
+from labeling.intake.readers.lines import Lines, decoded
 
 FORMATS: dict[str, Format] = {
     "jsonl": jsonl.FORMAT,

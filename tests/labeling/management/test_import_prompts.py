@@ -12,8 +12,8 @@ import pytest
 from django.core.management import CommandError, call_command
 from django.utils import timezone
 
+from labeling.intake import imports
 from labeling.models import Import, Prompt
-from labeling.services import imports
 
 pytestmark = pytest.mark.django_db
 Run = Callable[..., dict[str, Any]]

@@ -9,9 +9,9 @@ from typing import Any
 from django.db import connection
 from django.db.models import Q
 
-from labeling.cleaning import redacted
+from labeling.intake.cleaning import redacted
+from labeling.intake.parts import parts
 from labeling.models import Prompt
-from labeling.parts import parts
 
 _COUNTS = """
 SELECT found, count(*) FROM labeling_prompt, LATERAL (

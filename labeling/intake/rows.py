@@ -13,8 +13,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from labeling import texts
-from labeling.few_shot import as_text
+from labeling.intake import texts
+from labeling.intake.few_shot import as_text
 from labeling.models import Prompt, UseCase
 
 ROLES = ("system", "user", "assistant")

@@ -17,14 +17,14 @@ from django.db.models import QuerySet
 from accounts.audit import Act, record
 from accounts.models import User
 from core.problems import Problem
-from labeling import texts
-from labeling.cleaning import Marks, marks_of, redacted, spans_of
-from labeling.dedupe import spoken
-from labeling.languages import language_of
+from labeling.intake import texts
+from labeling.intake.cleaning import Marks, marks_of, redacted, spans_of
+from labeling.intake.dedupe import spoken
+from labeling.intake.languages import language_of
+from labeling.intake.near_duplicates import kept_alike
+from labeling.intake.parts import changed, parts
+from labeling.intake.prompts import recognisers
 from labeling.models import Assignment, BulkChange, LabelingTask, Prompt, TaskKind
-from labeling.parts import changed, parts
-from labeling.selectors.near_duplicates import kept_alike
-from labeling.services.prompts import recognisers
 from labeling.services.steering import expire_untouched
 from labeling.states import Prompts
 
@@ -46,7 +46,7 @@ def redact(
     """Put placeholders, or these texts, in the place of what is personal, and let the prompt go on.
 
     Args:
-        said: Texts by the names of their parts; see `labeling.parts`.
+        said: Texts by the names of their parts; see `labeling.intake.parts`.
         sure: Keep a text in which something personal is still found.
 
     Raises Problem, with `found` where something personal is still there.

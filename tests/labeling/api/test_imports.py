@@ -11,8 +11,8 @@ from django.test import Client
 
 from accounts.models import User
 from labeling import tasks
+from labeling.intake import imports, uploads
 from labeling.models import Import, Prompt
-from labeling.services import imports, uploads
 
 pytestmark = pytest.mark.django_db
 Call = Callable[..., Any]

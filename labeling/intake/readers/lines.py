@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from labeling.readers import MAX_LINE_BYTES, SHOWN, BadLine
+from labeling.intake.readers import MAX_LINE_BYTES, SHOWN, BadLine
 
 _BOM = b"\xef\xbb\xbf"
 

@@ -1,7 +1,8 @@
 """Which prompts are near-duplicates of one that is kept: stored before, or earlier in a batch.
 
 Kept is what is itself no duplicate and waits in no quarantine. A long shared beginning decides at
-once; otherwise shared bands name a few candidates, and their shingles decide (`labeling.dedupe`).
+once; otherwise shared bands name a few candidates, and their shingles decide
+(`labeling.intake.dedupe`).
 """
 
 from __future__ import annotations
@@ -14,8 +15,8 @@ from django.db import connection, transaction
 from django.db.models import QuerySet
 
 from core.db.many_values import is_one_of
-from labeling.cleaning import Marks
-from labeling.dedupe import ALIKE, similarity, spoken
+from labeling.intake.cleaning import Marks
+from labeling.intake.dedupe import ALIKE, similarity, spoken
 from labeling.models import Prompt
 
 Turns = list[dict[str, str]]

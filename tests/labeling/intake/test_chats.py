@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from labeling.chats import as_row
-from labeling.prompt_rows import RowError, parse
+from labeling.intake.chats import as_row
+from labeling.intake.rows import RowError, parse
 
 ASKED = {"role": "user", "content": "Why?"}
 ANSWERED = {"role": "assistant", "content": "Because."}

@@ -19,12 +19,12 @@ from django.db.backends.utils import CursorWrapper
 from django.db.models import NOT_PROVIDED, Count, Field
 
 from core.db.many_values import is_one_of
-from labeling.cleaning import Examined, Recognisers, examined
+from labeling.intake.cleaning import Examined, Recognisers, examined
+from labeling.intake.near_duplicates import Kept, kept_alike
+from labeling.intake.privacy import installed_names
+from labeling.intake.rows import NewPrompt
 from labeling.models import Prompt
 from labeling.models.prompts import Split
-from labeling.privacy import installed_names
-from labeling.prompt_rows import NewPrompt
-from labeling.selectors.near_duplicates import Kept, kept_alike
 
 BATCH = 1000
 PART = 250

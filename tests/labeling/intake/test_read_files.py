@@ -12,8 +12,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from labeling.readers import Cursor, FileRefused, Row, parquet
-from labeling.readers.sniffing import FORMATS, sniff
+from labeling.intake.readers import Cursor, FileRefused, Row, parquet
+from labeling.intake.readers.sniffing import FORMATS, sniff
 
 LONG = "x" * 1_000_000
 CHAT = [{"role": "user", "content": "Hi"}, {"role": "assistant", "content": "Hello."}]

@@ -10,13 +10,14 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from accounts.models import AuditEntry, User
+from labeling.intake import quarantine
+from labeling.intake import quarantine_reads as selectors
+from labeling.intake.prompts import add_prompts
+from labeling.intake.rows import NewPrompt, parse
 from labeling.models import BulkChange, LabelingTask, Prompt, Queue, Ranking
-from labeling.prompt_rows import NewPrompt, parse
-from labeling.selectors import quarantine as selectors
 from labeling.selectors.next_prompts import next_prompts
 from labeling.selectors.training import prompts as training_prompts
-from labeling.services import quarantine, steering
-from labeling.services.prompts import add_prompts
+from labeling.services import steering
 
 pytestmark = pytest.mark.django_db
 Call = Callable[..., Any]

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from labeling.readers import BadLine, Cursor, Format, Row
-from labeling.readers.lines import Lines, beginning, decoded, size
+from labeling.intake.readers import BadLine, Cursor, Format, Row
+from labeling.intake.readers.lines import Lines, beginning, decoded, size
 
 
 def rows(path: Path, cursor: Cursor) -> Iterator[Row]:

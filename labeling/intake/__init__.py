@@ -1,0 +1,1 @@
+"""How texts come in: read, cleaned, checked for personal data and duplicates, stored."""
