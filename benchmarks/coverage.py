@@ -19,8 +19,8 @@ from environment import ROOT
 
 sys.path.insert(0, str(ROOT))
 
-from labeling.agreement import across, among, ranking_alpha
 from labeling.intervals import Clusters, rate
+from labeling.people.agreement import across, among, ranking_alpha
 
 PROMPTS, PROMPT_SPREAD, TIE = 100, 2.5, 0.4
 LABELERS, LABELS, EFFECTS = (2, 3, 4, 5, 8, 20, 40), (1, 2), (0.0, 0.5)

@@ -11,8 +11,8 @@ from accounts.models import Role, User
 from accounts.permissions import EVERYONE, allowed, may
 from frontend import selectors
 from frontend.landing import home_of
-from labeling.agreement import PAPER
-from labeling.selectors.agreement import agreement_of
+from labeling.people.agreement import PAPER
+from labeling.people.agreement_reads import agreement_of
 from labeling.selectors.distress import distressing_minutes, needs_a_break
 from labeling.selectors.home import reports_of, week
 from labeling.selectors.reading import unread_guidelines

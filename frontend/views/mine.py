@@ -13,9 +13,9 @@ from accounts.models import Role, User
 from accounts.permissions import allowed
 from frontend import selectors
 from labeling.models import Assignment, Ranking, TaskKind
+from labeling.people.topics import topics_with
 from labeling.selectors import amendments, my_work
 from labeling.selectors.open_slots import profile_of
-from labeling.selectors.topics import topics_with
 
 PAGE = 50
 

@@ -27,8 +27,8 @@ from labeling.admin.lists import (
 )
 from labeling.admin.parts import number, short
 from labeling.models import Demonstration, LabelingTask, Prompt, Ranking
+from labeling.people.erasure import REASON as ERASED
 from labeling.selectors import reviews, search
-from labeling.services.erasure import REASON as ERASED
 
 _ACTS: dict[str, dict[str, str]] = {
     "comment": {

@@ -11,9 +11,9 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from accounts.permissions import IsResearcher
-from labeling.agreement import PAPER, across, among, ranking_alpha
 from labeling.intervals import Interval
-from labeling.selectors.agreement import overlapping_rankings
+from labeling.people.agreement import PAPER, across, among, ranking_alpha
+from labeling.people.agreement_reads import overlapping_rankings
 
 
 class IntervalShape(serializers.Serializer[Any]):

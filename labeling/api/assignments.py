@@ -14,6 +14,7 @@ from accounts.permissions import IsLabeler
 from labeling.api import serializers
 from labeling.api.bodies import json_object
 from labeling.models import Assignment
+from labeling.people.labelers import decline_topics
 from labeling.selectors.assignments import described, own_assignment
 from labeling.services import (
     amendments,
@@ -24,7 +25,6 @@ from labeling.services import (
     submissions,
     use_cases,
 )
-from labeling.services.labelers import decline_topics
 
 
 class LabelerView(APIView):

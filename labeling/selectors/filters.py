@@ -21,9 +21,9 @@ from django.db.models import Count, Q, QuerySet
 from django.utils import timezone
 from django.utils.dateparse import parse_date, parse_datetime
 
-from labeling.agreement import among
 from labeling.models import Demonstration, LabelerProfile, Prompt, RankedCompletion, Ranking
 from labeling.models.guidelines import Purpose
+from labeling.people.agreement import among
 
 Filters = Mapping[str, Any]
 Label = TypeVar("Label", Demonstration, Ranking)

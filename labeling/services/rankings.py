@@ -8,9 +8,9 @@ from typing import Any, cast
 
 from core.problems import Problem
 from labeling.models import Assignment, FormVersion, RankedCompletion, Ranking
+from labeling.people.disagreement import measure
 from labeling.preferences import ranks_of
 from labeling.rating_form import flag_names
-from labeling.services.disagreement import measure
 from labeling.services.guidelines import current_form
 
 Errors = dict[str, list[str]]

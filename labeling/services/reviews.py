@@ -26,9 +26,9 @@ from labeling.models import (
     Review,
     Slot,
 )
+from labeling.people.disagreement import measure_afresh
+from labeling.people.erasure import REASON as ERASED
 from labeling.preferences import ranks_of
-from labeling.services.disagreement import measure_afresh
-from labeling.services.erasure import REASON as ERASED
 from labeling.states import Assignments, Slots
 
 Label = Demonstration | Ranking

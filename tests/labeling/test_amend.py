@@ -14,7 +14,7 @@ from accounts.models import User
 from labeling import selectors
 from labeling.exports.orders import order
 from labeling.models import Assignment, Demonstration, LabelingTask, Prompt, Ranking, Slot
-from labeling.selectors.agreement import agreement_of
+from labeling.people.agreement_reads import agreement_of
 
 Call = Callable[..., Any]
 

@@ -16,7 +16,7 @@ from django.core.management import CommandError, call_command
 from accounts.models import User
 from labeling import selectors
 from labeling.models import Demonstration, ExportKey, LabelerProfile, Prompt, Ranking
-from labeling.selectors.agreement import agreement_of, agreement_of_all
+from labeling.people.agreement_reads import agreement_of, agreement_of_all
 from labeling.selectors.home import done, home_counts
 from labeling.services.guidelines import publish_guideline
 from labeling.services.pseudonyms import export_key

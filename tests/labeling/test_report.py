@@ -10,10 +10,10 @@ import pytest
 from accounts.models import User
 from core.problems import Problem
 from labeling.models import Assignment, LabelerProfile, Report
+from labeling.people.topics import topics_with
 from labeling.selectors.distress import warning
 from labeling.selectors.home import reports_of, week
 from labeling.selectors.reading import reading, unread_guidelines
-from labeling.selectors.topics import topics_with
 from labeling.services.guidelines import publish_guideline
 from labeling.services.reports import answer
 

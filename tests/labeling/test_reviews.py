@@ -10,8 +10,8 @@ import pytest
 from accounts.audit import Act
 from accounts.models import AuditEntry, User
 from labeling.models import Assignment, Demonstration, LabelingTask, Ranking, Review, Slot
+from labeling.people.agreement_reads import agreement_of_all
 from labeling.selectors import training_demonstrations, training_rankings
-from labeling.selectors.agreement import agreement_of_all
 from labeling.selectors.reviews import feedback
 from labeling.services.leases import expire_leases
 from labeling.services.reviews import mark_seen

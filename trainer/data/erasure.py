@@ -30,7 +30,7 @@ from accounts.permissions import DESK
 from core.problems import Problem
 from labeling.exports import files
 from labeling.intake import uploads
-from labeling.services.erasure import Held, destroy, held_of
+from labeling.people.erasure import Held, destroy, held_of
 from labeling.services.pseudonyms import export_key
 from models_service.models import ModelVersion
 from trainer.data.snapshots import wait_for_erasure

@@ -15,7 +15,7 @@ from tqdm import tqdm
 
 from core.commands import ExampleCommand
 from labeling.models import LabelerProfile
-from labeling.services.labelers import ensure_simulated
+from labeling.people.labelers import ensure_simulated
 from labeling.simulation.browser import LoginFailed
 from labeling.simulation.crew import Order, OutOfWork, work
 from labeling.simulation.judge import FLIPS, PERSONAS, Persona, Utility

@@ -9,7 +9,14 @@ from itertools import combinations, permutations
 import numpy as np
 import pytest
 
-from labeling.agreement import Agreement, across, among, between, ordinal_alpha, ranking_alpha
+from labeling.people.agreement import (
+    Agreement,
+    across,
+    among,
+    between,
+    ordinal_alpha,
+    ranking_alpha,
+)
 from tests.shared_data import rows
 
 # Krippendorff 2011, "Computing Krippendorff's Alpha-Reliability", section C: four observers.

@@ -8,8 +8,8 @@ from operator import itemgetter
 from django.db.models import QuerySet
 
 from core.db import prepared
-from labeling.agreement import among
 from labeling.models import LabelingTask, RankedCompletion
+from labeling.people.agreement import among
 
 
 def measure(task_id: int) -> None:

@@ -8,8 +8,8 @@ from operator import itemgetter
 from django.db.models import Count, Q, QuerySet
 
 from accounts.models import User
-from labeling.agreement import Agreement, TasksAgreement, across, among, between
 from labeling.models import RankedCompletion, Ranking
+from labeling.people.agreement import Agreement, TasksAgreement, across, among, between
 
 _Ranks = dict[int, list[int]]
 

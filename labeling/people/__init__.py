@@ -1,0 +1,1 @@
+"""Who labels: groups, agreement, topics they decline, and their erasure."""
