@@ -164,7 +164,7 @@ def annotators(count: int) -> list[str]:
 def plan_of_a_claim() -> str:
     """How PostgreSQL finds the next slot for the first annotator."""
     from accounts.models import User
-    from labeling.selectors.open_slots import open_slots, profile_of
+    from labeling.queues.open_slots import open_slots, profile_of
 
     slots = open_slots(profile_of(User.objects.get(username="annotator-0")))
     first = slots.filter(kind="ranking", purpose="training").order_by("-priority", "id")[:1]

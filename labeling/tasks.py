@@ -8,7 +8,8 @@ from math import ceil
 from celery import shared_task
 
 from labeling.intake import clients, imports, uploads
-from labeling.services import leases, queues, sampling
+from labeling.queues import queues, sampling
+from labeling.services import leases
 
 logger = logging.getLogger(__name__)
 

@@ -14,8 +14,8 @@ from accounts.permissions import allowed
 from frontend import selectors
 from labeling.models import Assignment, Ranking, TaskKind
 from labeling.people.topics import topics_with
+from labeling.queues.open_slots import profile_of
 from labeling.selectors import amendments, my_work
-from labeling.selectors.open_slots import profile_of
 
 PAGE = 50
 

@@ -24,7 +24,7 @@ from accounts.models import User
 from accounts.permissions import person
 from core.problems import Problem
 from labeling.models import BulkChange, Prompt, UseCase
-from labeling.services import steering
+from labeling.queues import steering
 
 Apply = Callable[[QuerySet, Any, User], BulkChange | int]
 """What is done; a number of rows where it cannot be undone."""

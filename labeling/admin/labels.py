@@ -13,6 +13,7 @@ from django.urls import URLPattern, path, reverse
 from unfold.decorators import display
 
 from accounts.admin.base import DayRange
+from labeling import search
 from labeling.admin.lists import (
     Choice,
     Counts,
@@ -28,7 +29,7 @@ from labeling.admin.lists import (
 from labeling.admin.parts import number, short
 from labeling.models import Demonstration, LabelingTask, Prompt, Ranking
 from labeling.people.erasure import REASON as ERASED
-from labeling.selectors import reviews, search
+from labeling.selectors import reviews
 
 _ACTS: dict[str, dict[str, str]] = {
     "comment": {

@@ -15,9 +15,9 @@ from accounts.admin.base import DeskAdmin
 from accounts.audit import Act
 from core.problems import Problem
 from labeling.models import Queue, TaskKind
-from labeling.selectors import next_prompts, queues
-from labeling.services.mixtures import check
-from labeling.services.steering import check_rules, check_targets
+from labeling.queues import next_prompts, queue_reads
+from labeling.queues.mixtures import check
+from labeling.queues.steering import check_rules, check_targets
 from models_service.models import Promotion
 from models_service.selectors import promoted
 
@@ -136,15 +136,15 @@ class QueueAdmin(DeskAdmin):
         return _depth(queue).oldest
 
 
-def _depth(queue: Any) -> queues.Depth:
+def _depth(queue: Any) -> queue_reads.Depth:
     """What waits, asked once for the columns of a row."""
     if not hasattr(queue, "depth_now"):
-        queue.depth_now = queues.depth(queue)
+        queue.depth_now = queue_reads.depth(queue)
     return queue.depth_now
 
 
 def _counted(count: int) -> str:
-    return f"{count:,} or more" if count >= queues.BOUND else f"{count:,}"
+    return f"{count:,} or more" if count >= queue_reads.BOUND else f"{count:,}"
 
 
 def _mode(queue: Queue) -> str:
@@ -152,19 +152,19 @@ def _mode(queue: Queue) -> str:
 
 
 def _now(queue: Queue) -> dict[str, Any]:
-    mode, (hour, mean) = _mode(queue), queues.labeled_per_hour(queue)
+    mode, (hour, mean) = _mode(queue), queue_reads.labeled_per_hour(queue)
     return {
         "mode": mode.title(),
         "badge": _BADGES[mode],
         "acts": _acts(queue, mode),
-        "depth": queues.depth(queue),
-        "bound": queues.BOUND,
+        "depth": queue_reads.depth(queue),
+        "bound": queue_reads.BOUND,
         "hour": hour,
         "mean": mean,
         "ranks": queue.kind == TaskKind.RANKING,
-        "slots": queues.next_slots(queue),
-        "drawn": queues.next_drawn(queue, promoted(Promotion.Role.POLICY)),
-        "shares": queues.shares(queue),
+        "slots": queue_reads.next_slots(queue),
+        "drawn": queue_reads.next_drawn(queue, promoted(Promotion.Role.POLICY)),
+        "shares": queue_reads.shares(queue),
         "latest": next_prompts.LATEST,
     }
 

@@ -13,6 +13,7 @@ from django.utils import timezone
 from unfold.decorators import display
 
 from accounts.admin.base import DayRange
+from labeling import search
 from labeling.admin.bulk import PROMPT_ACTIONS, TASK_ACTIONS
 from labeling.admin.lists import (
     Author,
@@ -30,8 +31,7 @@ from labeling.admin.lists import (
 )
 from labeling.admin.parts import Lines, number, short
 from labeling.models import Assignment, Completion, LabelingTask, Prompt, Slot
-from labeling.selectors import search
-from labeling.selectors.use_cases import spread
+from labeling.queues.use_case_shares import spread
 
 
 @admin.register(Prompt)

@@ -15,7 +15,8 @@ from core.problems import Problem
 from labeling.api import serializers
 from labeling.api.bodies import json_object
 from labeling.models import BulkChange, Demonstration, LabelingTask, Queue, Ranking
-from labeling.services import reviews, steering
+from labeling.queues import steering
+from labeling.services import reviews
 
 
 class LabelAct(APIView):

@@ -11,9 +11,9 @@ from django.db.models import QuerySet
 from core.problems import Problem
 from labeling.exports import FILES, SHAPES, SPLITS, Shape
 from labeling.exports.pseudonyms import pseudonyms
+from labeling.label_filters import usable
 from labeling.models import Demonstration, Guideline, LabelerProfile, Ranking, UseCase
 from labeling.selectors import moment, training
-from labeling.selectors.filters import usable
 from models_service.models import ModelVersion
 
 Row = dict[str, Any]
@@ -23,7 +23,7 @@ Row = dict[str, Any]
 class Order:
     """Which labels, in which shape, in which kind of file.
 
-    `filters` are those of `labeling.selectors.filters`, the group of the labelers always among
+    `filters` are those of `labeling.label_filters`, the group of the labelers always among
     them; with the split they keep out of a training export what measures. `snapshot` is the id of
     one whose labels alone are meant.
     """

@@ -25,7 +25,7 @@ from labeling.intake.near_duplicates import kept_alike
 from labeling.intake.parts import changed, parts
 from labeling.intake.prompts import recognisers
 from labeling.models import Assignment, BulkChange, LabelingTask, Prompt, TaskKind
-from labeling.services.steering import expire_untouched
+from labeling.queues.steering import expire_untouched
 from labeling.states import Prompts
 
 BATCH = 500

@@ -1,6 +1,6 @@
 """Every read that is longer than a line; what other apps read of labels stands here."""
 
-from labeling.selectors.filters import FILTERS, moment
+from labeling.label_filters import FILTERS, moment
 from labeling.selectors.tally import Tally, count_comparisons, rankings_by_size, tally
 from labeling.selectors.training import (
     few_shot_examples,

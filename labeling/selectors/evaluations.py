@@ -20,7 +20,7 @@ from labeling.models import (
     TaskKind,
 )
 from labeling.models.guidelines import Purpose
-from labeling.selectors.open_slots import UNASKED
+from labeling.queues.open_slots import UNASKED
 from labeling.selectors.training import FINISHED
 from models_service.models import ModelVersion
 

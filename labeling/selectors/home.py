@@ -12,7 +12,7 @@ from django.utils import timezone
 from accounts.models import User
 from labeling.models import Assignment, Report, TaskKind
 from labeling.models.guidelines import Purpose
-from labeling.selectors.open_slots import open_slots, profile_of
+from labeling.queues.open_slots import open_slots, profile_of
 
 
 @dataclass(frozen=True)

@@ -9,9 +9,9 @@ from typing import Any
 
 from django.db.models import Count, F, Func, IntegerField, QuerySet, Sum
 
+from labeling.label_filters import Filters, active_prompts, own_few_shot_prompts, usable
 from labeling.models import Demonstration, LabelerProfile, RankedCompletion, Ranking
 from labeling.models.prompts import Split
-from labeling.selectors.filters import Filters, active_prompts, own_few_shot_prompts, usable
 
 
 @dataclass(frozen=True)

@@ -14,8 +14,8 @@ from django.contrib.postgres.aggregates import ArrayAgg, JSONBAgg
 from django.db.models import BooleanField, ExpressionWrapper, Q, QuerySet
 
 from labeling.intake import few_shot
+from labeling.label_filters import Filters, active_prompts, own_few_shot_prompts, usable
 from labeling.models import Completion, Demonstration, LabelerProfile, RankedCompletion, Ranking
-from labeling.selectors.filters import Filters, active_prompts, own_few_shot_prompts, usable
 
 Row = dict[str, Any]
 

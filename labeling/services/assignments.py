@@ -25,7 +25,7 @@ from core.problems import Problem
 from labeling.intake import texts
 from labeling.models import Assignment, LabelerProfile, LabelingTask, Slot, TaskKind
 from labeling.models.guidelines import Purpose
-from labeling.selectors.open_slots import open_slots, profile_of
+from labeling.queues.open_slots import open_slots, profile_of
 from labeling.services.guidelines import current_form, current_guideline
 from labeling.services.leases import extend, free_held_slot, go_on, hold, lease_end
 from labeling.services.ownership import lock, own_open, own_writable

@@ -10,8 +10,8 @@ from django.db import transaction
 from labeling.intake.prompts import Added, add_prompts
 from labeling.intake.rows import parse
 from labeling.models import Guideline, Prompt
+from labeling.queues.queues import ensure_queues
 from labeling.services.guidelines import current_form, publish_guideline
-from labeling.services.queues import ensure_queues
 
 FOLDER = Path(__file__).resolve().parent.parent / "demo"
 

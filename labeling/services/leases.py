@@ -17,7 +17,7 @@ from django.utils import timezone
 from accounts.models import User
 from core.problems import Problem
 from labeling.models import Assignment, Slot
-from labeling.selectors.open_slots import permitted, profile_of
+from labeling.queues.open_slots import permitted, profile_of
 from labeling.services.ownership import own_open
 from labeling.states import Assignments, Slots
 

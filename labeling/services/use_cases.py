@@ -7,8 +7,8 @@ from django.db import transaction
 from accounts.models import User
 from core.problems import Problem
 from labeling.models import Prompt
+from labeling.queues.steering import change_prompts
 from labeling.services.ownership import own_open
-from labeling.services.steering import change_prompts
 
 
 @transaction.atomic

@@ -16,7 +16,7 @@ from labeling.intake import prompts
 from labeling.intake.prompts import add_prompts
 from labeling.intake.rows import NewPrompt
 from labeling.models import Completion, LabelingTask, Prompt, Slot
-from labeling.services.slots import slots_of
+from labeling.queues.slots import slots_of
 from models_service.models import ModelVersion
 
 

@@ -11,7 +11,8 @@ import pytest
 from accounts.audit import Act
 from accounts.models import AuditEntry, User
 from labeling.models import Demonstration, Queue
-from labeling.services import evaluations, reports, steering
+from labeling.queues import steering
+from labeling.services import evaluations, reports
 from labeling.services.guidelines import publish_guideline
 from models_service.models import ModelVersion
 

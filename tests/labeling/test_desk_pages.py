@@ -10,8 +10,8 @@ from django.urls import reverse
 
 from accounts.models import User
 from labeling.models import BulkChange, LabelingTask, Prompt, Queue, Ranking
-from labeling.selectors.queues import depth, next_slots
-from labeling.services import queues
+from labeling.queues import queues
+from labeling.queues.queue_reads import depth, next_slots
 
 Call = Callable[..., Any]
 

@@ -19,12 +19,12 @@ from labeling.models import (
     Queue,
     Slot,
 )
+from labeling.queues.completions import Drawn, Pick
+from labeling.queues.sampling import store_completions
+from labeling.queues.steering import undo
 from labeling.selectors import evaluations as told
 from labeling.services import evaluations
-from labeling.services.drawing import Drawn, Pick
 from labeling.services.guidelines import publish_guideline
-from labeling.services.sampling import store_completions
-from labeling.services.steering import undo
 from models_service.engines.base import Answer
 from models_service.models import ModelVersion
 

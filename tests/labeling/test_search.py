@@ -9,8 +9,8 @@ import pytest
 from django.urls import reverse
 
 from accounts.models import User
+from labeling import search
 from labeling.models import Completion, Demonstration, LabelingTask, Prompt, Ranking
-from labeling.selectors import search
 
 Call = Callable[..., Any]
 

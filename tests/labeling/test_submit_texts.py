@@ -9,7 +9,7 @@ import pytest
 
 from accounts.models import User
 from labeling.models import Assignment, Demonstration, LabelingTask, Prompt, Slot
-from labeling.services.slots import slots_of
+from labeling.queues.slots import slots_of
 
 Call = Callable[..., Any]
 

@@ -12,7 +12,7 @@ from django.urls import reverse
 from accounts.models import Role
 from accounts.permissions import may
 from labeling.models import Demonstration, Prompt, Ranking, Slot
-from labeling.selectors import queues, sampling
+from labeling.queues import queue_reads, sampling_reads
 from models_service.models import Promotion
 from models_service.selectors import promoted
 from models_service.worker_heartbeats import present
@@ -74,16 +74,16 @@ def navigation(request: HttpRequest) -> list[dict[str, Any]]:
 
 def dashboard(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
     """What the desk's first page shows."""
-    waiting, held_up_by = sampling.waiting_and_why()
+    waiting, held_up_by = sampling_reads.waiting_and_why()
     return context | {
         "policy": promoted(Promotion.Role.POLICY),
         "running": TrainingRound.objects.filter(state=TrainingRound.State.RUNNING).first(),
         "rounds": TrainingRound.objects.select_related("policy", "start")[:5],
-        "free": queues.slots_by_kind(Slot.State.FREE),
-        "held": queues.slots_by_kind(Slot.State.HELD),
+        "free": queue_reads.slots_by_kind(Slot.State.FREE),
+        "held": queue_reads.slots_by_kind(Slot.State.HELD),
         "sampling": waiting,
         "held_up_by": held_up_by,
-        "spoken": sampling.spoken_lately(),
+        "spoken": sampling_reads.spoken_lately(),
         "workers": present(),
         "rankings": Ranking.objects.filter(excluded_at=None).count(),
         "demonstrations": Demonstration.objects.filter(excluded_at=None).count(),

@@ -20,7 +20,7 @@ from django.db.models.fields.json import KT
 from django.db.models.functions import Cast
 from django.utils import timezone
 
-from labeling.selectors.sampling import awaited_versions
+from labeling.queues.sampling_reads import awaited_versions
 from models_service.models import ModelVersion, Promotion
 from trainer.models import Evaluation, TrainingRound, TrainingRun
 

@@ -13,7 +13,7 @@ from django.db.models import Prefetch
 
 from labeling.models import Completion, LabelingTask, Prompt, TaskKind
 from labeling.models.guidelines import Purpose
-from labeling.services.uncertainty import keep_uncertainty
+from labeling.queues.uncertainty import keep_uncertainty
 from models_service.models import ModelVersion
 from trainer.algorithms.accuracy import disagreement
 from trainer.models import TrainingRun

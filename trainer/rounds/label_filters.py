@@ -1,6 +1,6 @@
 """Which labels a round learns from, as its recipe says it under `labels`: checked, no database.
 
-What each filter does stands in `labeling.selectors.filters`. An empty value filters nothing.
+What each filter does stands in `labeling.label_filters`. An empty value filters nothing.
 """
 
 from __future__ import annotations

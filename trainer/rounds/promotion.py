@@ -6,7 +6,7 @@ from django.db import transaction
 
 from accounts.models import User
 from core.problems import Problem
-from labeling.services.queues import retire_policy_tasks
+from labeling.queues.queues import retire_policy_tasks
 from models_service import services as versions
 from models_service.models import ModelVersion, Promotion
 from models_service.selectors import former, promoted

@@ -8,7 +8,7 @@ from typing import Any
 from django.db.models import Q
 
 from labeling.models import Ranking
-from labeling.selectors import sampling
+from labeling.queues import sampling_reads
 from models_service.models import ModelVersion, Promotion
 from models_service.selectors import ancestors, promoted
 from trainer.models import TrainingRound, TrainingRun
@@ -116,7 +116,7 @@ def on_policy_share(round: TrainingRound) -> float | None:
     if round.snapshot is None or newest is None:
         return None
     rankings = Ranking.objects.filter(snapshots__snapshot=round.snapshot)
-    return sampling.on_policy_share(rankings, newest.version)
+    return sampling_reads.on_policy_share(rankings, newest.version)
 
 
 def _judge_of_epochs(start: ModelVersion) -> dict[str, int]:

@@ -15,9 +15,9 @@ from labeling.intake import quarantine_reads as selectors
 from labeling.intake.prompts import add_prompts
 from labeling.intake.rows import NewPrompt, parse
 from labeling.models import BulkChange, LabelingTask, Prompt, Queue, Ranking
-from labeling.selectors.next_prompts import next_prompts
+from labeling.queues import steering
+from labeling.queues.next_prompts import next_prompts
 from labeling.selectors.training import prompts as training_prompts
-from labeling.services import steering
 
 pytestmark = pytest.mark.django_db
 Call = Callable[..., Any]

@@ -39,8 +39,8 @@ from labeling.models import (
     Review,
     Slot,
 )
+from labeling.queues.steering import change_prompts, undo
 from labeling.services.reviews import restore
-from labeling.services.steering import change_prompts, undo
 from models_service.models import ModelVersion
 from models_service.playground import Plan, keep
 from tests.trainer.conftest import Labels

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from labeling.models import Prompt
-from labeling.selectors.next_prompts import matches
+from labeling.queues.next_prompts import matches
 from models_service import reward_scoring
 from models_service.lm.reading import Said
 from models_service.models import ModelVersion

@@ -19,8 +19,8 @@ from labeling.models import (
     Ranking,
     Slot,
 )
+from labeling.queues.slots import slots_of
 from labeling.services.guidelines import publish_guideline
-from labeling.services.slots import slots_of
 from models_service.models import ModelVersion
 from models_service.services import register_prompted
 from tests.trainer.conftest import Labels

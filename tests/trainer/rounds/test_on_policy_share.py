@@ -8,7 +8,7 @@ import pytest
 
 from core.problems import Problem
 from labeling.models import Ranking
-from labeling.selectors.sampling import on_policy_share, spoken_lately, waiting_and_why
+from labeling.queues.sampling_reads import on_policy_share, spoken_lately, waiting_and_why
 from models_service.models import ModelVersion, Promotion
 from models_service.services import register_endpoint
 from tests.trainer.conftest import Labels

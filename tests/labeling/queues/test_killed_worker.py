@@ -16,14 +16,14 @@ from django.db import connection
 from django.db.models import F
 
 from labeling.models import Completion, LabelingTask, Queue, Slot
-from labeling.services import queues, sampling
+from labeling.queues import queues, sampling
 from models_service.services import adopt_base
 
 # Claims its tasks as a worker does, then dies as the kernel or an operator would have it.
 WORKER = """
 import os, signal, django
 django.setup()
-from labeling.services import drawing, sampling
+from labeling.queues import completions as drawing, sampling
 sampling.draw = lambda tasks: os.kill(os.getpid(), signal.SIGKILL)
 sampling.sample_waiting()
 """

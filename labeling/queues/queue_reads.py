@@ -11,8 +11,8 @@ from django.utils import timezone
 from labeling.models import Assignment, LabelingTask, Queue, Slot, TaskKind, UseCase
 from labeling.models.guidelines import Purpose
 from labeling.models.prompts import Split
-from labeling.selectors.next_prompts import Candidate, next_prompts, shares_of
-from labeling.selectors.open_slots import UNASKED
+from labeling.queues.next_prompts import Candidate, next_prompts, shares_of
+from labeling.queues.open_slots import UNASKED
 from models_service.models import ModelVersion
 
 BOUND = 10_000

@@ -10,7 +10,7 @@ import pytest
 
 from accounts.models import User
 from labeling.models import LabelingTask, Prompt, Queue, Slot
-from labeling.services import queues
+from labeling.queues import queues
 from models_service.models import ModelVersion, Promotion
 
 Call = Callable[..., Any]

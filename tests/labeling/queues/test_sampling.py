@@ -13,9 +13,9 @@ from django.db import connection
 from django.utils import timezone
 
 from labeling.models import Completion, LabelingTask, Prompt, Queue, Slot
-from labeling.services import drawing, sampling
-from labeling.services.drawing import Drawn, Pick, draw
-from labeling.shares import apportioned
+from labeling.queues import completions, sampling
+from labeling.queues.completions import Drawn, Pick, draw
+from labeling.queues.shares import apportioned
 from models_service.engines import engine_for
 from models_service.engines.base import Answer, EngineError
 from models_service.models import ModelVersion
@@ -196,7 +196,7 @@ def test_what_a_model_throws_is_its_tasks_reason(
     error: Exception,
     reason: str,
 ) -> None:
-    monkeypatch.setattr(drawing, "engine_for", lambda version: Throwing(version, error))
+    monkeypatch.setattr(completions, "engine_for", lambda version: Throwing(version, error))
     waiting(2)
     assert sampling.sample_waiting() == 2
     thrown = LabelingTask.objects.get(seed=1)
@@ -207,7 +207,7 @@ def test_what_a_model_throws_is_its_tasks_reason(
 def test_a_prompt_that_a_model_stumbles_over_holds_up_no_other(
     tiny: ModelVersion, waiting: Call, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(drawing, "engine_for", lambda one: Throwing(one, IndexError()))
+    monkeypatch.setattr(completions, "engine_for", lambda one: Throwing(one, IndexError()))
     waiting(5)
     sampling.sample_waiting()
     states = dict(LabelingTask.objects.values_list("seed", "state"))

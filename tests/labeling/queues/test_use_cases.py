@@ -12,8 +12,8 @@ from django.core.management import call_command
 
 from accounts.models import User
 from labeling.models import Prompt, UseCase
-from labeling.selectors.use_cases import spread
-from labeling.shares import USE_CASES
+from labeling.queues.shares import USE_CASES
+from labeling.queues.use_case_shares import spread
 
 pytestmark = pytest.mark.django_db
 Call = Callable[..., Any]

@@ -16,7 +16,7 @@ from django.db import connection
 from django.utils import timezone
 
 from labeling.models import Completion, LabelingTask, Slot
-from labeling.services import sampling
+from labeling.queues import sampling
 from models_service.models import ModelVersion, Promotion
 from models_service.services import promote
 from tests.models_service.remote import completion_server, remote, seen
@@ -30,7 +30,7 @@ import django
 django.setup()
 from django.db import connections
 connections["default"].settings_dict["NAME"] = {database!r}
-from labeling.services import sampling
+from labeling.queues import sampling
 print(sampling.sample_waiting(), flush=True)
 """
 

@@ -11,8 +11,8 @@ import pytest
 from accounts.models import User
 from core.problems import Problem
 from labeling.models import Completion, LabelingTask, Queue, Slot
-from labeling.services import queues, sampling
-from labeling.services.mixtures import check, settled
+from labeling.queues import queues, sampling
+from labeling.queues.mixtures import check, settled
 from models_service.models import ModelVersion, Promotion
 from models_service.services import adopt_base, promote, register_prompted
 from tests.models_service.remote import completion_server, remote

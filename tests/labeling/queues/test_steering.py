@@ -13,9 +13,9 @@ from django.utils import timezone
 from accounts.models import AuditEntry, User
 from core.problems import Problem
 from labeling.models import BulkChange, LabelingTask, Prompt, Queue, Slot
-from labeling.selectors.next_prompts import next_prompts
-from labeling.selectors.queues import depth, labeled_per_hour, next_drawn, next_slots, shares
-from labeling.services import queues, steering
+from labeling.queues import queues, steering
+from labeling.queues.next_prompts import next_prompts
+from labeling.queues.queue_reads import depth, labeled_per_hour, next_drawn, next_slots, shares
 
 Call = Callable[..., Any]
 

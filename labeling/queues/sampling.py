@@ -15,10 +15,10 @@ from django.db.models import Q, QuerySet
 from django.utils import timezone
 
 from labeling.models import Completion, LabelingTask, Prompt, Queue, Slot
-from labeling.selectors.open_slots import UNASKED
-from labeling.services.drawing import Drawn, draw
-from labeling.services.mixtures import settled
-from labeling.services.slots import slots_of
+from labeling.queues.completions import Drawn, draw
+from labeling.queues.mixtures import settled
+from labeling.queues.open_slots import UNASKED
+from labeling.queues.slots import slots_of
 from labeling.states import Tasks
 from models_service.models import ModelVersion, Promotion
 from models_service.selectors import promoted

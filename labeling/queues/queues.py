@@ -16,11 +16,11 @@ from django.db.models import Exists, F, OuterRef, QuerySet
 from labeling.models import Assignment, LabelingTask, Prompt, Queue, Slot, TaskKind
 from labeling.models.guidelines import Purpose
 from labeling.models.prompts import Split
+from labeling.queues.next_prompts import Candidate, next_prompts, shares_of
+from labeling.queues.sampling import waiting_tasks
+from labeling.queues.shares import USE_CASES, apportioned
+from labeling.queues.slots import slots_of
 from labeling.selectors.evaluations import retiring_tasks
-from labeling.selectors.next_prompts import Candidate, next_prompts, shares_of
-from labeling.services.sampling import waiting_tasks
-from labeling.services.slots import slots_of
-from labeling.shares import USE_CASES, apportioned
 from labeling.states import Slots, Tasks
 from models_service.models import ModelVersion, Promotion
 from models_service.selectors import promoted

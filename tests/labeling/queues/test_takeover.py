@@ -9,7 +9,7 @@ import pytest
 
 from accounts.models import User
 from labeling.models import Assignment, LabelingTask, Queue, Ranking
-from labeling.services import queues, sampling
+from labeling.queues import queues, sampling
 from models_service.models import Promotion
 from models_service.services import adopt_base, promote, register_prompted
 

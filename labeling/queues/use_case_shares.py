@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from django.db.models import Count
 
 from labeling.models import Prompt, UseCase
-from labeling.shares import USE_CASES
+from labeling.queues.shares import USE_CASES
 
 
 @dataclass(frozen=True)

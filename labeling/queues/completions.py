@@ -17,7 +17,7 @@ from django.conf import settings
 from labeling.intake.dedupe import normalised
 from labeling.models import Completion, LabelingTask
 from labeling.models.guidelines import Purpose
-from labeling.shares import apportioned
+from labeling.queues.shares import apportioned
 from models_service.engines import engine_for, reason
 from models_service.engines.base import Answer, EngineError, Request
 from models_service.models import ModelVersion

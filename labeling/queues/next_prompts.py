@@ -17,7 +17,7 @@ from django.db.models import Exists, OuterRef, Q, QuerySet
 from django.utils import timezone
 
 from labeling.models import LabelingTask, Prompt, Queue, Slot, TaskKind, UseCase
-from labeling.shares import apportioned
+from labeling.queues.shares import apportioned
 from models_service.models import ModelVersion
 
 LATEST = 500

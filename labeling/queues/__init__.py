@@ -1,0 +1,1 @@
+"""What is asked next: queues, mixtures of versions, sampling, open slots."""
