@@ -13,13 +13,13 @@ from django.db.models import QuerySet
 
 from accounts.models import User
 from frontend.changes import rendered_changes
-from labeling.diversity import Share, length, opening, shares
 from labeling.models import Assignment, FormVersion, Guideline, RankedCompletion, Ranking
-from labeling.rating_form import FIRST_FORM
-from labeling.selectors.assignments import shown_completions
-from labeling.selectors.home import Day, Waiting, done, home_counts
-from labeling.selectors.my_work import recent_prompts
-from labeling.selectors.reading import reading
+from labeling.work.assignment_reads import shown_completions
+from labeling.work.diversity import Share, length, opening, shares
+from labeling.work.guideline_reads import reading
+from labeling.work.home import Day, Waiting, done, home_counts
+from labeling.work.my_work import recent_prompts
+from labeling.work.rating_form import FIRST_FORM
 
 
 @dataclass(frozen=True)

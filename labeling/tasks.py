@@ -9,7 +9,7 @@ from celery import shared_task
 
 from labeling.intake import clients, imports, uploads
 from labeling.queues import queues, sampling
-from labeling.services import leases
+from labeling.work import leases
 
 logger = logging.getLogger(__name__)
 

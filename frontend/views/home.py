@@ -13,10 +13,10 @@ from frontend import selectors
 from frontend.landing import home_of
 from labeling.people.agreement import PAPER
 from labeling.people.agreement_reads import agreement_of
-from labeling.selectors.distress import distressing_minutes, needs_a_break
-from labeling.selectors.home import reports_of, week
-from labeling.selectors.reading import unread_guidelines
 from labeling.selectors.reviews import feedback
+from labeling.work.distress import distressing_minutes, needs_a_break
+from labeling.work.guideline_reads import unread_guidelines
+from labeling.work.home import reports_of, week
 
 REVIEWS = 20
 RANKINGS = 500

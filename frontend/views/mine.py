@@ -15,7 +15,7 @@ from frontend import selectors
 from labeling.models import Assignment, Ranking, TaskKind
 from labeling.people.topics import topics_with
 from labeling.queues.open_slots import profile_of
-from labeling.selectors import amendments, my_work
+from labeling.work import label_versions, my_work
 
 PAGE = 50
 
@@ -39,14 +39,14 @@ def label(request: HttpRequest, pk: int) -> HttpResponse:
     mine = get_object_or_404(
         selectors.assignments_of(_labeler(request)), pk=pk, state=Assignment.State.SUBMITTED
     )
-    versions = amendments.outcomes(mine)
+    versions = label_versions.outcomes(mine)
     return render(request, "mine/one.html", {
         "assignment": mine,
         "prompt": mine.task.prompt if mine.task.kind != TaskKind.PROMPT_WRITING else None,
         "versions": [(len(versions) - at, _shown(one)) for at, one in enumerate(versions)],
-        "until": amendments.amend_until(mine),
-        "amendable": amendments.is_amendable(mine),
-        "obstacle": amendments.obstacle(versions[0], mine.task),
+        "until": label_versions.amend_until(mine),
+        "amendable": label_versions.is_amendable(mine),
+        "obstacle": label_versions.obstacle(versions[0], mine.task),
         "reports": mine.reports.all(),
         "reviews": mine.reviews.all(),
     })  # fmt: skip
@@ -60,7 +60,7 @@ def topics(request: HttpRequest) -> HttpResponse:
     return render(request, "mine/topics.html", {"topics": known})
 
 
-def _shown(version: amendments.Outcome) -> dict[str, Any]:
+def _shown(version: label_versions.Outcome) -> dict[str, Any]:
     tiers = selectors.tiers_of(version) if isinstance(version, Ranking) else None
     return {"label": version, "tiers": tiers}
 

@@ -9,7 +9,7 @@ from django.views.decorators.http import require_GET
 
 from accounts.permissions import DESK, allowed
 from labeling.models import FormVersion
-from labeling.rating_form import FIRST_FORM, LONGEST, MOST_FLAGS, RESERVED
+from labeling.work.rating_form import FIRST_FORM, LONGEST, MOST_FLAGS, RESERVED
 
 
 @allowed(*DESK)

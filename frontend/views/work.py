@@ -20,15 +20,15 @@ from accounts.models import Role, User
 from accounts.permissions import allowed
 from frontend import selectors
 from frontend.rendering import render_markdown
-from labeling.diversity import most_alike
 from labeling.intake import privacy
 from labeling.intake.prompts import recognisers
 from labeling.models import Assignment, TaskKind
 from labeling.models.prompts import Prompt, UseCase
-from labeling.selectors.amendments import amend_until, is_amendable
-from labeling.selectors.distress import needs_a_break, warning
-from labeling.selectors.home import done, held_assignments
-from labeling.selectors.my_work import recent_prompts
+from labeling.work.distress import needs_a_break, warning
+from labeling.work.diversity import most_alike
+from labeling.work.home import done, held_assignments
+from labeling.work.label_versions import amend_until, is_amendable
+from labeling.work.my_work import recent_prompts
 
 API = "/api/v1/assignments/"
 PREVIEW_LIMIT = 200_000  # characters

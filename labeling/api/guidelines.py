@@ -16,7 +16,7 @@ from core.problems import Problem
 from labeling.api import serializers
 from labeling.api.bodies import json_object
 from labeling.models import Guideline
-from labeling.services.guidelines import acknowledge, publish_form
+from labeling.work.guidelines import acknowledge, publish_form
 
 
 class GuidelineView(APIView):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from labeling.preferences import pairs as pairs_of
+from labeling.work.preferences import pairs as pairs_of
 
 Row = dict[str, Any]
 

@@ -11,7 +11,7 @@ from labeling.intake.prompts import Added, add_prompts
 from labeling.intake.rows import parse
 from labeling.models import Guideline, Prompt
 from labeling.queues.queues import ensure_queues
-from labeling.services.guidelines import current_form, publish_guideline
+from labeling.work.guidelines import current_form, publish_guideline
 
 FOLDER = Path(__file__).resolve().parent.parent / "demo"
 

@@ -10,7 +10,7 @@ from accounts.models import User
 from core.problems import Problem
 from labeling.intake import texts
 from labeling.models import Report
-from labeling.services.ownership import own
+from labeling.work.ownership import own
 
 LONGEST = 2000
 

@@ -28,8 +28,8 @@ from labeling.models import (
 )
 from labeling.people.disagreement import measure_afresh
 from labeling.people.erasure import REASON as ERASED
-from labeling.preferences import ranks_of
 from labeling.states import Assignments, Slots
+from labeling.work.preferences import ranks_of
 
 Label = Demonstration | Ranking
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from labeling.models import Completion, LabelingTask, Prompt, Queue, Slot, TaskKind
-from labeling.services.guidelines import current_form, publish_guideline
+from labeling.work.guidelines import current_form, publish_guideline
 from models_service.models import Kind, ModelVersion
 
 COMPLETIONS = (

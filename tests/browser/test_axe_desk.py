@@ -10,7 +10,7 @@ from accounts.audit import Act, record
 from accounts.models import User
 from labeling.models import BulkChange, Demonstration, LabelingTask, Prompt, Queue, Ranking
 from labeling.queues import steering
-from labeling.services import assignments, submissions
+from labeling.work import assignments, submissions
 from tests.browser.conftest import Open
 from tests.browser.scenes import demonstration_task, ranking_task
 from tests.browser.test_axe import violations

@@ -12,7 +12,7 @@ from playwright.sync_api import Page, expect
 from accounts.models import User
 from labeling.models import HeadToHead, LabelingTask
 from labeling.services.evaluations import open_head_to_head
-from labeling.services.guidelines import publish_guideline
+from labeling.work.guidelines import publish_guideline
 from models_service.models import ModelVersion
 from models_service.selectors import promoted
 from tests.browser.conftest import Open

@@ -11,8 +11,8 @@ from playwright.sync_api import Page, expect
 
 from accounts.models import User
 from labeling.models import Assignment, Demonstration, Ranking, Slot
-from labeling.services.guidelines import publish_guideline
-from labeling.services.leases import expire_leases
+from labeling.work.guidelines import publish_guideline
+from labeling.work.leases import expire_leases
 from tests.browser.conftest import Open
 from tests.browser.scenes import demonstration_task, ranking_task
 

@@ -12,9 +12,9 @@ from playwright.sync_api import Route, expect
 
 from accounts.models import User
 from labeling.models import Assignment, Demonstration, Ranking, Slot
-from labeling.services.assignments import claim
-from labeling.services.leases import expire_leases
-from labeling.services.submissions import submit
+from labeling.work.assignments import claim
+from labeling.work.leases import expire_leases
+from labeling.work.submissions import submit
 from tests.browser.conftest import Open
 from tests.browser.scenes import demonstration_task, ranking_task
 from tests.browser.test_rank import _begin as _begin_ranking

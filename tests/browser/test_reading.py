@@ -7,8 +7,8 @@ from playwright.sync_api import Page, expect
 
 from accounts.models import User
 from labeling.models import RankedCompletion, Ranking
-from labeling.rating_form import FIRST_FORM
-from labeling.services.guidelines import current_form, publish_form
+from labeling.work.guidelines import current_form, publish_form
+from labeling.work.rating_form import FIRST_FORM
 from tests.browser.conftest import Open
 from tests.browser.scenes import COMPLETIONS, ranking_task
 from tests.browser.test_rank import _begin

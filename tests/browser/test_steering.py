@@ -7,7 +7,7 @@ from playwright.sync_api import Page, expect
 
 from accounts.models import User
 from labeling.models import BulkChange, Queue, Ranking, Slot
-from labeling.services import assignments, submissions
+from labeling.work import assignments, submissions
 from tests.browser.conftest import Open
 from tests.browser.scenes import demonstration_task, ranking_task
 

@@ -10,7 +10,7 @@ from pytest_django.live_server_helper import LiveServer
 
 from accounts.models import User
 from labeling.models import Assignment, Demonstration, Prompt
-from labeling.services.guidelines import publish_guideline
+from labeling.work.guidelines import publish_guideline
 from tests.browser.conftest import Open
 from tests.browser.pages import log_in
 from tests.browser.scenes import demonstration_task, prompt_writing_task

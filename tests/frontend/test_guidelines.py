@@ -9,7 +9,7 @@ from django.test import Client
 from django.urls import reverse
 
 from accounts.models import User
-from labeling.services.guidelines import publish_guideline
+from labeling.work.guidelines import publish_guideline
 
 pytestmark = pytest.mark.django_db
 

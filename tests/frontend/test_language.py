@@ -14,7 +14,7 @@ from django.utils import translation
 from django.utils.translation.template import templatize
 
 from accounts.models import User
-from labeling.services import ownership
+from labeling.work import ownership
 from tests.browser.scenes import demonstration_task
 
 ROOT = Path(__file__).resolve().parent.parent.parent

@@ -13,12 +13,12 @@ from django.utils import timezone
 
 from accounts.models import User
 from labeling.models import Assignment, Demonstration, Prompt
-from labeling.services.amendments import amend
-from labeling.services.assignments import claim
-from labeling.services.guidelines import acknowledge, publish_guideline
 from labeling.services.reports import answer, report
 from labeling.services.reviews import comment, send_back
-from labeling.services.submissions import submit
+from labeling.work.amendments import amend
+from labeling.work.assignments import claim
+from labeling.work.guidelines import acknowledge, publish_guideline
+from labeling.work.submissions import submit
 from tests.browser.scenes import demonstration_task, prompt_writing_task, ranking_task
 
 pytestmark = pytest.mark.django_db

@@ -12,7 +12,7 @@ from django.urls import reverse
 from accounts.models import User
 from frontend.views.work import PERSONAL
 from labeling.intake.privacy import Kind
-from labeling.services.assignments import claim
+from labeling.work.assignments import claim
 from tests.browser.scenes import demonstration_task, ranking_task
 
 pytestmark = pytest.mark.django_db

@@ -13,7 +13,7 @@ from accounts.models import AuditEntry, User
 from labeling.models import Demonstration, Queue
 from labeling.queues import steering
 from labeling.services import evaluations, reports
-from labeling.services.guidelines import publish_guideline
+from labeling.work.guidelines import publish_guideline
 from models_service.models import ModelVersion
 
 Call = Callable[..., Any]

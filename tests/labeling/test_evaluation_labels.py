@@ -9,7 +9,7 @@ from accounts.models import User
 from labeling import selectors
 from labeling.exports.orders import order
 from labeling.models import Ranking
-from labeling.services.guidelines import publish_guideline
+from labeling.work.guidelines import publish_guideline
 
 Call = Callable[..., Any]
 

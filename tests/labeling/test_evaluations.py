@@ -24,7 +24,7 @@ from labeling.queues.sampling import store_completions
 from labeling.queues.steering import undo
 from labeling.selectors import evaluations as told
 from labeling.services import evaluations
-from labeling.services.guidelines import publish_guideline
+from labeling.work.guidelines import publish_guideline
 from models_service.engines.base import Answer
 from models_service.models import ModelVersion
 

@@ -17,9 +17,9 @@ from accounts.models import User
 from labeling import selectors
 from labeling.models import Demonstration, ExportKey, LabelerProfile, Prompt, Ranking
 from labeling.people.agreement_reads import agreement_of, agreement_of_all
-from labeling.selectors.home import done, home_counts
-from labeling.services.guidelines import publish_guideline
 from labeling.services.pseudonyms import export_key
+from labeling.work.guidelines import publish_guideline
+from labeling.work.home import done, home_counts
 from models_service.models import ModelVersion
 
 Call = Callable[..., Any]

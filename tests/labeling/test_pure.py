@@ -13,7 +13,7 @@ from labeling.intake import dedupe, few_shot
 from labeling.intake.dedupe import fingerprint, prefix_fingerprint, spoken
 from labeling.intake.languages import language_of
 from labeling.intake.prompts import split_of
-from labeling.preferences import pairs, ranks_of
+from labeling.work.preferences import pairs, ranks_of
 
 
 def test_a_tier_is_a_tie() -> None:

@@ -11,11 +11,11 @@ from accounts.models import User
 from core.problems import Problem
 from labeling.models import Assignment, LabelerProfile, Report
 from labeling.people.topics import topics_with
-from labeling.selectors.distress import warning
-from labeling.selectors.home import reports_of, week
-from labeling.selectors.reading import reading, unread_guidelines
-from labeling.services.guidelines import publish_guideline
 from labeling.services.reports import answer
+from labeling.work.distress import warning
+from labeling.work.guideline_reads import reading, unread_guidelines
+from labeling.work.guidelines import publish_guideline
+from labeling.work.home import reports_of, week
 
 Call = Callable[..., Any]
 

@@ -13,8 +13,8 @@ from labeling.models import Assignment, Demonstration, LabelingTask, Ranking, Re
 from labeling.people.agreement_reads import agreement_of_all
 from labeling.selectors import training_demonstrations, training_rankings
 from labeling.selectors.reviews import feedback
-from labeling.services.leases import expire_leases
 from labeling.services.reviews import mark_seen
+from labeling.work.leases import expire_leases
 
 Call = Callable[..., Any]
 

@@ -13,10 +13,10 @@ import pytest
 from django.core.management import CommandError, call_command
 
 from labeling.models import Assignment, Demonstration, LabelerProfile, Ranking
-from labeling.preferences import pairs, ranks_of
 from labeling.simulation.answers import demo_demonstrations, demonstration
 from labeling.simulation.judge import PERSONAS, Judge, Persona, noise_width
 from labeling.simulation.utilities import concise
+from labeling.work.preferences import pairs, ranks_of
 
 Call = Callable[..., Any]
 ASKED = [{"role": "user", "content": "How do I water a tomato plant?"}]

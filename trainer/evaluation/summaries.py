@@ -9,8 +9,8 @@ from django.core.cache import cache
 from django.db.models import Count, Max, Sum
 
 from labeling.models import FormVersion, HeadToHead, LabelerProfile, UseCase
-from labeling.rating_form import FIRST_FORM
 from labeling.selectors import evaluations as told
+from labeling.work.rating_form import FIRST_FORM
 from models_service.models import ModelVersion
 from trainer.evaluation.results import Verdict, verdicts
 from trainer.figures.data import Figure, Point, Series

@@ -135,7 +135,7 @@ def test_a_late_submit_on_an_expired_task_is_refused(
     ada: User, make_task: Call, claim: Call, api: Call, ranking_of: Call, run_out: Call,
     policy: ModelVersion,
 ) -> None:  # fmt: skip
-    from labeling.services.leases import expire_leases
+    from labeling.work.leases import expire_leases
 
     make_task()
     held = claim(ada)

@@ -20,7 +20,7 @@ from labeling.models import (
     Slot,
 )
 from labeling.queues.slots import slots_of
-from labeling.services.guidelines import publish_guideline
+from labeling.work.guidelines import publish_guideline
 from models_service.models import ModelVersion
 from models_service.services import register_prompted
 from tests.trainer.conftest import Labels

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from labeling.diversity import Share, length, most_alike, opening, shares
+from labeling.work.diversity import Share, length, most_alike, opening, shares
 
 
 def test_shares_count_the_most_frequent_first() -> None:

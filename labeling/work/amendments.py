@@ -14,9 +14,9 @@ from django.utils import timezone
 from accounts.models import User
 from core.problems import Problem
 from labeling.models import Assignment, Prompt
-from labeling.selectors.amendments import Outcome, is_amendable, obstacle, outcomes
-from labeling.services.ownership import own
-from labeling.services.submissions import digest_of, draft_of, kept, seconds_of, store
+from labeling.work.label_versions import Outcome, is_amendable, obstacle, outcomes
+from labeling.work.ownership import own
+from labeling.work.submissions import digest_of, draft_of, kept, seconds_of, store
 
 _OBSTACLES = {
     "excluded": "This label was taken out of the data, so it cannot be amended any more.",

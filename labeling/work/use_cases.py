@@ -8,7 +8,7 @@ from accounts.models import User
 from core.problems import Problem
 from labeling.models import Prompt
 from labeling.queues.steering import change_prompts
-from labeling.services.ownership import own_open
+from labeling.work.ownership import own_open
 
 
 @transaction.atomic

@@ -10,7 +10,7 @@ from django.utils import timezone
 
 from accounts.models import User
 from labeling.models import Assignment, FormVersion, LabelingTask, RankedCompletion
-from labeling.rating_form import FIRST_FORM
+from labeling.work.rating_form import FIRST_FORM
 
 SPELL = timedelta(hours=2)
 

@@ -14,8 +14,8 @@ from django.test.utils import CaptureQueriesContext
 
 from accounts.models import User
 from labeling.models import Assignment, RankedCompletion, Ranking, Slot
-from labeling.services.guidelines import current_form, publish_form
-from labeling.services.leases import expire_leases
+from labeling.work.guidelines import current_form, publish_form
+from labeling.work.leases import expire_leases
 
 Call = Callable[..., Any]
 

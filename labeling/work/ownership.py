@@ -12,7 +12,7 @@ from accounts.models import User
 from core.db import prepared
 from core.problems import Problem
 from labeling.models import Assignment
-from labeling.selectors.amendments import is_amendable
+from labeling.work.label_versions import is_amendable
 
 _OVER = {
     Assignment.State.SUBMITTED: "This task was submitted already.",

@@ -26,10 +26,10 @@ from labeling.intake import texts
 from labeling.models import Assignment, LabelerProfile, LabelingTask, Slot, TaskKind
 from labeling.models.guidelines import Purpose
 from labeling.queues.open_slots import open_slots, profile_of
-from labeling.services.guidelines import current_form, current_guideline
-from labeling.services.leases import extend, free_held_slot, go_on, hold, lease_end
-from labeling.services.ownership import lock, own_open, own_writable
 from labeling.states import Assignments, Slots
+from labeling.work.guidelines import current_form, current_guideline
+from labeling.work.leases import extend, free_held_slot, go_on, hold, lease_end
+from labeling.work.ownership import lock, own_open, own_writable
 
 # Evaluations are few and somebody waits for them.
 PURPOSES = (Purpose.EVALUATION, Purpose.TRAINING)

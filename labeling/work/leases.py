@@ -18,8 +18,8 @@ from accounts.models import User
 from core.problems import Problem
 from labeling.models import Assignment, Slot
 from labeling.queues.open_slots import permitted, profile_of
-from labeling.services.ownership import own_open
 from labeling.states import Assignments, Slots
+from labeling.work.ownership import own_open
 
 RESERVED_MINUTES = 3  # a page in sight renews every minute
 _BATCH = 500

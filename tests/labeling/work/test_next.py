@@ -10,9 +10,9 @@ import pytest
 
 from accounts.models import User
 from labeling.models import Assignment, LabelerProfile, Queue, Slot
-from labeling.services import assignments
-from labeling.services.guidelines import acknowledge, publish_guideline
-from labeling.services.leases import expire_leases
+from labeling.work import assignments
+from labeling.work.guidelines import acknowledge, publish_guideline
+from labeling.work.leases import expire_leases
 from tests.labeling.racing import apart, at_once
 
 Call = Callable[..., Any]

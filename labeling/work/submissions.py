@@ -18,11 +18,11 @@ from core.db.prepared import Change
 from core.problems import Problem
 from labeling.intake import texts
 from labeling.models import Assignment, Slot, TaskKind
-from labeling.selectors.amendments import outcomes
-from labeling.services import demonstrations, rankings, written_prompts
-from labeling.services.leases import free_slot
-from labeling.services.ownership import own
 from labeling.states import Assignments, Slots
+from labeling.work import demonstrations, rankings, written_prompts
+from labeling.work.label_versions import outcomes
+from labeling.work.leases import free_slot
+from labeling.work.ownership import own
 
 _STORE: Mapping[TaskKind, Callable[..., Any]] = {
     TaskKind.RANKING: rankings.store,

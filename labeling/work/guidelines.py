@@ -12,8 +12,8 @@ from accounts.models import User
 from core.db import prepared
 from core.problems import Problem
 from labeling.models import Assignment, FormVersion, Guideline, GuidelineRead
-from labeling.rating_form import FIRST_FORM, fault
 from labeling.states import Assignments
+from labeling.work.rating_form import FIRST_FORM, fault
 
 
 def current_form() -> FormVersion:

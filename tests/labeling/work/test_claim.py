@@ -12,9 +12,9 @@ from django.test.utils import CaptureQueriesContext
 
 from accounts.models import User
 from labeling.models import Assignment, LabelerProfile, Slot
-from labeling.services import assignments, leases
-from labeling.services.guidelines import current_form, publish_guideline
-from labeling.services.leases import expire_leases
+from labeling.work import assignments, leases
+from labeling.work.guidelines import current_form, publish_guideline
+from labeling.work.leases import expire_leases
 from tests.labeling.racing import apart, at_once
 
 Call = Callable[..., Any]

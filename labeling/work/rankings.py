@@ -9,9 +9,9 @@ from typing import Any, cast
 from core.problems import Problem
 from labeling.models import Assignment, FormVersion, RankedCompletion, Ranking
 from labeling.people.disagreement import measure
-from labeling.preferences import ranks_of
-from labeling.rating_form import flag_names
-from labeling.services.guidelines import current_form
+from labeling.work.guidelines import current_form
+from labeling.work.preferences import ranks_of
+from labeling.work.rating_form import flag_names
 
 Errors = dict[str, list[str]]
 

@@ -9,7 +9,7 @@ import pytest
 
 from accounts.models import User
 from labeling.models import Assignment, Slot
-from labeling.services.leases import expire_leases
+from labeling.work.leases import expire_leases
 
 Call = Callable[..., Any]
 

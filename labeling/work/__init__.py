@@ -1,0 +1,1 @@
+"""One labeler at one task: claim, draft, submit, amend."""
