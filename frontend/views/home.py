@@ -13,7 +13,7 @@ from frontend import selectors
 from frontend.landing import home_of
 from labeling.people.agreement import PAPER
 from labeling.people.agreement_reads import agreement_of
-from labeling.selectors.reviews import feedback
+from labeling.review.review_reads import feedback
 from labeling.work.distress import distressing_minutes, needs_a_break
 from labeling.work.guideline_reads import unread_guidelines
 from labeling.work.home import reports_of, week

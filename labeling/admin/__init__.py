@@ -28,7 +28,7 @@ from labeling.admin import queues as queues
 from labeling.admin import records as records
 from labeling.admin.parts import short
 from labeling.models import ClientProfile, FormVersion, Guideline, LabelerProfile, Report
-from labeling.services.reports import answer
+from labeling.review.reports import answer
 from labeling.work.guidelines import publish_guideline
 
 

@@ -29,7 +29,7 @@ from labeling.admin.lists import (
 from labeling.admin.parts import number, short
 from labeling.models import Demonstration, LabelingTask, Prompt, Ranking
 from labeling.people.erasure import REASON as ERASED
-from labeling.selectors import reviews
+from labeling.review import review_reads
 
 _ACTS: dict[str, dict[str, str]] = {
     "comment": {
@@ -88,9 +88,9 @@ class LabelAdmin(ListAdmin):
         extra_context: dict[str, Any] | None = None,
     ) -> HttpResponse:
         """The label with its provenance, and what can be done about it."""
-        rows = self.get_queryset(request).select_related(*reviews.PROVENANCE[self.model])
+        rows = self.get_queryset(request).select_related(*review_reads.PROVENANCE[self.model])
         label = get_object_or_404(rows, pk=object_id if object_id.isdecimal() else None)
-        context = {"title": str(label), "acts": _acts(label), **reviews.surroundings(label)}
+        context = {"title": str(label), "acts": _acts(label), **review_reads.surroundings(label)}
         return self.page(request, "labeling/review.html", context)
 
     def page(self, request: HttpRequest, template: str, context: dict[str, Any]) -> HttpResponse:
@@ -137,12 +137,12 @@ class RankingAdmin(LabelAdmin):
         """The rankings of one task side by side."""
         tasks = permitted(LabelingTask.objects.select_related("prompt"), request, "prompt__")
         found = get_object_or_404(tasks, pk=task)
-        rankings = reviews.standing(found)
+        rankings = review_reads.standing(found)
         return self.page(request, "labeling/adjudicate.html", {
             "title": f"Rankings of task {found.pk}",
             "task": found,
             "rankings": rankings,
-            "rows": reviews.side_by_side(found, rankings),
+            "rows": review_reads.side_by_side(found, rankings),
             "url": reverse("task-adjudicate", args=[found.pk]),
         })  # fmt: skip
 

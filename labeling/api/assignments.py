@@ -15,7 +15,7 @@ from labeling.api import serializers
 from labeling.api.bodies import json_object
 from labeling.models import Assignment
 from labeling.people.labelers import decline_topics
-from labeling.services import reports, reviews
+from labeling.review import reports, reviews
 from labeling.work import amendments, assignments, leases, submissions, use_cases
 from labeling.work.assignment_reads import described, own_assignment
 

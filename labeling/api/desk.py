@@ -16,7 +16,7 @@ from labeling.api import serializers
 from labeling.api.bodies import json_object
 from labeling.models import BulkChange, Demonstration, LabelingTask, Queue, Ranking
 from labeling.queues import steering
-from labeling.services import reviews
+from labeling.review import reviews
 
 
 class LabelAct(APIView):

@@ -13,6 +13,7 @@ from django.conf import settings
 from django.db import transaction
 from django.db.models import Exists, F, OuterRef, QuerySet
 
+from labeling.human_evaluation.results import retiring_tasks
 from labeling.models import Assignment, LabelingTask, Prompt, Queue, Slot, TaskKind
 from labeling.models.guidelines import Purpose
 from labeling.models.prompts import Split
@@ -20,7 +21,6 @@ from labeling.queues.next_prompts import Candidate, next_prompts, shares_of
 from labeling.queues.sampling import waiting_tasks
 from labeling.queues.shares import USE_CASES, apportioned
 from labeling.queues.slots import slots_of
-from labeling.selectors.evaluations import retiring_tasks
 from labeling.states import Slots, Tasks
 from models_service.models import ModelVersion, Promotion
 from models_service.selectors import promoted

@@ -11,7 +11,7 @@ from playwright.sync_api import Page, Route, expect
 
 from accounts.models import User
 from labeling.models import Assignment, Prompt
-from labeling.services.reports import answer, report
+from labeling.review.reports import answer, report
 from labeling.work.guidelines import publish_guideline
 from models_service.models import ModelVersion
 from models_service.services import adopt_base

@@ -10,8 +10,8 @@ from django.db.models import F
 from playwright.sync_api import Page, expect
 
 from accounts.models import User
+from labeling.human_evaluation.evaluations import open_head_to_head
 from labeling.models import HeadToHead, LabelingTask
-from labeling.services.evaluations import open_head_to_head
 from labeling.work.guidelines import publish_guideline
 from models_service.models import ModelVersion
 from models_service.selectors import promoted

@@ -9,7 +9,7 @@ from playwright.sync_api import Page, Route, expect
 
 from accounts.models import User
 from labeling.models import Assignment, Demonstration, LabelingTask, Prompt, Ranking, Report, Slot
-from labeling.services.reports import answer
+from labeling.review.reports import answer
 from labeling.work.guidelines import current_form, publish_guideline
 from tests.browser.conftest import Open
 from tests.browser.scenes import COMPLETIONS, demonstration_task, prompt_writing_task, ranking_task

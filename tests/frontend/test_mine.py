@@ -13,8 +13,8 @@ from django.utils import timezone
 
 from accounts.models import User
 from labeling.models import Assignment, Demonstration, Prompt
-from labeling.services.reports import answer, report
-from labeling.services.reviews import comment, send_back
+from labeling.review.reports import answer, report
+from labeling.review.reviews import comment, send_back
 from labeling.work.amendments import amend
 from labeling.work.assignments import claim
 from labeling.work.guidelines import acknowledge, publish_guideline

@@ -12,7 +12,7 @@ from django.urls import reverse
 from accounts.models import User
 from core.problems import Problem
 from labeling.models import FormVersion, Guideline, Queue
-from labeling.services.reports import report
+from labeling.review.reports import report
 from labeling.work.guidelines import current_form, publish_form
 from labeling.work.rating_form import FIRST_FORM
 

@@ -10,9 +10,10 @@ import pytest
 
 from accounts.audit import Act
 from accounts.models import AuditEntry, User
+from labeling.human_evaluation import evaluations
 from labeling.models import Demonstration, Queue
 from labeling.queues import steering
-from labeling.services import evaluations, reports
+from labeling.review import reports
 from labeling.work.guidelines import publish_guideline
 from models_service.models import ModelVersion
 

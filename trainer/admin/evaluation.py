@@ -13,10 +13,10 @@ from django.urls import URLPattern, path
 from unfold.decorators import display
 
 from accounts.admin.base import RecordAdmin
+from labeling.human_evaluation import results as told
+from labeling.human_evaluation.evaluations import MOST_VERSIONS
 from labeling.models import HeadToHead, LabelerProfile, Prompt
 from labeling.models.prompts import Split
-from labeling.selectors import evaluations as told
-from labeling.services.evaluations import MOST_VERSIONS
 from models_service.models import Kind, ModelVersion, Promotion
 from models_service.selectors import former, promoted
 from models_service.services import PLAYERS

@@ -14,9 +14,9 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from accounts.permissions import IsResearcher, person
+from labeling.human_evaluation import evaluations as labeled
+from labeling.human_evaluation import results as told
 from labeling.models import HeadToHead, LabelerProfile
-from labeling.selectors import evaluations as told
-from labeling.services import evaluations as labeled
 from models_service.models import Kind, ModelVersion
 from trainer.evaluation import jobs, reward_figures, summaries
 from trainer.evaluation.over_optimisation import over_optimisation

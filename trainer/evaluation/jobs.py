@@ -19,11 +19,11 @@ from django.utils import timezone
 
 from accounts.models import User
 from core.problems import Problem
+from labeling.human_evaluation import results as told
+from labeling.human_evaluation.evaluations import close_head_to_head
 from labeling.intervals import Clusters, mean, rate
 from labeling.label_filters import usable
 from labeling.models import Completion, Demonstration, HeadToHead, LabelerProfile, Prompt, Ranking
-from labeling.selectors import evaluations as told
-from labeling.services.evaluations import close_head_to_head
 from models_service.models import Kind, ModelVersion, Promotion
 from models_service.selectors import promoted
 from trainer.evaluation.results import Figures, figure

@@ -8,7 +8,7 @@ from typing import Any
 
 from django.conf import settings
 
-from labeling.selectors import evaluations as told
+from labeling.human_evaluation import results as told
 from models_service.models import ModelVersion, Promotion
 from models_service.selectors import promoted
 from trainer.evaluation.summaries import GOOD_FLAGS, flag_titles

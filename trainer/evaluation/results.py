@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from math import isfinite
 from typing import Any
 
+from labeling.human_evaluation.results import Judged
 from labeling.intervals import Clusters, Interval, mean, rate
-from labeling.selectors.evaluations import Judged
 from trainer.evaluation.statistics import bradley_terry, length_controlled
 
 Figures = dict[str, Any]

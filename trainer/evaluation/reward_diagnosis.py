@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from itertools import combinations
 from typing import Any
 
+from labeling.human_evaluation.results import Judged
 from labeling.intervals import Clusters, rate
-from labeling.selectors.evaluations import Judged
 from trainer.algorithms.accuracy import ENDINGS
 from trainer.evaluation.results import Figures, figure
 

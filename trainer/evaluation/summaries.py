@@ -8,8 +8,8 @@ from typing import Any
 from django.core.cache import cache
 from django.db.models import Count, Max, Sum
 
+from labeling.human_evaluation import results as told
 from labeling.models import FormVersion, HeadToHead, LabelerProfile, UseCase
-from labeling.selectors import evaluations as told
 from labeling.work.rating_form import FIRST_FORM
 from models_service.models import ModelVersion
 from trainer.evaluation.results import Verdict, verdicts

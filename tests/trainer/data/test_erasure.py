@@ -40,7 +40,7 @@ from labeling.models import (
     Slot,
 )
 from labeling.queues.steering import change_prompts, undo
-from labeling.services.reviews import restore
+from labeling.review.reviews import restore
 from models_service.models import ModelVersion
 from models_service.playground import Plan, keep
 from tests.trainer.conftest import Labels

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
+from labeling.human_evaluation.results import Judged
 from labeling.intervals import Clusters, rate
-from labeling.selectors.evaluations import Judged
 from trainer.evaluation.results import verdicts
 from trainer.evaluation.summaries import point
 

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from accounts.models import User
+from labeling.human_evaluation.results import Judged
 from labeling.models import BulkChange, Completion, LabelingTask, Prompt
-from labeling.selectors.evaluations import Judged
 from models_service import reward_scoring
 from models_service.lm.reading import Said
 from models_service.models import ModelVersion

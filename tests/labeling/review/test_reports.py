@@ -11,7 +11,7 @@ from accounts.models import User
 from core.problems import Problem
 from labeling.models import Assignment, LabelerProfile, Report
 from labeling.people.topics import topics_with
-from labeling.services.reports import answer
+from labeling.review.reports import answer
 from labeling.work.distress import warning
 from labeling.work.guideline_reads import reading, unread_guidelines
 from labeling.work.guidelines import publish_guideline

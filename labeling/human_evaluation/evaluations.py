@@ -15,6 +15,7 @@ from django.db.models.functions import Greatest, Now
 from accounts.audit import Act, record
 from accounts.models import User
 from core.problems import Problem
+from labeling.human_evaluation.results import labelers_in
 from labeling.models import (
     BulkChange,
     Guideline,
@@ -28,7 +29,6 @@ from labeling.models import (
 )
 from labeling.models.guidelines import Purpose
 from labeling.models.prompts import Split
-from labeling.selectors.evaluations import labelers_in
 from labeling.states import Slots, Tasks
 from models_service.models import Kind, ModelVersion
 

@@ -10,6 +10,8 @@ import pytest
 
 from accounts.models import User
 from core.problems import Problem
+from labeling.human_evaluation import evaluations
+from labeling.human_evaluation import results as told
 from labeling.models import (
     Completion,
     HeadToHead,
@@ -22,8 +24,6 @@ from labeling.models import (
 from labeling.queues.completions import Drawn, Pick
 from labeling.queues.sampling import store_completions
 from labeling.queues.steering import undo
-from labeling.selectors import evaluations as told
-from labeling.services import evaluations
 from labeling.work.guidelines import publish_guideline
 from models_service.engines.base import Answer
 from models_service.models import ModelVersion

@@ -1,0 +1,1 @@
+"""Evaluations by labelers: opened, closed, and what they say."""

@@ -1,0 +1,1 @@
+"""What is said about labels: reviews, adjudication, reports."""
