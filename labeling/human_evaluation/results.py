@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from django.conf import settings
-from django.db.models import Count, Exists, F, OuterRef, Q, QuerySet
+from django.db.models import Count, Q, QuerySet
 
 from accounts.models import Role, User
 from labeling.models import (
@@ -17,9 +16,7 @@ from labeling.models import (
     RankedCompletion,
     Ranking,
     Slot,
-    TaskKind,
 )
-from labeling.models.guidelines import Purpose
 from labeling.queues.open_slots import UNASKED
 from labeling.selectors.training import FINISHED
 from models_service.models import ModelVersion
@@ -95,34 +92,6 @@ def ladder_of(contest: HeadToHead) -> list[ModelVersion]:
     """The versions from the foot up."""
     found = ModelVersion.objects.in_bulk(contest.ladder)
     return [found[pk] for pk in contest.ladder if pk in found]
-
-
-def untouched_tasks(version: ModelVersion) -> QuerySet[LabelingTask]:
-    """Ranking tasks for training that this policy answered and nobody has begun."""
-    touched = Slot.objects.filter(
-        task=OuterRef("pk"), state__in=[Slot.State.HELD, Slot.State.FILLED]
-    )
-    return LabelingTask.objects.filter(
-        ~Exists(touched),
-        kind=TaskKind.RANKING,
-        purpose=Purpose.TRAINING,
-        policy=version,
-        state__in=[LabelingTask.State.SAMPLING, LabelingTask.State.OPEN],
-    )
-
-
-def retiring_tasks(version: ModelVersion) -> QuerySet[LabelingTask]:
-    """Those of them that expire once it is no longer the policy.
-
-    The setting RETIRED_TASKS may say to keep them, or every second of them, so that labelers see
-    both policies.
-    """
-    tasks = untouched_tasks(version)
-    if settings.RETIRED_TASKS == "keep":
-        return tasks.none()
-    if settings.RETIRED_TASKS == "mix":
-        return tasks.annotate(odd=F("pk") % 2).filter(odd=1)
-    return tasks
 
 
 def judged(contest: HeadToHead) -> list[Judged]:

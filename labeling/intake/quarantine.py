@@ -17,6 +17,7 @@ from django.db.models import QuerySet
 from accounts.audit import Act, record
 from accounts.models import User
 from core.problems import Problem
+from labeling.expiry import expire_untouched
 from labeling.intake import texts
 from labeling.intake.cleaning import Marks, marks_of, redacted, spans_of
 from labeling.intake.dedupe import spoken
@@ -25,7 +26,6 @@ from labeling.intake.near_duplicates import kept_alike
 from labeling.intake.parts import changed, parts
 from labeling.intake.prompts import recognisers
 from labeling.models import Assignment, BulkChange, LabelingTask, Prompt, TaskKind
-from labeling.queues.steering import expire_untouched
 from labeling.states import Prompts
 
 BATCH = 500

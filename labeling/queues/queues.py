@@ -13,7 +13,7 @@ from django.conf import settings
 from django.db import transaction
 from django.db.models import Exists, F, OuterRef, QuerySet
 
-from labeling.human_evaluation.results import retiring_tasks
+from labeling.expiry import retiring_tasks
 from labeling.models import Assignment, LabelingTask, Prompt, Queue, Slot, TaskKind
 from labeling.models.guidelines import Purpose
 from labeling.models.prompts import Split

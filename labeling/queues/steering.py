@@ -12,13 +12,14 @@ from collections.abc import Sequence
 from typing import Any, NoReturn
 
 from django.db import transaction
-from django.db.models import Exists, OuterRef, QuerySet
+from django.db.models import QuerySet
 from django.utils import timezone
 
 from accounts.audit import Act, record
 from accounts.models import User
 from accounts.permissions import may
 from core.problems import Problem
+from labeling.expiry import expire_untouched
 from labeling.models import BulkChange, LabelingTask, Prompt, Queue, Slot, UseCase
 from labeling.states import Slots, Tasks
 
@@ -229,23 +230,6 @@ def _noted(change: BulkChange, act: Act) -> BulkChange:
     detail = {"field": change.field, "value": change.value, "count": change.count}
     record(act=act, by=change.by, target=change, detail=detail)
     return change
-
-
-def expire_untouched(tasks: QuerySet[LabelingTask]) -> list[int]:
-    """Expire the open ones that nobody has touched; returns their ids."""
-    touched = Slot.objects.filter(
-        task=OuterRef("pk"), state__in=[Slot.State.HELD, Slot.State.FILLED]
-    )
-    plain = LabelingTask.objects.filter(pk__in=tasks.order_by().values("pk"))
-    waiting = plain.filter(~Exists(touched), state=LabelingTask.State.OPEN)
-    ids = list(waiting.values_list("pk", flat=True))
-    Slots.close.apply(Slot.objects.filter(task__in=ids))
-    # A claim may have come in between; its task stays.
-    closed = Slot.objects.filter(task=OuterRef("pk")).exclude(state=Slot.State.CLOSED)
-    gone = LabelingTask.objects.filter(~Exists(closed), pk__in=ids)
-    expired = list(gone.values_list("pk", flat=True))
-    Tasks.expire.apply(LabelingTask.objects.filter(pk__in=expired))
-    return expired
 
 
 def _revive(ids: Sequence[int]) -> int:

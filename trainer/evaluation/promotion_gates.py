@@ -8,7 +8,7 @@ from typing import Any
 
 from django.conf import settings
 
-from labeling.human_evaluation import results as told
+from labeling.expiry import retiring_tasks, untouched_tasks
 from models_service.models import ModelVersion, Promotion
 from models_service.selectors import promoted
 from trainer.evaluation.summaries import GOOD_FLAGS, flag_titles
@@ -62,8 +62,8 @@ def waiting_tasks(version: ModelVersion) -> dict[str, Any]:
     return {
         "policy": before.name,
         "rule": settings.RETIRED_TASKS,
-        "waiting": told.untouched_tasks(before).count(),
-        "expire": told.retiring_tasks(before).count(),
+        "waiting": untouched_tasks(before).count(),
+        "expire": retiring_tasks(before).count(),
     }
 
 
