@@ -9,11 +9,10 @@ from typing import Any, NoReturn
 from django.db.models import QuerySet
 
 from core.problems import Problem
-from labeling.exports import FILES, SHAPES, SPLITS, Shape
+from labeling.exports import FILES, SHAPES, SPLITS, Shape, training_rows
 from labeling.exports.pseudonyms import pseudonyms
-from labeling.label_filters import usable
+from labeling.label_filters import moment, usable
 from labeling.models import Demonstration, Guideline, LabelerProfile, Ranking, UseCase
-from labeling.selectors import moment, training
 from models_service.models import ModelVersion
 
 Row = dict[str, Any]
@@ -53,7 +52,11 @@ class Order:
     def rows(self, *, after: int = 0, upto: int) -> Iterator[Row]:
         """Label rows by id, those behind `after` up to `upto`, labelers under other names."""
         name_of = pseudonyms()
-        read: Any = training.demonstrations if self.what == "demonstrations" else training.rankings
+        read: Any = (
+            training_rows.demonstrations
+            if self.what == "demonstrations"
+            else training_rows.rankings
+        )
         for row in read(self.labels().filter(pk__gt=after, pk__lte=upto)):
             yield row | {
                 "labeler": name_of(row["labeler"]),

@@ -12,7 +12,7 @@ import hmac
 from collections.abc import Callable
 from functools import cache
 
-from labeling.services.pseudonyms import export_key
+from labeling.exports.pseudonym_key import export_key
 
 _CHARACTERS = 24
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from django.db.models import Count, Q, QuerySet
 
 from accounts.models import Role, User
+from labeling.exports.training_rows import FINISHED
 from labeling.models import (
     HeadToHead,
     LabelerProfile,
@@ -18,7 +19,6 @@ from labeling.models import (
     Slot,
 )
 from labeling.queues.open_slots import UNASKED
-from labeling.selectors.training import FINISHED
 from models_service.models import ModelVersion
 
 

@@ -29,9 +29,9 @@ from accounts.models import User
 from accounts.permissions import DESK
 from core.problems import Problem
 from labeling.exports import files
+from labeling.exports.pseudonym_key import export_key
 from labeling.intake import uploads
 from labeling.people.erasure import Held, destroy, held_of
-from labeling.services.pseudonyms import export_key
 from models_service.models import ModelVersion
 from trainer.data.snapshots import wait_for_erasure
 from trainer.models import (

@@ -15,8 +15,13 @@ from uuid import uuid4
 from django.conf import settings
 from django.db import connection, transaction
 
-from labeling import selectors as labels
-from labeling.selectors import Tally
+from labeling.exports.tally import Tally, tally
+from labeling.exports.training_rows import (
+    few_shot_examples,
+    prompts,
+    training_demonstrations,
+    training_rankings,
+)
 from trainer.models import DatasetSnapshot, SnapshotLabel
 
 Row = dict[str, Any]
@@ -60,10 +65,10 @@ def rows(filters: Mapping[str, Any]) -> Iterator[Row]:
     """
     sources = (
         # Expansions first: where only the newest are used, people's own responses are the last.
-        ("demonstration", labels.few_shot_examples(filters)),
-        ("demonstration", labels.training_demonstrations(filters)),
-        ("ranking", labels.training_rankings(filters)),
-        ("prompt", labels.prompts(filters)),
+        ("demonstration", few_shot_examples(filters)),
+        ("demonstration", training_demonstrations(filters)),
+        ("ranking", training_rankings(filters)),
+        ("prompt", prompts(filters)),
     )
     for kind, source in sources:
         for row in source:
@@ -78,7 +83,7 @@ def count_labels(filters: Mapping[str, Any] | None = None) -> dict[str, int]:
 
 def label_tally(filters: Mapping[str, Any] | None = None) -> list[Tally]:
     """The rows of a snapshot taken now, counted by what they have in common."""
-    return [one for one in labels.tally(filters) if _may_be_used(one.split, one.group)]
+    return [one for one in tally(filters) if _may_be_used(one.split, one.group)]
 
 
 def totals(counted: Iterable[Tally]) -> dict[str, int]:

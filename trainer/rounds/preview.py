@@ -12,9 +12,9 @@ from urllib.parse import urlencode
 from django.urls import reverse
 
 from core.problems import Problem
-from labeling import selectors as labels
+from labeling.exports.tally import Tally, count_comparisons, rankings_by_size
 from labeling.models import UseCase
-from labeling.selectors import Tally, shapes
+from labeling.selectors import shapes
 from models_service.check_reports import summary
 from models_service.lm.context import context_of
 from models_service.models import ModelVersion
@@ -56,8 +56,8 @@ def plan(wish: Wish) -> dict[str, Any]:
     counts = totals_of(wish.snapshot) if wish.snapshot else totals(counted)
     told: dict[str, Any] = {
         "labels": counts,
-        "comparisons": labels.count_comparisons(chosen),
-        "shares": shares(counted, labels.rankings_by_size(chosen)),
+        "comparisons": count_comparisons(chosen),
+        "shares": shares(counted, rankings_by_size(chosen)),
         "needed": {},
         "context": None,
         "estimates": [],

@@ -14,7 +14,7 @@ from django.db import transaction
 
 from accounts.models import Role, User
 from accounts.services import create_user
-from labeling.services.demo import lay_ground, seed_demo
+from labeling.demo.seed import lay_ground, seed_demo
 from models_service.models import ModelVersion
 from models_service.services import adopt_base
 from trainer.checking import measured

@@ -6,8 +6,8 @@ from collections.abc import Callable
 from typing import Any
 
 from accounts.models import User
-from labeling import selectors
 from labeling.exports.orders import order
+from labeling.exports.training_rows import training_rankings
 from labeling.models import Ranking
 from labeling.work.guidelines import publish_guideline
 
@@ -33,7 +33,7 @@ def test_a_head_to_head_is_labeled_under_its_guideline_and_never_trained_on(
     assert api(ada, f"assignments/{held['id']}/submit/", body).status_code == 200
     [label] = Ranking.objects.all()
     assert (label.guideline.purpose, label.prompt.split) == ("evaluation", "train")
-    assert list(selectors.training_rankings()) == []
+    assert list(training_rankings()) == []
     assert not order(what="rankings").labels().exists()
     assert not order(what="pairs").labels().exists()
 
@@ -41,4 +41,4 @@ def test_a_head_to_head_is_labeled_under_its_guideline_and_never_trained_on(
     ids = [completion["id"] for completion in training["completions"]]
     body = {"ranking": [[item] for item in ids], "ratings": {i: {"overall": 4} for i in ids}}
     api(ada, f"assignments/{training['id']}/submit/", body)
-    assert len(list(selectors.training_rankings())) == 1
+    assert len(list(training_rankings())) == 1

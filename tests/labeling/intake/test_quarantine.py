@@ -10,6 +10,7 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from accounts.models import AuditEntry, User
+from labeling.exports.training_rows import prompts as training_prompts
 from labeling.intake import quarantine
 from labeling.intake import quarantine_reads as selectors
 from labeling.intake.prompts import add_prompts
@@ -17,7 +18,6 @@ from labeling.intake.rows import NewPrompt, parse
 from labeling.models import BulkChange, LabelingTask, Prompt, Queue, Ranking
 from labeling.queues import steering
 from labeling.queues.next_prompts import next_prompts
-from labeling.selectors.training import prompts as training_prompts
 
 pytestmark = pytest.mark.django_db
 Call = Callable[..., Any]

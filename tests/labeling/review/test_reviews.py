@@ -9,11 +9,11 @@ import pytest
 
 from accounts.audit import Act
 from accounts.models import AuditEntry, User
+from labeling.exports.training_rows import training_demonstrations, training_rankings
 from labeling.models import Assignment, Demonstration, LabelingTask, Ranking, Review, Slot
 from labeling.people.agreement_reads import agreement_of_all
 from labeling.review.review_reads import feedback
 from labeling.review.reviews import mark_seen
-from labeling.selectors import training_demonstrations, training_rankings
 from labeling.work.leases import expire_leases
 
 Call = Callable[..., Any]

@@ -11,8 +11,8 @@ from django.db import IntegrityError, transaction
 from django.utils import timezone
 
 from accounts.models import User
-from labeling import selectors
 from labeling.exports.orders import order
+from labeling.exports.training_rows import training_rankings
 from labeling.models import Assignment, Demonstration, LabelingTask, Prompt, Ranking, Slot
 from labeling.people.agreement_reads import agreement_of
 
@@ -60,7 +60,7 @@ def test_the_new_version_takes_the_place_of_the_old_one_which_stays(
         old.form, old.guideline, old.display_order
     )  # fmt: skip
 
-    rows = [row for row in selectors.training_rankings() if row["labeler"] == str(ada.pseudonym)]
+    rows = [row for row in training_rankings() if row["labeler"] == str(ada.pseudonym)]
     assert [row["id"] for row in rows] == [str(new.pk)]
     positions = task.completions.values_list("pk", flat=True)
     assert rows[0]["ranks"] == [4 - ids.index(str(pk)) for pk in positions]

@@ -11,8 +11,8 @@ import pytest
 
 from accounts.models import User
 from core.problems import Problem
+from labeling.exports.tally import count_comparisons
 from labeling.models import Demonstration, Guideline, Prompt, RankedCompletion, Ranking
-from labeling.selectors import count_comparisons
 from models_service.models import ModelVersion
 from tests.trainer.conftest import Labels
 from trainer.data.snapshots import count_labels, label_tally, rows

@@ -14,10 +14,14 @@ import pytest
 from django.core.management import CommandError, call_command
 
 from accounts.models import User
-from labeling import selectors
+from labeling.exports.pseudonym_key import export_key
+from labeling.exports.training_rows import (
+    few_shot_examples,
+    training_demonstrations,
+    training_rankings,
+)
 from labeling.models import Demonstration, ExportKey, LabelerProfile, Prompt, Ranking
 from labeling.people.agreement_reads import agreement_of, agreement_of_all
-from labeling.services.pseudonyms import export_key
 from labeling.work.guidelines import publish_guideline
 from labeling.work.home import done, home_counts
 from models_service.models import ModelVersion
@@ -108,7 +112,7 @@ def test_held_out_labelers_and_other_splits_stay(
     make_task(split="validation")
     label(ada)
     assert export("rankings")[0] == export("rankings", "jsonl", "--split", "validation")[0] == []
-    [row] = selectors.training_rankings()
+    [row] = training_rankings()
     assert (row["group"], row["split"]) == ("held_out", "validation")
 
 
@@ -167,28 +171,28 @@ def test_excluded_labels_and_withdrawn_prompts_are_left_out(
         label(ada, kind)
     Demonstration.objects.update(excluded_at="2026-01-01T00:00Z")
     Prompt.objects.update(state="withdrawn")
-    for rows in (selectors.training_demonstrations(), selectors.training_rankings()):
+    for rows in (training_demonstrations(), training_rankings()):
         assert list(rows) == []
 
 
 def test_unknown_filters_are_refused(db: None) -> None:
     with pytest.raises(ValueError, match="Unknown filter 'colour'"):
-        next(selectors.training_rankings({"colour": "red"}))
+        next(training_rankings({"colour": "red"}))
 
 
 def test_filters_choose_by_use_case_and_time(ada: User, make_task: Call, label: Call) -> None:
     make_task(use_case="chat")
     label(ada)
-    assert len(list(selectors.training_rankings({"use_cases": ["chat"]}))) == 1
-    assert list(selectors.training_rankings({"use_cases": ["rewrite"]})) == []
-    assert list(selectors.training_rankings({"until": "2020-01-01T00:00:00Z"})) == []
+    assert len(list(training_rankings({"use_cases": ["chat"]}))) == 1
+    assert list(training_rankings({"use_cases": ["rewrite"]})) == []
+    assert list(training_rankings({"until": "2020-01-01T00:00:00Z"})) == []
 
 
 def test_few_shot_prompts_of_our_own_become_examples(db: None) -> None:
-    from labeling.services.demo import seed_demo
+    from labeling.demo.seed import seed_demo
 
     seed_demo()
-    rows = list(selectors.few_shot_examples())
+    rows = list(few_shot_examples())
     prompts = Prompt.objects.filter(kind="few_shot")
     assert len(rows) == sum(len(prompt.examples) for prompt in prompts) > 30
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from labeling.demo.seed import seed_demo
 from labeling.models import FormVersion, Guideline, Prompt, Queue
-from labeling.services.demo import seed_demo
 from labeling.simulation.answers import demo_demonstrations
 
 pytestmark = pytest.mark.django_db

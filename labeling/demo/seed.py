@@ -13,7 +13,7 @@ from labeling.models import Guideline, Prompt
 from labeling.queues.queues import ensure_queues
 from labeling.work.guidelines import current_form, publish_guideline
 
-FOLDER = Path(__file__).resolve().parent.parent / "demo"
+FOLDER = Path(__file__).resolve().parent
 
 
 @transaction.atomic

@@ -1,1 +1,0 @@
-"""Every write of this app, one module a noun."""
