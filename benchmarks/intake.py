@@ -62,6 +62,9 @@ def _set_up() -> None:
     sys.path.insert(0, str(ROOT))
     import django
 
+    from config import services
+
+    services.join()
     django.setup()
     from django.core.management import call_command
 

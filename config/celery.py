@@ -13,6 +13,7 @@ from celery import Celery
 from celery.signals import heartbeat_sent
 from kombu import Queue
 
+from config import services
 from models_service import worker_heartbeats
 from operations.queues import QUEUES
 
@@ -42,6 +43,12 @@ app.conf.beat_schedule = {
     "clear-disk": {"task": "trainer.tasks.clear_disk", "schedule": 3600.0},
 }
 app.autodiscover_tasks()
+
+
+@app.on_configure.connect
+def join_services(**_: object) -> None:
+    """A worker and beat begin by reading the settings, and by then the broker has to be there."""
+    services.join()
 
 
 @heartbeat_sent.connect

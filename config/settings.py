@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import sys
 from datetime import timedelta
 from pathlib import Path
 
@@ -12,8 +10,7 @@ from csp.constants import NONCE, NONE, SELF
 from django.templatetags.static import static
 from django.urls import reverse_lazy
 
-from config import env
-from operations.embedded import services
+from config import env, services
 
 BASE_DIR = env.BASE_DIR
 DATA_DIR = env.data_dir()
@@ -22,19 +19,10 @@ SNAPSHOT_DIR = Path(env.text("SNAPSHOT_DIR", str(DATA_DIR / "snapshots")))
 UPLOAD_DIR = Path(env.text("UPLOAD_DIR", str(DATA_DIR / "uploads")))
 EXPORT_DIR = Path(env.text("EXPORT_DIR", str(DATA_DIR / "exports")))
 
-# Commands that touch neither database nor broker; they must not start the embedded ones.
-_WITHOUT_SERVICES = {"collectstatic", "compilemessages", "makemessages"}
-_OFFLINE = (len(sys.argv) > 1 and sys.argv[1] in _WITHOUT_SERVICES) or "mypy" in sys.argv[0]
-
-EMBEDDED = [name for name in ("DATABASE_URL", "REDIS_URL") if not env.text(name)]
-DATABASE_URL = env.service_url("DATABASE_URL", {"postgres", "postgresql"})
-REDIS_URL = env.service_url("REDIS_URL", {"redis", "rediss", "redis+socket"})
-if not DATABASE_URL:
-    DATABASE_URL = "postgres:///offline" if _OFFLINE else services.database_url(DATA_DIR)
-if not REDIS_URL:
-    REDIS_URL = "redis://offline" if _OFFLINE else services.redis_url(DATA_DIR)
-# Processes started by this one share its services and never ask who runs them.
-os.environ.update(DATABASE_URL=DATABASE_URL, REDIS_URL=REDIS_URL)
+# Reading this file starts nothing: a process that needs the services joins them (services.py).
+EMBEDDED = services.JOINED
+DATABASE_URL = env.service_url("DATABASE_URL", {"postgres", "postgresql"}) or "postgres:///offline"
+REDIS_URL = env.service_url("REDIS_URL", {"redis", "rediss", "redis+socket"}) or "redis://offline"
 
 BASE_MODEL = env.text("BASE_MODEL", "packaged")
 # Of its chat template, such as {"enable_thinking": false}.

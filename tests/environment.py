@@ -27,3 +27,7 @@ os.environ |= {
 }
 for leftover in ("checkpoints", "snapshots"):
     shutil.rmtree(_FOLDER / leftover, ignore_errors=True)
+
+from config import services  # noqa: E402 - the environment says where they lie
+
+services.join()
