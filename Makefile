@@ -1,12 +1,12 @@
 # Everything a person runs, on a bare machine with Python 3.11 or 3.12.
-# `make run` · `make test` · `make lint` · `make bench NAME=web` · `make vendor`
+# `make run` · `make test` · `make lint` · `make bench NAME=web` · `make measure` · `make vendor`
 
 PYTHON ?= python3
 PORT ?= 8000
 export PYTHONUNBUFFERED := 1
 PIP := .venv/bin/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: run test lint bench vendor
+.PHONY: run test lint bench measure vendor
 
 run: .venv/runtime
 	@exec .venv/bin/python manage.py up --port $(PORT)
@@ -24,6 +24,9 @@ lint: .venv/dev
 
 bench: .venv/dev
 	@exec .venv/bin/python benchmarks/$(NAME).py
+
+measure: .venv/dev
+	@exec .venv/bin/python benchmarks/house.py
 
 vendor: .venv/runtime
 	.venv/bin/python frontend/vendor.py
