@@ -9,9 +9,8 @@ from django.db import transaction
 from django.utils import timezone
 
 from models_service.models import ModelVersion
-from trainer import checking
 from trainer.data import disk_retention, export_jobs
-from trainer.evaluation import ensemble_disagreement, jobs
+from trainer.evaluation import ensemble_disagreement, jobs, model_checks
 from trainer.models import TrainingRound
 from trainer.rounds import decide, reads
 from trainer.rounds.schedules import start_due
@@ -133,4 +132,4 @@ def advance(round: TrainingRound) -> bool:
 @shared_task
 def check_model(name: str) -> None:
     """Check a model that somebody wants to take up; on the sampling queue."""
-    checking.perform(name)
+    model_checks.perform(name)

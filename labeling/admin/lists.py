@@ -15,9 +15,9 @@ from unfold.contrib.filters.admin import ChoicesDropdownFilter, DropdownFilter, 
 from accounts.admin.base import RecordAdmin, is_admin
 from accounts.models import User
 from labeling import search
+from labeling.intake import shapes
 from labeling.intake.quarantine_reads import for_admins_alone
 from labeling.models import FormVersion, LabelerProfile, RankedCompletion
-from labeling.selectors import shapes
 from models_service.models import Kind, ModelVersion
 
 

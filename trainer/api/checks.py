@@ -18,7 +18,7 @@ from accounts.permissions import IsResearcher, person
 from core.problems import Problem
 from models_service import services as versions
 from models_service.models import Kind, ModelVersion
-from trainer import checking
+from trainer.evaluation import model_checks
 from trainer.tasks import check_model
 
 # Labelers' queues go first; Redis takes a higher number later.
@@ -86,7 +86,7 @@ class Checks(APIView):
     def post(self, request: Request) -> Response:
         body = CheckSerializer(data=request.data)
         body.is_valid(raise_exception=True)
-        name = checking.keep(_plan(person(request).pk, body.validated_data))
+        name = model_checks.keep(_plan(person(request).pk, body.validated_data))
         return Response(_sent(name), status=201)
 
 
@@ -99,7 +99,7 @@ class CheckDetail(APIView):
     @extend_schema(responses=ProgressSerializer)
     def get(self, request: Request, name: UUID) -> Response:
         _own(request, name)
-        return Response(asdict(checking.progress(str(name))))
+        return Response(asdict(model_checks.progress(str(name))))
 
     @extend_schema(request=None, responses={202: StartedCheckSerializer})
     def post(self, request: Request, name: UUID) -> Response:
@@ -107,21 +107,21 @@ class CheckDetail(APIView):
         if plan.version:
             raise Problem(409, "This version is there already.")
         versions.require_free(plan.name)
-        checking.keep(replace(plan, add=True), str(name))
+        model_checks.keep(replace(plan, add=True), str(name))
         return Response(_sent(str(name)), status=202)
 
 
-def _plan(owner: int, given: Mapping[str, Any]) -> checking.Plan:
+def _plan(owner: int, given: Mapping[str, Any]) -> model_checks.Plan:
     if "version" in given:
-        return checking.Plan(owner, version=given["version"].pk)
+        return model_checks.Plan(owner, version=given["version"].pk)
     source = given["source"].strip()
     name = given["name"].strip() or versions.base_title(source)
     versions.require_free(name)
-    return checking.Plan(owner, source, given["options"], name, given["add"])
+    return model_checks.Plan(owner, source, given["options"], name, given["add"])
 
 
-def _own(request: Request, name: UUID) -> checking.Plan:
-    plan = checking.find(str(name))
+def _own(request: Request, name: UUID) -> model_checks.Plan:
+    plan = model_checks.find(str(name))
     if plan is None or plan.owner != request.user.pk:
         raise Problem(404, "There is no such check, or it is more than a day old.")
     return plan
@@ -129,5 +129,5 @@ def _own(request: Request, name: UUID) -> checking.Plan:
 
 def _sent(name: str) -> dict[str, str]:
     """Hand the check to a worker; what its page follows."""
-    check_model.apply_async([name], priority=_PRIORITY, expires=checking.KEPT_SECONDS)
+    check_model.apply_async([name], priority=_PRIORITY, expires=model_checks.KEPT_SECONDS)
     return {"id": name, "url": reverse("version-check", args=[name])}

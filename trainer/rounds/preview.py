@@ -13,8 +13,8 @@ from django.urls import reverse
 
 from core.problems import Problem
 from labeling.exports.tally import Tally, count_comparisons, rankings_by_size
+from labeling.intake import shapes
 from labeling.models import UseCase
-from labeling.selectors import shapes
 from models_service.check_reports import summary
 from models_service.lm.context import context_of
 from models_service.models import ModelVersion

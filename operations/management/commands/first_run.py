@@ -17,7 +17,7 @@ from accounts.services import create_user
 from labeling.demo.seed import lay_ground, seed_demo
 from models_service.models import ModelVersion
 from models_service.services import adopt_base
-from trainer.checking import measured
+from trainer.evaluation.model_checks import measured
 
 _DEMO_ACCOUNTS = {
     "admin": Role.ADMIN,

@@ -19,7 +19,7 @@ from models_service.lm.tiny import TEMPLATE, write_tiny_checkpoint
 from models_service.models import ModelVersion
 from models_service.services import adopt_base, ensure_base, register_prompted
 from tests.trainer.conftest import Labels
-from trainer import checking
+from trainer.evaluation import model_checks
 from trainer.rounds.preview import checked
 from trainer.rounds.start import start_round
 
@@ -80,7 +80,7 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> Callable[[dict[str, Any]], list[Pa
             asked.append(folder)
             return dict(found)
 
-        monkeypatch.setattr(checking, "measured", measured)
+        monkeypatch.setattr(model_checks, "measured", measured)
         return asked
 
     return finds
@@ -97,7 +97,7 @@ def test_the_whole_check_is_told_as_it_goes_and_what_passes_is_added(
     assert queued == [told["id"]]
     client = client_of(rosa)
     assert client.get(told["url"]).json()["state"] == "waiting"
-    checking.perform(told["id"])
+    model_checks.perform(told["id"])
     found = client.get(told["url"]).json()
     assert (found["state"], found["reason"]) == ("passed", "")
     assert found["findings"] == found["report"]["findings"]
@@ -105,8 +105,8 @@ def test_the_whole_check_is_told_as_it_goes_and_what_passes_is_added(
     assert not ModelVersion.objects.exists()
 
     post({}, told["url"], 202)
-    checking.perform(told["id"])
-    checking.perform(told["id"])  # delivered twice
+    model_checks.perform(told["id"])
+    model_checks.perform(told["id"])  # delivered twice
     version = ModelVersion.objects.get()
     assert client.get(told["url"]).json()["version"] == version.pk
     assert (version.name, version.check_report) == ("mine", found["report"] | {"model": "mine"})
@@ -120,7 +120,7 @@ def test_a_refused_model_leaves_nothing(
 ) -> None:
     quick(report(ok=False))
     told = post({"source": str(model), "add": True})
-    checking.perform(told["id"])
+    model_checks.perform(told["id"])
     found = client_of(rosa).get(told["url"]).json()
     assert (found["state"], found["reason"]) == ("refused", "Choose another model.")
     assert not ModelVersion.objects.exists()
@@ -135,7 +135,7 @@ def test_what_cannot_be_checked_says_why(
         ({"source": str(model), "options": {"enable_thinkng": False}}, "knows no option enable_"),
     ):
         told = post(body)
-        checking.perform(told["id"])
+        model_checks.perform(told["id"])
         found = client_of(rosa).get(told["url"]).json()
         assert found["state"] == "failed"
         assert words in found["reason"]
@@ -148,7 +148,7 @@ def test_a_version_that_is_there_keeps_its_report_and_so_do_those_of_its_weights
     prompted = register_prompted(name="prompted", version=base, prefix="Briefly.")
     assert base.check_report == {}  # it ships with the product
     assert quick(report()) == []
-    checking.perform(post({"version": base.pk})["id"])
+    model_checks.perform(post({"version": base.pk})["id"])
     for version in (base, prompted):
         version.refresh_from_db()
         assert version.check_report == report() | {"model": base.name}
@@ -188,7 +188,7 @@ def test_infinity_becomes_null(model: Path, monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setattr(
         check, "check", lambda *_, **__: check.Report("m", "llama", [measures], {"x": float("inf")})
     )
-    found = checking.measured(model)
+    found = model_checks.measured(model)
     assert found["findings"][0]["measured"] == {"apart": None}
     assert found["facts"] == {"x": None}
 
