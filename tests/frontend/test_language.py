@@ -22,8 +22,8 @@ PAGES = ROOT / "frontend"
 # The desk and the console speak English.
 ENGLISH = {"console", "admin"}
 FOR_LABELERS = (
-    "submissions", "assignments", "leases", "ownership", "amendments", "reports", "rankings",
-    "written_prompts",
+    "work/submissions", "work/assignments", "work/leases", "work/ownership", "work/amendments",
+    "work/rankings", "work/written_prompts", "review/reports",
 )  # fmt: skip
 LITERAL = r"""u?(?:"(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*')"""
 CALL = re.compile(rf"\b(?:n?gettext(?:_lazy)?|_)\(\s*({LITERAL})(?:,\s*({LITERAL}))?")
@@ -61,11 +61,10 @@ def test_every_sentence_of_the_scripts_is_in_the_catalogue() -> None:
 
 
 def test_every_sentence_with_which_the_api_refuses_a_labeler_is_in_the_catalogue() -> None:
-    services = ROOT / "labeling" / "services"
     calls = [
         node
         for name in FOR_LABELERS
-        for node in ast.walk(ast.parse((services / f"{name}.py").read_text()))
+        for node in ast.walk(ast.parse((rooms / f"{name}.py").read_text()))
         if isinstance(node, ast.Call) and getattr(node.func, "id", "") in {"Problem", "_refuse"}
     ]
     told = {call.args[1].value for call in calls if isinstance(call.args[1], ast.Constant)}
