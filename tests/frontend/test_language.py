@@ -64,7 +64,7 @@ def test_every_sentence_with_which_the_api_refuses_a_labeler_is_in_the_catalogue
     calls = [
         node
         for name in FOR_LABELERS
-        for node in ast.walk(ast.parse((rooms / f"{name}.py").read_text()))
+        for node in ast.walk(ast.parse((ROOT / "labeling" / f"{name}.py").read_text()))
         if isinstance(node, ast.Call) and getattr(node.func, "id", "") in {"Problem", "_refuse"}
     ]
     told = {call.args[1].value for call in calls if isinstance(call.args[1], ast.Constant)}
