@@ -17,7 +17,8 @@ from models_service.lm.checkpoint import save_policy
 from models_service.lm.tiny import byte_tokenizer, tiny_model
 from tests.families import FAMILIES, PACKED, make
 from tests.shared_data import case
-from trainer.algorithms.check import CHECKS, TOLERANCE, Report, check
+from trainer.algorithms.check import Report, check
+from trainer.algorithms.checks import CHECKS, TOLERANCE
 
 TOKENIZER = byte_tokenizer()
 
