@@ -31,7 +31,7 @@ def scores(version: ModelVersion, answers: Sequence[Said]) -> list[float]:
 def opinions(version: ModelVersion, answers: Sequence[Said]) -> list[list[float]]:
     """What each head of the reward model says of each answer. Raises CheckpointError, and
     PromptRefused where one of them cannot be put to it."""
-    model, tokenizer = _loaded(version.folder)
+    model, tokenizer = _loaded(version.folder, version.sha256)
     said = reading.opinions(model, tokenizer, answers)
     found = [heads for heads in said if heads is not None]
     if len(found) < len(answers):
@@ -40,6 +40,7 @@ def opinions(version: ModelVersion, answers: Sequence[Said]) -> list[list[float]
 
 
 @lru_cache(maxsize=1)
-def _loaded(folder: Path) -> tuple[ScalarModel, PreTrainedTokenizerBase]:
+def _loaded(folder: Path, sha256: str) -> tuple[ScalarModel, PreTrainedTokenizerBase]:
+    """The reward model of these weights: another one may have lain in the folder before."""
     model, tokenizer = load_reward(folder)
     return model.to("cuda" if torch.cuda.is_available() else "cpu"), tokenizer

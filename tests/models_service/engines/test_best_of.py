@@ -138,7 +138,7 @@ def test_a_conversation_that_the_judge_s_template_refuses_is_that_task_s_reason(
     best: ModelVersion, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert best.judge is not None
-    _, tokenizer = reward_scoring._loaded(best.judge.folder)
+    _, tokenizer = reward_scoring._loaded(best.judge.folder, best.judge.sha256)
     refusing = "{% if messages | length > 1 %}{{ raise_exception('Too much talk.') }}{% endif %}"
     monkeypatch.setattr(tokenizer, "chat_template", refusing + tokenizer.chat_template)
     talk = [*HELLO, {"role": "assistant", "content": "Hi"}, *HELLO]
