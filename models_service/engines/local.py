@@ -26,6 +26,7 @@ from models_service.lm.chat import (
     stop_token_ids,
 )
 from models_service.lm.checkpoint import CheckpointError, load_policy
+from models_service.lm.context import context_in
 from models_service.lm.cpu.linears import PrecisionError, halve_linears
 from models_service.lm.generation import Generated, OnToken, Sampling, generate
 from models_service.models import ModelVersion
@@ -56,7 +57,7 @@ class Loaded:
     @property
     def context(self) -> int | None:
         """Most tokens of prompt and completion together, where the architecture has a limit."""
-        return getattr(self.model.config.get_text_config(), "max_position_embeddings", None)
+        return context_in(self.model.config.to_dict())
 
     @property
     def size(self) -> int:

@@ -1,21 +1,29 @@
-"""How many tokens a checkpoint reads in all, from its configuration: nothing is loaded."""
+"""How many tokens a model reads in all, by its configuration: read here and nowhere else."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
-# GPT-2 and its kin call it otherwise. Recurrent models and those that place tokens by distance
-# alone have neither, and no limit.
-_NAMES = ("max_position_embeddings", "n_positions")
+# What families call it. Recurrent models and those that place tokens by distance alone have none of
+# them, and no limit; MPT does, since it lays its distances out for so many tokens and no more.
+_NAMES = ("max_position_embeddings", "n_positions", "max_seq_len")
 
 
 def context_of(folder: Path) -> int | None:
     """Most tokens of prompt and response together; None where the architecture has no limit, or the
-    folder does not tell."""
+    folder does not tell. Nothing is loaded."""
     try:
-        config = json.loads((folder / "config.json").read_text())
-        text = config.get("text_config") or config
-        return next((int(text[name]) for name in _NAMES if text.get(name)), None)
+        return context_in(json.loads((folder / "config.json").read_text()))
     except (OSError, ValueError, TypeError, AttributeError):
         return None
+
+
+def context_in(config: Mapping[str, Any]) -> int | None:
+    """The same of a configuration's values, those of its text part where it has several. A number
+    below one stands for no limit, as XLNet's does."""
+    text = config.get("text_config") or config
+    named = (int(text[name]) for name in _NAMES if text.get(name))
+    return next((length for length in named if length > 0), None)

@@ -16,6 +16,7 @@ from transformers import DynamicCache, PreTrainedModel
 
 from models_service.lm import passes
 from models_service.lm.cache import holds_keys_alone, is_joinable, join
+from models_service.lm.context import context_in
 from models_service.lm.cpu.linears import packed_linears
 from models_service.lm.logprobs import unembed
 from models_service.lm.padding import batches_under_budget, lean_batches, left_pad, position_ids
@@ -165,7 +166,7 @@ def _plan(
     seeds: Sequence[int],
 ) -> list[list[_Row]]:
     """The k rows of every prompt."""
-    context = getattr(model.config.get_text_config(), "max_position_embeddings", None)
+    context = context_in(model.config.to_dict())
     plan = []
     for index, (prompt, first) in enumerate(zip(prompts, seeds, strict=True)):
         limit = _limit(len(prompt), sampling.max_new_tokens, context)

@@ -22,6 +22,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from models_service.lm.context import context_in
 from models_service.lm.heads import ScalarModel, states
 from models_service.lm.padding import right_pad
 from trainer.algorithms.contract import TrainingError
@@ -207,7 +208,7 @@ def _probe(model: ScalarModel, longest: int) -> Group:
     windows = [w for w in _windows(config) if w < longest]
     room = max(windows, default=0) + _BEYOND
     rows = model.trunk.get_input_embeddings().weight.shape[0]
-    most = min(longest, getattr(config, "max_position_embeddings", None) or longest)
+    most = min(longest, context_in(config.to_dict()) or longest)
     prompt = max(1, min(max(_PROBE_PROMPT, room), most - max(_PROBE_COMPLETIONS)))
     draw = torch.Generator().manual_seed(0)
     lengths = (prompt, *_PROBE_COMPLETIONS)

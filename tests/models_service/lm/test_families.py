@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 import torch
 
-from models_service.lm.generation import Sampling, generate
+from models_service.lm.context import context_in
+from models_service.lm.generation import PromptTooLong, Sampling, generate
 from models_service.lm.heads import ScalarModel
 from models_service.lm.logprobs import unembedding
 from models_service.lm.padding import right_pad
@@ -33,6 +34,18 @@ def test_what_is_sampled_and_scored_has_the_models_own_log_probs(family: str) ->
             own = own.gather(1, torch.tensor(one.tokens)[:, None])[:, 0]
             torch.testing.assert_close(torch.tensor(one.logprobs), own, atol=1e-5, rtol=0)
             torch.testing.assert_close(scored[row, : len(own)], own, atol=1e-5, rtol=0)
+
+
+@pytest.mark.parametrize("family", ["gpt2", "mpt", "opt_projected", "llama"])
+def test_no_family_is_given_more_than_it_reads(family: str) -> None:
+    model = make(family, VOCABULARY)
+    context = context_in(model.config.to_dict())
+    assert context is not None
+    longest = [7] * (context - 2)
+    [[drawn]] = generate(model, [longest], 1, Sampling(NEW_TOKENS, 1.0, 0, (), 0))
+    assert len(drawn.tokens) == 2
+    with pytest.raises(PromptTooLong):
+        generate(model, [[7] * context], 1, Sampling(NEW_TOKENS, 1.0, 0, (), 0))
 
 
 @pytest.mark.parametrize("family", ["llama", "mamba", "lfm2"])

@@ -24,6 +24,8 @@ LIMITS = {"max_prompt_tokens": 100, "max_response_tokens": 28}
     [
         ({"max_position_embeddings": 1024}, 1024),
         ({"n_positions": 512}, 512),
+        ({"max_seq_len": 2048}, 2048),
+        ({"max_position_embeddings": -1}, None),
         ({"text_config": {"max_position_embeddings": 256}, "vision_config": {}}, 256),
         ({"model_type": "mamba"}, None),
         ([], None),
