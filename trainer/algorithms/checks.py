@@ -28,10 +28,12 @@ from models_service.lm.chat import (
     stop_token_ids,
 )
 from models_service.lm.checkpoint import load_policy
+from models_service.lm.context import context_of
 from models_service.lm.generation import Sampling, generate
 from models_service.lm.heads import ScalarModel, states
 from models_service.lm.logprobs import unembedding
 from models_service.lm.passes import run
+from models_service.lm.reading import Said, encode_answer, opinions
 from models_service.lm.scoring import response_logprobs
 from trainer.algorithms.contract import Starts
 from trainer.algorithms.data import Group, read_snapshot
@@ -40,6 +42,7 @@ from trainer.algorithms.episodes import Episodes, sample_episodes, score_episode
 from trainer.algorithms.learner import Learner
 from trainer.algorithms.reward import RewardModelling
 from trainer.algorithms.rollouts import RewardRule, make_experience
+from trainer.algorithms.room import too_long
 from trainer.algorithms.settings import PPOConfig, RewardConfig, SFTConfig
 from trainer.algorithms.sft import FineTuning
 from trainer.algorithms.shared_prompts import ALONE, Layout, choose_layout, group_scores
@@ -50,6 +53,7 @@ TOLERANCE = 1e-4
 
 _QUESTIONS = ("Why is the sea salt?", "Name three birds and say where they live in winter.")
 _ANSWERS = ("Rivers carry it there.", "Storks, cranes and swallows.", "I do not know.")
+_FINISHED = (True, True, False)
 _SHAPES = {
     "system": ("system", "user"),
     "system without a user": ("system",),
@@ -164,19 +168,15 @@ def _conversations(subject: Subject) -> Says:
 
 def _context(subject: Subject) -> Says:
     """Prompt and response at their limits against what the model can read."""
-    config = subject.policy.config.get_text_config()
-    named = getattr(config, "max_position_embeddings", None)
-    context = named if named and named > 0 else None
-    subject.facts["context"] = context
+    context = subject.facts["context"] = context_of(subject.folder)
+    limits = {
+        "max_prompt_tokens": subject.prompt_tokens, "max_response_tokens": subject.response_tokens
+    }  # fmt: skip
+    for error in too_long("It", context, limits).values():
+        raise Refused(f"{error}, or choose a model that reads more")
     need = subject.prompt_tokens + subject.response_tokens
     if context is None:
         return f"No limit of its own; {need} tokens are needed.", {"needed": float(need)}
-    if need > context:
-        raise Refused(
-            f"It reads {context} tokens in all; {subject.prompt_tokens} of a prompt and "
-            f"{subject.response_tokens} of a response do not fit. Lower max_prompt_tokens to "
-            f"{max(context - subject.response_tokens, 0)}, or choose a model that reads more."
-        )
     measured = {"context": float(context), "needed": float(need)}
     return f"Reads {context} tokens in all; {need} are needed.", measured
 
@@ -220,20 +220,19 @@ def _scores(subject: Subject) -> Says:
     longest = subject.prompt_tokens + subject.response_tokens
     subject.layout = choose_layout(judge, longest, subject.pad_id)
     subject.facts["layout"] = subject.layout.name
-    answers = [encode_response(subject.tokenizer, text) for text in _ANSWERS]
+    answers = [encode_answer(subject.tokenizer, text, finished)
+               for text, finished in zip(_ANSWERS, _FINISHED, strict=True)]  # fmt: skip
     group = Group(prompt, answers, [])
     with torch.no_grad():
         rows = [torch.tensor([prompt + answer]) for answer in answers]
         alone = [float(judge.project(states(judge.trunk, row)[:, -1])) for row in rows]
         packed = group_scores(judge, [group], subject.pad_id, subject.layout)[0].tolist()
-        batch = Episodes([prompt] * len(answers), answers, [[]] * len(answers),
-                         [True] * len(answers))  # fmt: skip
+        count = len(answers)
+        batch = Episodes([prompt] * count, answers, [[]] * count, list(_FINISHED))
         in_ppo = score_episodes(judge, batch, subject.pad_id, 64).tolist()
-        padded = [[*prompt, *answer] for answer in answers]
-        mask = torch.tensor([[1] * len(row) + [0] * (max(map(len, padded)) - len(row))
-                             for row in padded])  # fmt: skip
-        ids = torch.tensor([row + [subject.pad_id] * (mask.shape[1] - len(row)) for row in padded])
-        shown = judge.scores(ids, mask).tolist()
+    said = [Said(_asked(_QUESTIONS[0]), text, end)
+            for text, end in zip(_ANSWERS, _FINISHED, strict=True)]  # fmt: skip
+    shown = [sum(heads) / len(heads) for heads in opinions(judge, subject.tokenizer, said) if heads]
     measured = {
         "packed": _apart(packed, alone), "ppo": _apart(in_ppo, alone),
         "playground": _apart(shown, alone),
@@ -380,7 +379,7 @@ def _snapshot(folder: Path) -> Path:
         asked = {"id": str(number), **head, "messages": _asked(question)}
         lines.append({"type": "demonstration", **asked, "response": _ANSWERS[number]})
         lines.append({"type": "ranking", **asked, "completions": list(_ANSWERS),
-                      "finished": [True, True, False], "ranks": [1, 2, 2]})  # fmt: skip
+                      "finished": list(_FINISHED), "ranks": [1, 2, 2]})  # fmt: skip
     path = folder / "snapshot.jsonl"
     path.write_text("".join(json.dumps(line) + "\n" for line in lines))
     return path

@@ -61,7 +61,7 @@ def test_a_context_that_is_too_short_is_refused_with_the_number_to_set(tmp_path:
     report = checked(tmp_path / "model", model, prompt_tokens=480, response_tokens=64)
     assert not report.accepted
     assert "reads 512 tokens in all" in report.refusal
-    assert "Lower max_prompt_tokens to 448" in report.refusal
+    assert "lower max_prompt_tokens to 448" in report.refusal
 
 
 def test_what_is_no_policy_says_why(tmp_path: Path) -> None:
