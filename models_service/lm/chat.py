@@ -11,8 +11,7 @@ from __future__ import annotations
 
 import datetime
 import re
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypedDict
 
 if TYPE_CHECKING:  # `Message` is needed by processes that never load a model
@@ -99,7 +98,7 @@ def encode_prompt(
     role. Control tokens written out in a message are text. Raises PromptRefused.
     """
     turns = prefixed(tokenizer, messages, prefix)
-    controls = _shape(tokenizer, tuple(turn["role"] for turn in turns)).controls
+    controls = _controls_written(tokenizer, [turn["role"] for turn in turns])
     ids = _encoded(tokenizer, turns)
     own = _control_ids(tokenizer)
     if sum(i in own for i in ids) != controls:
@@ -134,7 +133,7 @@ def before_first_user_turn(messages: Sequence[Message], words: str) -> list[Mess
 def refusal(tokenizer: PreTrainedTokenizerBase, roles: Sequence[str]) -> str | None:
     """Why a conversation of these roles cannot be put to the model, or None."""
     try:
-        _shape(tokenizer, tuple(roles))
+        _controls_written(tokenizer, roles)
     except PromptRefused as refused:
         return str(refused)
     return None
@@ -216,23 +215,17 @@ def pad_token_id(tokenizer: PreTrainedTokenizerBase) -> int:
     return next(int(c) for c in candidates if c is not None and c not in ends and c < rows)
 
 
-@dataclass(frozen=True)
-class _Shape:
-    """What a template makes of one sequence of roles: how many control tokens it writes."""
-
-    controls: int
-
-
-def _shape(tokenizer: PreTrainedTokenizerBase, roles: tuple[str, ...]) -> _Shape:
-    """Render marks under these roles: does the template take them, and lose none?"""
-    found = _probed(tokenizer, roles, lambda: _measured_shape(tokenizer, roles))
+def _controls_written(tokenizer: PreTrainedTokenizerBase, roles: Sequence[str]) -> int:
+    """How many control tokens a conversation of these roles has. Raises PromptRefused where the
+    template takes no such conversation, or loses a part of it."""
+    found = _probed(tokenizer, tuple(roles), lambda: _render_marks(tokenizer, roles))
     if isinstance(found, str):
         raise PromptRefused(found)
-    assert isinstance(found, _Shape)
-    return found
+    return int(found)
 
 
-def _measured_shape(tokenizer: PreTrainedTokenizerBase, roles: tuple[str, ...]) -> _Shape | str:
+def _render_marks(tokenizer: PreTrainedTokenizerBase, roles: Sequence[str]) -> int | str:
+    """The number of control tokens around marks under these roles, or why there is none."""
     turns = [Message(role=role, content=f"qz{i}zq") for i, role in enumerate(roles)]
     try:
         text = _rendered(tokenizer, turns)
@@ -242,10 +235,10 @@ def _measured_shape(tokenizer: PreTrainedTokenizerBase, roles: tuple[str, ...]) 
         if turn["content"] not in text:
             return f"its chat template leaves out a {turn['role']} turn of {', '.join(roles)}"
     own = _control_ids(tokenizer)
-    return _Shape(sum(i in own for i in _encoded(tokenizer, turns)))
+    return sum(i in own for i in _encoded(tokenizer, turns))
 
 
-def _probed(tokenizer: PreTrainedTokenizerBase, key: Any, measure: Any) -> Any:
+def _probed(tokenizer: PreTrainedTokenizerBase, key: Any, measure: Callable[[], Any]) -> Any:
     """What `measure` found under this key; anew where the template or its variables changed."""
     probes = vars(tokenizer).setdefault(_PROBES, {})
     state = (tokenizer.chat_template, repr(settled(tokenizer)))
