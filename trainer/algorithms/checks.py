@@ -192,7 +192,7 @@ def _samples(subject: Subject) -> Says:
     )
     _within(apart, "Its answers are not drawn from its own distribution: sampled with a cache, "
             "log-probabilities differ")  # fmt: skip
-    return f"Log-probabilities while sampling are its own to {apart:.0e}.", {"apart": apart}
+    return f"Log-probabilities while sampling are its own to {apart:.6f}.", {"apart": apart}
 
 
 def _logprobs(subject: Subject) -> Says:
@@ -209,8 +209,9 @@ def _logprobs(subject: Subject) -> Says:
     found = unembedding(subject.policy)
     way = "its own forward pass, which takes more memory"
     if found is not None:
-        way = f"its last states (scale {found.scale:g}, cap {found.cap:g})"
-    return f"From {way}, to {apart:.0e}.", {"apart": apart}
+        way = "its last states" + (f", scaled by {found.scale:.4g}" if found.scale != 1 else "")
+        way += f", capped at {found.cap:g}" if found.cap != math.inf else ""
+    return f"From {way}, to {apart:.6f}.", {"apart": apart}
 
 
 def _scores(subject: Subject) -> Says:
@@ -239,7 +240,7 @@ def _scores(subject: Subject) -> Says:
     }  # fmt: skip
     worst = max(measured.values())
     _within(worst, "An answer's score depends on what it is scored with; scores differ")
-    return f"The same alone and in company to {worst:.0e}; {subject.layout.name}.", measured
+    return f"The same alone and in company to {worst:.6f}; {subject.layout.name}.", measured
 
 
 def _require_reloadable(judge: ScalarModel) -> None:
@@ -267,7 +268,7 @@ def _adapters(subject: Subject) -> Says:
     apart = max(_apart(p, now[i, : len(p)].tolist()) for i, p in enumerate(drawn.logprobs))
     _within(apart, "Adapters do something else while sampling than while learning; "
             "log-probabilities differ")  # fmt: skip
-    return f"Beside {stirred} weights; the same merged as applied to {apart:.0e}.", {
+    return f"Beside {stirred} weights; the same merged as applied to {apart:.6f}.", {
         "apart": apart, "adapted": float(stirred),
     }  # fmt: skip
 
