@@ -2,7 +2,7 @@
 
 since, until       ISO moments or days; a day given as `until` is still in
 use_cases          names; of prompts to sample from, too
-groups             of the labelers: training, held_out
+groups             of the labelers when they gave the label: training, held_out
 policies           names of the model versions asked; of rankings
 ranking_guidelines, demonstration_guidelines   version numbers; of labels of that kind
 agreement          0 to 1; rankings of a task whose labelers agree on a smaller share of pairs are
@@ -11,7 +11,7 @@ agreement          0 to 1; rankings of a task whose labelers agree on a smaller 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from datetime import date, datetime, time, timedelta
 from itertools import groupby
 from operator import itemgetter
@@ -21,7 +21,7 @@ from django.db.models import Count, Q, QuerySet
 from django.utils import timezone
 from django.utils.dateparse import parse_date, parse_datetime
 
-from labeling.models import Demonstration, LabelerProfile, Prompt, RankedCompletion, Ranking
+from labeling.models import Demonstration, Prompt, RankedCompletion, Ranking
 from labeling.models.guidelines import Purpose
 from labeling.people.agreement import among
 
@@ -77,13 +77,6 @@ def _beginning(day: date) -> datetime:
     return datetime.combine(day, time.min)
 
 
-def _of_groups(groups: Iterable[str]) -> Q:
-    """Labelers without a profile are in training."""
-    groups = set(groups)
-    chosen = Q(labeler__labeler__group__in=groups)
-    return chosen | Q(labeler__labeler=None) if LabelerProfile.Group.TRAINING in groups else chosen
-
-
 def _disputed(agreement: float) -> list[int]:
     """Tasks whose labelers agree on less than this share of the pairs that neither tied."""
     rankings = Ranking.objects.filter(excluded_at=None)
@@ -115,7 +108,7 @@ _OF_LABELS: dict[str, Rule] = {
     "since": lambda value: Q(created_at__gte=moment(value)),
     "until": lambda value: Q(created_at__lt=moment(value, end=True)),
     "use_cases": lambda value: Q(prompt__use_case__in=value),
-    "groups": _of_groups,
+    "groups": lambda value: Q(group__in=value),
 }
 _OF_RANKINGS: dict[str, Rule] = {
     "policies": lambda value: Q(task__policy__name__in=value),

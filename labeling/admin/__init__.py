@@ -28,6 +28,7 @@ from labeling.admin import queues as queues
 from labeling.admin import records as records
 from labeling.admin.parts import short
 from labeling.models import ClientProfile, FormVersion, Guideline, LabelerProfile, Report
+from labeling.people.labelers import obstacle_to_group
 from labeling.review.reports import answer
 from labeling.work.guidelines import publish_guideline
 
@@ -129,9 +130,28 @@ class ReportAdmin(DeskAdmin):
         return format_html('<a href="{}">{}</a>', address, report.assignment.task)
 
 
+class LabelerProfileForm(ModelForm):
+    """Says what a change of groups does, and refuses one that would make figures untrue."""
+
+    class Meta:
+        help_texts: ClassVar = {
+            "group": "Held-out labelers judge models and never train them. Labels keep the group "
+            "they were given in; a change holds for those to come."
+        }
+
+    def clean(self) -> dict[str, Any]:
+        """Refuse as `change_group` would."""
+        found = super().clean() or self.cleaned_data
+        labeler = found.get("user") or self.instance.user
+        if reason := obstacle_to_group(labeler, found.get("group", "")):
+            self.add_error("group", reason)
+        return found
+
+
 @admin.register(LabelerProfile)
 class LabelerProfileAdmin(DeskAdmin):
     act = Act.LABELER_CHANGED
+    form = LabelerProfileForm
     list_display = ("user", "group", "declined_topics")
     list_filter = ("group",)
     list_select_related = ("user",)

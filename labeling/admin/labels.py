@@ -18,6 +18,7 @@ from labeling.admin.lists import (
     Choice,
     Counts,
     Disagreement,
+    Doubt,
     Flag,
     Group,
     Labeler,
@@ -119,7 +120,7 @@ class RankingAdmin(LabelAdmin):
     list_display = ("id", "asked", "labeler", "active_seconds", "form", "created_at", "excluded_at")
     list_select_related = ("labeler", "prompt", "form")
     list_filter = (
-        *_FILTERS, of(Flag, path="ranking"), of(Disagreement, field="task__disagreement"),
+        *_FILTERS, Doubt, of(Flag, path="ranking"), of(Disagreement, field="task__disagreement"),
         ("created_at", DayRange),
     )  # fmt: skip
 

@@ -18,6 +18,7 @@ from labeling import search
 from labeling.intake import shapes
 from labeling.intake.quarantine_reads import for_admins_alone
 from labeling.models import FormVersion, LabelerProfile, RankedCompletion
+from labeling.work.contradictions import TITLES
 from models_service.models import Kind, ModelVersion
 
 
@@ -111,21 +112,34 @@ class Labeler(TextFilter):
         return queryset.filter(labeler__in=list(people)) if name else queryset
 
 
+class Doubt(DropdownFilter):
+    """What was found in a ranking that its labeler may not have meant."""
+
+    title = "doubt"
+    parameter_name = "doubt"
+    TOO_FAST = "too_fast"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> Any:
+        return [*TITLES.items(), (self.TOO_FAST, "Faster than anybody reads")]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet) -> QuerySet:
+        if self.value() == self.TOO_FAST:
+            return queryset.filter(too_fast=True)
+        if self.value() in TITLES:
+            return queryset.filter(contradictions__contains=[self.value()])
+        return queryset
+
+
 class Group(DropdownFilter):
-    title = "group of the labeler"
+    title = "group of the labeler at the time"
     parameter_name = "group"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> Any:
         return LabelerProfile.Group.choices
 
     def queryset(self, request: HttpRequest, queryset: QuerySet) -> QuerySet:
-        if self.value() not in LabelerProfile.Group.values:
-            return queryset
-        outside = LabelerProfile.objects.exclude(group=LabelerProfile.Group.TRAINING)
-        held_out = list(outside.values_list("user", flat=True))
-        if self.value() == LabelerProfile.Group.TRAINING:
-            return queryset.exclude(labeler__in=held_out)
-        return queryset.filter(labeler__in=held_out)
+        known = self.value() in LabelerProfile.Group.values
+        return queryset.filter(group=self.value()) if known else queryset
 
 
 class Counts(DropdownFilter):

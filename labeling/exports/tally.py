@@ -56,11 +56,11 @@ def rankings_by_size(filters: Filters | None = None) -> dict[int, int]:
 
 def _trained_on(filters: Filters | None) -> QuerySet[Ranking]:
     rankings = usable(Ranking.objects.filter(prompt__split=Split.TRAIN), filters)
-    return rankings.exclude(labeler__labeler__group=LabelerProfile.Group.HELD_OUT).order_by()
+    return rankings.exclude(group=LabelerProfile.Group.HELD_OUT).order_by()
 
 
 def _of_labels(kind: str, rows: QuerySet[Any]) -> Iterator[Tally]:
-    common = ("prompt__split", "prompt__use_case", "labeler__pseudonym", "labeler__labeler__group")
+    common = ("prompt__split", "prompt__use_case", "labeler__pseudonym", "group")
     counted = rows.order_by().values_list(*common).annotate(count=Count("pk"))
     for split, use_case, labeler, group, count in counted:
-        yield Tally(kind, split, use_case, str(labeler), group or "training", count)
+        yield Tally(kind, split, use_case, str(labeler), group, count)

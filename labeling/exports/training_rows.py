@@ -40,7 +40,7 @@ _HEAD = {
     "active_seconds": "active_seconds",
     "created_at": "created_at",
     "pseudonym": "labeler__pseudonym",
-    "group": "labeler__labeler__group",
+    "group": "group",
 }
 
 
@@ -116,8 +116,7 @@ def _chunks(found: QuerySet[Any], own: Mapping[str, str]) -> Iterator[list[Row]]
 
 
 def _row(pk: int, row: Row) -> Row:
-    group = row.pop("group") or LabelerProfile.Group.TRAINING.value
-    labeler = str(row.pop("pseudonym"))
+    group, labeler = row.pop("group"), str(row.pop("pseudonym"))
     return {"id": str(pk), **row, "labeler": labeler, "group": group}
 
 

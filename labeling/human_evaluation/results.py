@@ -109,9 +109,8 @@ def judged_in(rankings: QuerySet[Ranking]) -> Iterator[Judged]:
     rows = RankedCompletion.objects.filter(ranking__in=rankings)
     values = rows.order_by("ranking", "completion__position").values_list(
         "ranking", "ranking__prompt", "ranking__prompt__use_case", "ranking__labeler",
-        "ranking__labeler__labeler__group", "completion", "completion__version", "rank", "overall",
+        "ranking__group", "completion", "completion__version", "rank", "overall",
         "flags", "completion__completion_tokens", FINISHED,
     )  # fmt: skip
-    for ranking, prompt, use_case, labeler, group, *rest in values.iterator(2000):
-        known = group or LabelerProfile.Group.TRAINING.value
-        yield Judged(ranking, prompt, use_case, labeler, known, *rest)
+    for row in values.iterator(2000):
+        yield Judged(*row)

@@ -6,6 +6,7 @@ from django.conf import settings
 from django.db import models
 
 from labeling.models.guidelines import Guideline
+from labeling.models.labelers import LabelerProfile
 from labeling.models.prompts import Prompt
 from labeling.models.tasks import Assignment, LabelingTask
 
@@ -26,6 +27,13 @@ class Label(models.Model):
     task = models.ForeignKey(LabelingTask, on_delete=models.PROTECT, related_name="+")
     labeler = models.ForeignKey(
         settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="+"
+    )
+    # The labeler's when it was given: whoever changes groups later moves no label.
+    group = models.CharField(
+        max_length=16,
+        choices=LabelerProfile.Group.choices,
+        default=LabelerProfile.Group.TRAINING,
+        db_default=LabelerProfile.Group.TRAINING,
     )
     guideline = models.ForeignKey(Guideline, null=True, on_delete=models.PROTECT, related_name="+")
     active_seconds = models.PositiveIntegerField(default=0)

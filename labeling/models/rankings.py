@@ -17,6 +17,9 @@ class Ranking(Label):
     prompt = models.ForeignKey(Prompt, on_delete=models.PROTECT, related_name="rankings")
     form = models.ForeignKey(FormVersion, null=True, on_delete=models.PROTECT)
     display_order = models.JSONField(default=list)
+    contradictions = models.JSONField(default=list, db_default=[])
+    # In less active time than anybody needs to read what there was to read.
+    too_fast = models.BooleanField(default=False, db_default=False)
     # Where labelers disagreed: the ranking that stands in this one's place. One that somebody at
     # the desk wrote for that has no assignment.
     adjudicated_by = models.ForeignKey(

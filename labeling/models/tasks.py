@@ -300,6 +300,9 @@ class Assignment(models.Model):
     guideline = models.ForeignKey(Guideline, null=True, on_delete=models.PROTECT)
     form = models.ForeignKey(FormVersion, null=True, on_delete=models.PROTECT)
     display_order = models.JSONField(default=list, help_text="Completion ids as they were shown.")
+    reading_seconds = models.PositiveIntegerField(
+        default=0, db_default=0, help_text="What the fastest reader needs for what was shown."
+    )
     draft = models.JSONField(default=dict)
     draft_version = models.PositiveIntegerField(default=0)
     lease_expires_at = models.DateTimeField()

@@ -11,7 +11,9 @@ from accounts.models import Role, User
 from accounts.services import create_user
 from core.problems import Problem
 from labeling.intake import texts
-from labeling.models import LabelerProfile
+from labeling.models import Demonstration, LabelerProfile, Ranking
+from labeling.models.guidelines import Purpose
+from labeling.models.prompts import Split
 
 LONGEST_TOPIC = 40
 
@@ -30,8 +32,38 @@ def _ensure(name: str, group: str) -> str:
     else:
         user.set_password(password)
         user.save(update_fields=["password"])
-    LabelerProfile.objects.update_or_create(user=user, defaults={"group": group})
+    change_group(labeler=user, group=group)
     return password
+
+
+@transaction.atomic
+def change_group(*, labeler: User, group: str) -> LabelerProfile:
+    """Labels that were given keep the group they were given in. Raises Problem 409 for whom
+    `obstacle_to_group` names a reason."""
+    if reason := obstacle_to_group(labeler, group):
+        raise Problem(409, reason, errors={"group": [reason]})
+    profile, _ = LabelerProfile.objects.update_or_create(user=labeler, defaults={"group": group})
+    return profile
+
+
+def obstacle_to_group(labeler: User, group: str) -> str:
+    """Why the labeler cannot join the group, if they cannot.
+
+    Held-out labelers judge models as people whom the reward model has never learned from; whose
+    labels a model was trained on, or may be, is not one of them any more.
+    """
+    if group != LabelerProfile.Group.HELD_OUT:
+        return ""
+    mine = {"labeler": labeler, "group": LabelerProfile.Group.TRAINING}
+    learned = {**mine, "task__purpose": Purpose.TRAINING, "prompt__split": Split.TRAIN}
+    given = sum(rows.filter(**learned).count() for rows in (Demonstration.objects, Ranking.objects))
+    if not given:
+        return ""
+    return (
+        f"{labeler} gave {given} label{'' if given == 1 else 's'} in the training group, which "
+        "models learn from, and so cannot judge them as held out. Invite somebody new for the "
+        "held-out group."
+    )
 
 
 def decline_topics(*, labeler: User, topics: Sequence[str]) -> list[str]:

@@ -16,6 +16,7 @@ from labeling.models import (
     Ranking,
     Review,
 )
+from labeling.work.contradictions import TITLES
 
 _BOTH = (
     "labeler", "prompt", "guideline", "assignment", "task__policy", "task__prompt", "excluded_by",
@@ -59,6 +60,7 @@ def surroundings(label: Demonstration | Ranking) -> dict[str, Any]:
         places = label.ranked.select_related("completion__version").order_by("rank", "pk")
         position = {place.completion_id: place.completion.position + 1 for place in places}
         found["places"] = places
+        found["doubts"] = [TITLES[name] for name in label.contradictions]
         found["shown"] = [position[pk] for pk in label.display_order if pk in position]
         found["others"] = [one for one in standing(label.task) if one.pk != label.pk]
     return found

@@ -30,6 +30,7 @@ from labeling.states import Assignments, Slots
 from labeling.work.guidelines import current_form, current_guideline
 from labeling.work.leases import extend, free_held_slot, go_on, hold, lease_end
 from labeling.work.ownership import lock, own_open, own_writable
+from labeling.work.reading_time import reading_seconds
 
 # Evaluations are few and somebody waits for them.
 PURPOSES = (Purpose.EVALUATION, Purpose.TRAINING)
@@ -146,6 +147,7 @@ def _assign(slot: Slot, labeler: User, *, ahead: bool = False) -> Assignment | N
         guideline=current_guideline(kind=slot.kind, purpose=slot.purpose),
         form=current_form() if slot.kind == TaskKind.RANKING else None,
         display_order=_shuffled(slot.task),
+        reading_seconds=reading_seconds(_shown(slot.task)),
         lease_expires_at=end,
     )
 
@@ -154,6 +156,11 @@ def _assign(slot: Slot, labeler: User, *, ahead: bool = False) -> Assignment | N
 def _take(slot: int, labeler: int, end: datetime) -> Change:
     rows = Slot.objects.filter(pk=slot)
     return Slots.hold.change(rows, labeler=labeler, lease_expires_at=end)
+
+
+def _shown(task: LabelingTask) -> list[str]:
+    asked = [] if task.prompt is None else [said["content"] for said in task.prompt.messages]
+    return [*asked, *(answer.text for answer in task.answers.values())]
 
 
 def _shuffled(task: LabelingTask) -> list[int]:

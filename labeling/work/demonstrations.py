@@ -8,6 +8,7 @@ from typing import Any, cast
 from core.problems import Problem
 from labeling.intake import texts
 from labeling.models import Assignment, Demonstration
+from labeling.queues.open_slots import profile_of
 
 
 def store(
@@ -25,6 +26,7 @@ def store(
         assignment=assignment,
         task=assignment.task,
         labeler_id=assignment.labeler_id,
+        group=profile_of(assignment.labeler).group,
         prompt_id=cast(int, assignment.task.prompt_id),  # which these kinds have
         guideline_id=assignment.guideline_id,
         text=str(text),

@@ -7,8 +7,10 @@ from collections.abc import Mapping
 from typing import Any, cast
 
 from core.problems import Problem
-from labeling.models import Assignment, FormVersion, RankedCompletion, Ranking
+from labeling.models import Assignment, RankedCompletion, Ranking
 from labeling.people.disagreement import measure
+from labeling.queues.open_slots import profile_of
+from labeling.work.contradictions import contradictions
 from labeling.work.guidelines import current_form
 from labeling.work.preferences import ranks_of
 from labeling.work.rating_form import flag_names
@@ -33,41 +35,35 @@ def store(
     errors |= _rating_errors(body.get("ratings"), ids, flag_names(form.fields))
     if errors:
         raise Problem(400, "The ranking cannot be stored as it is.", errors=errors)
-    ranking = _create(assignment, form, active_seconds, supersedes)
-    _place(ranking, body)
-    measure(assignment.task_id)
-    return ranking
-
-
-def _create(
-    assignment: Assignment, form: FormVersion, active_seconds: int, supersedes: Ranking | None
-) -> Ranking:
-    return Ranking.objects.create(
+    ranks = ranks_of([[int(item) for item in tier] for tier in body["ranking"]])
+    placed = [
+        RankedCompletion(
+            completion_id=item,
+            rank=rank,
+            overall=body["ratings"][str(item)]["overall"],
+            flags=sorted(body["ratings"][str(item)].get("flags", [])),
+        )
+        for item, rank in ranks.items()
+    ]
+    ranking = Ranking.objects.create(
         assignment=assignment,
         task=assignment.task,
         labeler_id=assignment.labeler_id,
+        group=profile_of(assignment.labeler).group,
         prompt_id=cast(int, assignment.task.prompt_id),  # which these kinds have
         guideline_id=assignment.guideline_id,
         form=form,
         display_order=assignment.display_order,
         active_seconds=active_seconds,
+        contradictions=contradictions(placed),
+        too_fast=active_seconds < assignment.reading_seconds,
         supersedes=supersedes,
     )
-
-
-def _place(ranking: Ranking, body: Mapping[str, Any]) -> None:
-    ranks = ranks_of([[str(item) for item in tier] for tier in body["ranking"]])
-    ratings = body["ratings"]
-    RankedCompletion.objects.bulk_create(
-        RankedCompletion(
-            ranking=ranking,
-            completion_id=int(item),
-            rank=rank,
-            overall=ratings[item]["overall"],
-            flags=sorted(ratings[item].get("flags", [])),
-        )
-        for item, rank in ranks.items()
-    )
+    for one in placed:
+        one.ranking = ranking
+    RankedCompletion.objects.bulk_create(placed)
+    measure(assignment.task_id)
+    return ranking
 
 
 def _ranking_errors(tiers: Any, ids: set[str]) -> Errors:
