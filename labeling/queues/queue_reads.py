@@ -9,10 +9,9 @@ from django.db.models import QuerySet
 from django.utils import timezone
 
 from labeling.models import Assignment, LabelingTask, Queue, Slot, TaskKind, UseCase
-from labeling.models.guidelines import Purpose
-from labeling.models.prompts import Split
 from labeling.queues.next_prompts import Candidate, next_prompts, shares_of
 from labeling.queues.open_slots import UNASKED
+from labeling.queues.queues import lanes
 from models_service.models import ModelVersion
 
 BOUND = 10_000
@@ -80,7 +79,7 @@ def next_drawn(queue: Queue, policy: ModelVersion | None) -> list[Candidate]:
     """The prompts that are drawn when tasks are missing; prompt writing needs none."""
     if queue.kind == TaskKind.PROMPT_WRITING:
         return []
-    split = Split.TRAIN if queue.purpose == Purpose.TRAINING else Split.TEST
+    split, _ = lanes(queue)[0]
     return next_prompts(queue, split=split, policy=policy, wanted=_NEXT)
 
 

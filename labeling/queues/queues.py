@@ -1,8 +1,9 @@
 """Keeping tasks ready: how many of each kind, from which prompts, for which policy.
 
 Ready means that nobody has touched the task yet, so a labeler who released everything still gets
-new work. Prompts of the test split serve evaluation alone; training takes the others, with a share
-of validation tasks always ready, the only ones that held-out labelers may take.
+new work. No queue draws from the test split, which head-to-heads alone ask, to judge models for
+good. Training keeps a share of validation tasks ready, the only ones that held-out labelers may
+take; evaluation and screening ask nothing else.
 """
 
 from __future__ import annotations
@@ -54,16 +55,17 @@ def refill() -> list[int]:
         retire_policy_tasks(version)
     # Locked, so that two refills at once do not both fill the same gap.
     for queue in Queue.objects.select_for_update().filter(paused=False, draining=False):
-        for split, ready in _lanes(queue):
+        for split, ready in lanes(queue):
             _top_up(queue, split, ready, policy)
     return list(waiting_tasks().order_by("pk").values_list("pk", flat=True))
 
 
-def _lanes(queue: Queue) -> list[tuple[str, int]]:
-    if queue.purpose != Purpose.TRAINING:
-        return [(Split.TEST, queue.ready)]
+def lanes(queue: Queue) -> list[tuple[str, int]]:
+    """The splits a queue draws from, with how many tasks of each it keeps ready."""
     if queue.kind == TaskKind.PROMPT_WRITING:
         return [(Split.TRAIN, queue.ready)]
+    if queue.purpose != Purpose.TRAINING:
+        return [(Split.VALIDATION, queue.ready)]
     validation = queue.ready // _VALIDATION_SHARE
     return [(Split.TRAIN, queue.ready - validation), (Split.VALIDATION, validation)]
 

@@ -11,6 +11,7 @@ import pytest
 from accounts.models import User
 from labeling.models import LabelingTask, Prompt, Queue, Slot
 from labeling.queues import queues
+from labeling.queues.queue_reads import next_drawn
 from models_service.models import ModelVersion, Promotion
 
 Call = Callable[..., Any]
@@ -52,10 +53,20 @@ def test_it_returns_the_ranking_tasks_to_sample(prompts: None, policy: ModelVers
     assert queues.refill() == waiting
 
 
-def test_evaluation_alone_takes_the_test_split(prompts: None) -> None:
-    _queue("demonstration", "evaluation", ready=4)
+@pytest.mark.parametrize("purpose", ["evaluation", "screening"])
+def test_no_queue_draws_from_the_test_split(prompts: None, purpose: str) -> None:
+    queue = _queue("demonstration", purpose, ready=4)
+    assert {one.prompt.split for one in next_drawn(queue, None)} == {"validation"}
     queues.refill()
-    assert set(LabelingTask.objects.values_list("prompt__split", flat=True)) == {"test"}
+    drawn = Counter(LabelingTask.objects.values_list("prompt__split", flat=True))
+    assert drawn == {"validation": 4}
+
+
+def test_prompts_to_be_written_for_an_evaluation_are_not_opened_without_end(db: None) -> None:
+    _queue("prompt_writing", "evaluation", ready=2)
+    for _ in range(3):
+        queues.refill()
+    assert LabelingTask.objects.count() == 2
 
 
 def test_a_paused_queue_stays_as_it_is(prompts: None) -> None:
