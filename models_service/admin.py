@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from django.contrib import admin
+from django.contrib.admin import EmptyFieldListFilter
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
@@ -22,10 +23,18 @@ _BAD = "text-orange-700 dark:text-orange-400"
 
 @admin.register(ModelVersion)
 class ModelVersionAdmin(RecordAdmin):
-    list_display = ("name", "kind_label", "plays", "parent", "created_at")
-    list_filter = ("kind", "engine")
+    list_display = ("name", "kind_label", "plays", "parent", "created_at", "erased")
+    list_filter = ("kind", "engine", ("learned_from_erased_at", EmptyFieldListFilter))
     search_fields = ("name", "sha256")
-    actions_detail = ("promote", "check_page", "lineage_page", "card", "diagnosis", "divergence")
+    actions_detail = (
+        "promote",
+        "check_page",
+        "lineage_page",
+        "card",
+        "diagnosis",
+        "divergence",
+        "again",
+    )
     fields = ("name", "kind", "plays", "lineage", "engine", "checkpoint", "prefix", "best_of",
               "judge", "sha256", "checked", "figures", "created_at", "weights_removed_at",
               "learned_from_erased_at")  # fmt: skip
@@ -44,6 +53,11 @@ class ModelVersionAdmin(RecordAdmin):
     @display(description="Plays", label=True)
     def plays(self, version: ModelVersion) -> str:
         return ", ".join(str(Promotion.Role(role).label) for role in roles(version)) or "–"
+
+    @display(description="Learned from erased text", label="warning")
+    def erased(self, version: ModelVersion) -> str:
+        at = version.learned_from_erased_at
+        return f"since {at:%Y-%m-%d}" if at else ""
 
     @display(description="Trained from")
     def lineage(self, version: ModelVersion) -> str:
@@ -90,6 +104,16 @@ class ModelVersionAdmin(RecordAdmin):
     @action(description="Model card", icon="description")
     def card(self, request: HttpRequest, object_id: int) -> HttpResponse:
         return redirect("admin:trainer_card", pk=object_id)
+
+    @action(description="Train again without", icon="replay", permissions=["again"])
+    def again(self, request: HttpRequest, object_id: int) -> HttpResponse:
+        """The form of its round, which freezes the labels that are there now."""
+        return redirect("admin:trainer_train_again", pk=object_id)
+
+    def has_again_permission(self, request: HttpRequest, object_id: int) -> bool:
+        """For what learned from texts that are erased by now."""
+        erased = ModelVersion.objects.filter(learned_from_erased_at__isnull=False)
+        return erased.filter(pk=object_id).exists()
 
     @action(description="Diagnosis", icon="troubleshoot", permissions=["diagnosis"])
     def diagnosis(self, request: HttpRequest, object_id: int) -> HttpResponse:

@@ -17,7 +17,8 @@ class VersionSerializer(serializers.ModelSerializer[ModelVersion]):
     class Meta:
         model = ModelVersion
         fields = ["id", "name", "kind", "engine", "endpoint", "prefix", "parent", "best_of",
-                  "judge", "sha256", "figures", "check_report", "roles", "created_at"]  # fmt: skip
+                  "judge", "sha256", "figures", "check_report", "roles", "created_at",
+                  "learned_from_erased_at"]  # fmt: skip
 
     def get_roles(self, version: ModelVersion) -> list[str]:
         return roles(version)

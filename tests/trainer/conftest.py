@@ -20,6 +20,7 @@ from labeling.models import (
     RankedCompletion,
     Ranking,
 )
+from labeling.queues.open_slots import profile_of
 from models_service.lm.checkpoint import load_policy, save_reward
 from models_service.lm.heads import ScalarModel
 from models_service.models import ModelVersion
@@ -52,8 +53,9 @@ class Labels:
         task = LabelingTask.objects.create(
             kind="demonstration", prompt=prompt, state=LabelingTask.State.OPEN
         )
+        labeler = labeler or self.labeler
         return Demonstration.objects.create(
-            task=task, prompt=prompt, labeler=labeler or self.labeler, text=text
+            task=task, prompt=prompt, labeler=labeler, group=profile_of(labeler).group, text=text
         )
 
     def ranking(
@@ -66,7 +68,10 @@ class Labels:
         task = LabelingTask.objects.create(
             kind="ranking", prompt=prompt, state=LabelingTask.State.OPEN, policy=self.policy
         )
-        ranking = Ranking.objects.create(task=task, prompt=prompt, labeler=labeler or self.labeler)
+        labeler = labeler or self.labeler
+        ranking = Ranking.objects.create(
+            task=task, prompt=prompt, labeler=labeler, group=profile_of(labeler).group
+        )
         for position, rank in enumerate(ranks):
             completion = Completion.objects.create(
                 task=task, position=position, version=self.policy, text="yes " * (4 - rank),

@@ -9,7 +9,7 @@ from django.db.models import QuerySet
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect
 from django.template.response import TemplateResponse
-from django.urls import URLPattern, path
+from django.urls import URLPattern, path, reverse
 from unfold.decorators import display
 
 from accounts.admin.base import RecordAdmin
@@ -26,7 +26,7 @@ from trainer.evaluation import promotion_gates, reward_figures, summaries
 from trainer.evaluation.over_optimisation import over_optimisation
 from trainer.evaluation.sample_size import LABELER_EFFECT
 from trainer.figures.svg import drawn
-from trainer.models import Evaluation, TrainingRound
+from trainer.models import Evaluation, TrainingRound, TrainingRun
 
 # What is rolled back, and what that changes; said before it is done.
 _WAYS_BACK = {
@@ -145,6 +145,7 @@ class EvaluationAdmin(RecordAdmin):
             "promote": ("versions/<int:pk>/promote/", self.promote_view),
             "promote_round": ("rounds/<int:pk>/promote/", self.promote_round_view),
             "lineage": ("versions/<int:pk>/lineage/", self.lineage_view),
+            "train_again": ("versions/<int:pk>/again/", self.again_view),
             "card": ("versions/<int:pk>/card/", self.card_view),
             "diagnosis": ("versions/<int:pk>/diagnosis/", self.diagnosis_view),
             "divergence": ("versions/<int:pk>/divergence/", self.divergence_view),
@@ -198,6 +199,13 @@ class EvaluationAdmin(RecordAdmin):
             "title": f"What {kind} {pk} led to",
             "tree": lineage.of_label(kind, label),
         })  # fmt: skip
+
+    def again_view(self, request: HttpRequest, pk: int) -> HttpResponse:
+        """On to the start form, filled as the round was that trained this version or, where its
+        own weights were only added here, with the usual recipe."""
+        run = TrainingRun.objects.filter(output=pk).first()
+        filled = f"?round={run.round_id}" if run else ""
+        return redirect(reverse("admin:trainer_traininground_add") + filled)
 
     def card_view(self, request: HttpRequest, pk: int) -> HttpResponse:
         """The model card, to be read and downloaded."""

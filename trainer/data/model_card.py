@@ -34,7 +34,7 @@ def model_card(version: ModelVersion) -> str:
         _data(origin),
         _training(version),
         _figures(version, evaluations),
-        _limits(origin, evaluations),
+        _limits(version, origin, evaluations),
     )
     return "\n\n".join(section for section in sections if section) + "\n"
 
@@ -157,12 +157,19 @@ def _against(evaluation: Evaluation) -> str:
     return f"Against {evaluation.baseline}" if evaluation.baseline else "By itself"
 
 
-def _limits(origin: Mapping[str, Any], evaluations: Iterable[Evaluation]) -> str:
+def _limits(
+    version: ModelVersion, origin: Mapping[str, Any], evaluations: Iterable[Evaluation]
+) -> str:
     """What a reader must know before believing the figures."""
     by_people = {Evaluation.Judge.LABELERS.value, Evaluation.Judge.HELD_OUT.value}
     judges = {evaluation.judge for evaluation in evaluations}
     prompts = sum(row["count"] for row in origin.get("prompts", []))
+    erased = version.learned_from_erased_at
     points = [
+        f"Some of what it learned from was erased on {erased:%Y-%m-%d}; its weights still hold "
+        "what they learned. A version trained since then, without it, should take its place."
+        if erased
+        else "",
         "No person has compared its answers with another model's."
         if not judges & by_people
         else "People compared its answers; see the figures for how many and how sure.",

@@ -35,9 +35,10 @@ class Gate:
 
 
 def gates_of(version: ModelVersion) -> list[Gate]:
-    """The gates of the policy's role: preferred, near the model it learned from, no worse flags."""
+    """The gates of the policy's role: preferred, near the model it learned from, no worse flags,
+    and nothing erased that it learned from."""
     rows = list(version.evaluations.select_related("version", "baseline", "round").order_by("-id"))
-    return [_win_rate(rows), _divergence(rows), _flags(rows)]
+    return [_win_rate(rows), _divergence(rows), _flags(rows), _erasure(version)]
 
 
 def applies(role: str, version: ModelVersion) -> bool:
@@ -122,6 +123,16 @@ def _flags(rows: list[Evaluation]) -> Gate:
         for label, rise in rising.items()
     )
     return Gate("flags", title, False, f"{worse}, {against}.", next(iter(rising.values())))
+
+
+def _erasure(version: ModelVersion) -> Gate:
+    """What somebody wanted forgotten lives on in its weights: only training anew takes it out."""
+    title = "Whole: nothing it learned from was erased"
+    erased = version.learned_from_erased_at
+    if erased is None:
+        return Gate("erasure", title, True, "All it learned from is still there.")
+    text = f"Some of what it learned from was erased on {erased:%Y-%m-%d}. Train again without it."
+    return Gate("erasure", title, False, text)
 
 
 def _newest(rows: list[Evaluation], figure: str, judges: tuple[str, ...]) -> Evaluation | None:

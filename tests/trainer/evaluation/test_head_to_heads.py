@@ -19,6 +19,7 @@ from labeling.models import (
     Ranking,
     Slot,
 )
+from labeling.queues.open_slots import profile_of
 from labeling.queues.slots import slots_of
 from labeling.work.guidelines import publish_guideline
 from models_service.models import ModelVersion
@@ -61,7 +62,9 @@ def opened(client: Any, ladder: list[ModelVersion], **changes: Any) -> Any:
 def answered(contest: HeadToHead, labeler: User, ranks: list[tuple[int, int]]) -> None:
     """Answers of both versions and a ranking of them for every task; ranks as the ladder stands."""
     for task, both in zip(contest.tasks.order_by("pk"), ranks, strict=True):
-        ranking = Ranking.objects.create(task=task, prompt=task.asked, labeler=labeler)
+        ranking = Ranking.objects.create(
+            task=task, prompt=task.asked, labeler=labeler, group=profile_of(labeler).group
+        )
         for place, (version, rank) in enumerate(zip(contest.ladder, both, strict=True)):
             answer = Completion.objects.create(
                 task=task, position=place, version_id=version, text="yes " * (place + 1),

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+from django.utils import timezone
 
 from accounts.models import AuditEntry, User
 from core.problems import Problem
 from labeling.models import HeadToHead, LabelingTask
 from models_service.models import ModelVersion, Promotion
 from models_service.selectors import promoted
+from trainer.data.model_card import model_card
 from trainer.evaluation.promotion_gates import gates_of, waiting_tasks
-from trainer.models import Evaluation
+from trainer.models import Evaluation, TrainingRound, TrainingRun
 from trainer.rounds.promotion import promote, roll_back
 
 pytestmark = pytest.mark.django_db
@@ -55,16 +58,16 @@ def met(version: ModelVersion) -> dict[str, bool]:
 
 
 def test_nothing_measured_meets_nothing(policy: ModelVersion) -> None:
-    assert met(policy) == {"win_rate": False, "kl": False, "flags": False}
+    assert met(policy) == {"win_rate": False, "kl": False, "flags": False, "erasure": True}
 
 
 def test_each_gate_reads_its_own_figures(policy: ModelVersion, judged: Call) -> None:
     judged(KL, "reward")
     judged(GOOD)
-    assert met(policy) == {"win_rate": True, "kl": True, "flags": True}
+    assert met(policy) == {"win_rate": True, "kl": True, "flags": True, "erasure": True}
     judged(GOOD | {"win_rate": interval(0.58, 0.49, 0.67)})
     judged(KL | {"kl": interval(18.0, 15.0, 21.0)}, "reward")
-    assert met(policy) == {"win_rate": False, "kl": False, "flags": True}
+    assert met(policy) == {"win_rate": False, "kl": False, "flags": True, "erasure": True}
     judged(GOOD | {"flag_hallucination_rise": interval(0.08, 0.01, 0.15)})
     text = {gate.name: gate.text for gate in gates_of(policy)}
     assert met(policy)["flags"] is False
@@ -102,7 +105,7 @@ def test_an_unmet_gate_wants_a_reason_which_is_kept(
 
     made = promote(role="policy", version=policy, by=rosa, reason="A trial.")
     assert [(gate["name"], gate["met"]) for gate in made.evidence] == [
-        ("win_rate", True), ("kl", False), ("flags", True),
+        ("win_rate", True), ("kl", False), ("flags", True), ("erasure", True),
     ]  # fmt: skip
     detail = AuditEntry.objects.filter(act="version_promoted").order_by("-pk")[0].detail
     assert (detail["reason"], detail["overridden"]) == ("A trial.", ["kl"])
@@ -161,7 +164,7 @@ def test_gates_and_the_way_back_over_http(
     judged(GOOD)
     client = client_of(rosa)
     told = client.get(f"/api/v1/versions/{policy.pk}/gates/").json()
-    assert told["applies"] and [gate["met"] for gate in told["gates"]] == [True, False, True]
+    assert told["applies"] and [gate["met"] for gate in told["gates"]] == [True, False, True, True]
     url = f"/api/v1/versions/{policy.pk}/promote/"
     refused = client.post(url, {"reason": ""}, content_type="application/json")
     assert refused.status_code == 409 and refused.json()["gates"][0]["name"] == "kl"
@@ -181,3 +184,40 @@ def test_a_head_to_head_is_evidence_once_for_each_judge(
     Evaluation.objects.create(**values, figures=GOOD)
     with pytest.raises(Exception, match="evaluation_once_per_judge"):
         Evaluation.objects.create(**values, figures=GOOD)
+
+
+def test_who_learned_from_erased_text_is_marked_wherever_it_is_shown(
+    policy: ModelVersion, judged: Call, rosa: User, client_of: Call
+) -> None:
+    judged(GOOD | KL)
+    policy.learned_from_erased_at = datetime(2026, 11, 3, tzinfo=UTC)
+    policy.save()
+    with pytest.raises(Problem) as caught:
+        promote(role="policy", version=policy, by=rosa, reason="")
+    assert [gate["name"] for gate in caught.value.extra["gates"]] == ["erasure"]
+    assert "erased on 2026-11-03" in model_card(policy)
+    client = client_of(rosa)
+    versions = {one["id"]: one for one in client.get("/api/v1/versions/").json()}
+    assert versions[policy.pk]["learned_from_erased_at"].startswith("2026-11-03")
+    page = "/admin/models_service/modelversion/"
+    assert "since 2026-11-03" in client.get(page).content.decode()
+    assert "Train again without" in client.get(f"{page}{policy.pk}/change/").content.decode()
+    assert (
+        "Train again without"
+        not in client.get(f"{page}{policy.parent_id}/change/").content.decode()
+    )
+    found = client.get(f"/admin/trainer/evaluation/versions/{policy.pk}/promote/").content.decode()
+    assert "Train again without it" in found
+
+
+def test_training_again_without_fills_in_the_form_of_its_round(
+    policy: ModelVersion, rosa: User, client_of: Call
+) -> None:
+    round = TrainingRound.objects.create(
+        preset="tiny", recipe={"stages": ["ppo"]}, start=policy.parent
+    )
+    TrainingRun.objects.create(round=round, stage="ppo", seed=1, output=policy)
+    policy.learned_from_erased_at = timezone.now()
+    policy.save()
+    answer = client_of(rosa).get(f"/admin/trainer/evaluation/versions/{policy.pk}/again/")
+    assert answer.url == f"/admin/trainer/traininground/add/?round={round.pk}"
