@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 from django.apps import apps
 from django.contrib import admin
 from django.http import HttpRequest
 from django.urls import reverse
 
-from accounts.models import Role
+from accounts.models import Role, User
 from accounts.permissions import may
 from labeling.models import Demonstration, Prompt, Ranking, Slot
 from labeling.queues import queue_reads, sampling_reads
 from models_service.models import Promotion
 from models_service.selectors import promoted
 from models_service.worker_heartbeats import present
+from trainer.admin.to_do import Waiting, counts_for, first_steps, waiting_for
 from trainer.models import TrainingRound
 
 Entry = tuple[str, str, str]
@@ -66,8 +67,13 @@ def navigation(request: HttpRequest) -> list[dict[str, Any]]:
     if may(request.user, (Role.LABELER,)):
         first.append({"title": "Label", "icon": "rate_review", "link": reverse("work")})
     groups: list[dict[str, Any]] = [{"items": first}]
+    waiting = counts_for(request.user) if isinstance(request.user, User) else {}
     for title, entries in SIDEBAR.items():
-        items = [item for entry in entries if (item := _item(request, entry))]
+        items = [
+            item | _badge(waiting.get(entry[2]))
+            for entry in entries
+            if (item := _item(request, entry))
+        ]
         groups.append({"title": title, "separator": True, "items": items})
     return [group for group in groups if group["items"]]
 
@@ -76,6 +82,8 @@ def dashboard(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
     """What the desk's first page shows."""
     waiting, held_up_by = sampling_reads.waiting_and_why()
     return context | {
+        "to_do": waiting_for(cast(User, request.user)),
+        "steps": first_steps(),
         "policy": promoted(Promotion.Role.POLICY),
         "running": TrainingRound.objects.filter(state=TrainingRound.State.RUNNING).first(),
         "rounds": TrainingRound.objects.select_related("policy", "start")[:5],
@@ -89,6 +97,12 @@ def dashboard(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
         "demonstrations": Demonstration.objects.filter(excluded_at=None).count(),
         "prompts": Prompt.objects.filter(state=Prompt.State.ACTIVE).count(),
     }
+
+
+def _badge(waiting: Waiting | None) -> dict[str, str]:
+    if waiting is None:
+        return {}
+    return {"badge": waiting.number, "badge_variant": "danger" if waiting.bad else "warning"}
 
 
 def _item(request: HttpRequest, entry: Entry) -> dict[str, str] | None:
