@@ -128,8 +128,13 @@ def _all(user: User) -> Iterator[Waiting]:
 
 def _broken() -> Iterator[Waiting]:
     """What stops the work: rounds, queues, workers, the disk."""
+    State = TrainingRound.State
+    # One that was done again since then needs nobody.
+    done = TrainingRound.objects.filter(state=State.FINISHED).order_by("-pk").first()
     failed = TrainingRound.objects.filter(
-        state=TrainingRound.State.FAILED, ended_at__gte=timezone.now() - _LATELY
+        state=State.FAILED,
+        ended_at__gte=timezone.now() - _LATELY,
+        pk__gt=done.pk if done else 0,
     )
     count = _bounded(failed)
     if count:

@@ -99,6 +99,14 @@ def test_what_stops_others_comes_first(rosa: User, base: ModelVersion, labels: L
     ]
 
 
+def test_a_failed_round_that_was_done_again_needs_nobody(rosa: User, base: ModelVersion) -> None:
+    for state in ("failed", "finished"):
+        TrainingRound.objects.create(
+            preset="tiny", recipe={}, start=base, state=state, ended_at=timezone.now()
+        )
+    assert said(rosa) == []
+
+
 def test_the_menu_counts_and_every_line_leads_somewhere(
     client: Client, rosa: User, ada: User, make_assignment: Call
 ) -> None:
