@@ -10,6 +10,8 @@ from django.urls import reverse
 from django.views.decorators.http import require_GET
 
 from accounts.permissions import DESK, allowed
+from labeling.models import Queue
+from labeling.queues.queue_reads import trial_of
 from models_service.check_reports import summary
 from models_service.models import Kind, ModelVersion, Promotion
 from models_service.selectors import check_report, judges, promoted, speakers
@@ -20,11 +22,20 @@ SHOWN = 24
 @allowed(*DESK)
 @require_GET
 def playground(request: HttpRequest) -> HttpResponse:
-    """The newest versions that can speak, the first two ticked; the rest is the page's doing."""
+    """The newest versions that can speak, the first two ticked; the rest is the page's doing.
+
+    `?queue=3` fills it in as that queue samples, with the next prompt it asks.
+    """
+    number = request.GET.get("queue", "")
+    queue = Queue.objects.filter(pk=number).first() if number.isdecimal() else None
+    tried = trial_of(queue) if queue else None
     players = {role: promoted(role) for role in Promotion.Role.values}
     versions = speakers(SHOWN)
+    ticked = set(tried.versions if tried else []) or {one.pk for one in versions[:2]}
     return render(request, "console/playground.html", {
-        "versions": [(version, _roles(players, version)) for version in versions],
+        "queue": queue,
+        "tried": tried,
+        "versions": [(one, _roles(players, one), one.pk in ticked) for one in versions],
         "judge": players[Promotion.Role.REWARD],
         "start_url": reverse("playground-start"),
         "prompts_url": reverse("api-prompts"),

@@ -9,11 +9,11 @@ from django.forms import ModelForm
 from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
 from unfold.decorators import display
-from unfold.widgets import UnfoldAdminTextareaWidget
 
 from accounts.admin.base import DeskAdmin
 from accounts.audit import Act
 from core.problems import Problem
+from labeling.admin.queue_fields import mixture_field, rules_field, targets_field
 from labeling.models import Queue, TaskKind
 from labeling.queues import next_prompts, queue_reads
 from labeling.queues.mixtures import check
@@ -41,22 +41,32 @@ _MODES = {
         "body": '{"mode": "paused"}',
     },
 }
-_JSON = ("mixture", "targets", "rules")
+_FIELDS = (
+    "kind", "purpose", "ready", "overlap", "completions", "max_new_tokens", "temperature",
+    "mixture", "targets", "rules",
+)  # fmt: skip
 _BADGES = {"running": "badge-good", "draining": "badge-warn", "paused": "badge-warn"}
 
 
 class QueueForm(ModelForm):
     class Meta:
         model = Queue
-        fields = ["kind", "purpose", "ready", "overlap", "completions", *_JSON]
-        widgets = {name: UnfoldAdminTextareaWidget({"rows": 3}) for name in _JSON}
+        fields = [*_FIELDS]
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        rows = {
+            "mixture": mixture_field(self.instance.mixture),
+            "targets": targets_field(),
+            "rules": rules_field(),
+        }
+        for name in rows.keys() & self.fields.keys():
+            usual, self.fields[name] = self.fields[name], rows[name]
+            rows[name].label, rows[name].help_text = usual.label, usual.help_text
 
     def clean(self) -> dict[str, Any]:
         """Mixture, targets and rules may name only what is there."""
         values = super().clean() or {}
-        values["mixture"] = values.get("mixture") or {}
-        values["targets"] = values.get("targets") or {}
-        values["rules"] = values.get("rules") or []
         kind = values.get("kind", self.instance.kind)
         self._check("mixture", lambda: check(values["mixture"], kind=kind))
         self._check("targets", lambda: check_targets(values["targets"]))
@@ -64,7 +74,7 @@ class QueueForm(ModelForm):
         return values
 
     def _check(self, name: str, look: Any) -> None:
-        if name not in self.fields:
+        if name not in self.fields or name in self.errors:
             return
         try:
             look()
@@ -96,9 +106,7 @@ class QueueAdmin(DeskAdmin):
         "completions",
     )
     list_editable = ("ready", "overlap", "completions")
-    fields = (
-        "kind", "purpose", "ready", "overlap", "completions", "mixture", "targets", "rules",
-    )  # fmt: skip
+    fields = _FIELDS
 
     def get_changelist_form(self, request: HttpRequest, **kwargs: Any) -> Any:
         """The fields of a row, named."""

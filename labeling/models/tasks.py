@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from django.conf import settings
+from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
 from django.utils.functional import cached_property
 
@@ -26,11 +27,26 @@ class Queue(models.Model):
     ready = models.PositiveIntegerField(default=12, help_text="Open tasks kept ready.")
     overlap = models.PositiveSmallIntegerField(default=1, help_text="Labels wanted per task.")
     completions = models.PositiveSmallIntegerField(default=4, help_text="K, from 4 to 9.")
+    max_new_tokens = models.PositiveIntegerField(
+        "longest answer, tokens",
+        null=True,
+        blank=True,
+        validators=[MinValueValidator(1)],
+        help_text="Where an answer is cut. Empty: as the setting MAX_NEW_TOKENS says. A round "
+        "trains at the limit of the ranking queue, at which its answers were judged.",
+    )
+    temperature = models.FloatField(
+        null=True,
+        blank=True,
+        validators=[MinValueValidator(0.05), MaxValueValidator(2)],
+        help_text="Empty: 1, as PPO samples, so that the reward model meets what the policy says.",
+    )
     mixture = models.JSONField(
+        "who answers",
         default=dict,
         blank=True,
-        help_text='Who answers, with weights: {"policy": 3, "sft": 1, "a version by its name": 1}; '
-        "{} is the policy alone.",
+        help_text="Versions and roles with weights: of 4 answers, weights 3 and 1 give three to "
+        "the first. None: the policy alone.",
     )
     paused = models.BooleanField(default=False, help_text="Nobody gets a task from it.")
     draining = models.BooleanField(
@@ -39,16 +55,14 @@ class Queue(models.Model):
     targets = models.JSONField(
         default=dict,
         blank=True,
-        help_text='Shares of the use cases among its tasks: {"generation": 45.6, "chat": 8.4}; '
-        "{} takes prompts as they come.",
+        help_text="Each use case's share among its tasks; 3 and 1 give one three times as many. "
+        "None: prompts as they come.",
     )
     rules = models.JSONField(
         default=list,
         blank=True,
-        help_text="Points that raise the priority of prompts: "
-        '[{"use_case": "chat", "source": "api", "older_than_days": 30, "uncertain_above": 0.3, '
-        '"points": 5}]; a rule holds where all that it names does, and of several the highest '
-        "counts.",
+        help_text="Points that raise the priority of prompts. A rule holds where all that it names "
+        "does, and of several the highest counts.",
     )
 
     class Meta:

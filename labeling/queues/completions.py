@@ -12,17 +12,15 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from django.conf import settings
-
 from labeling.intake.dedupe import normalised
 from labeling.models import Completion, LabelingTask
 from labeling.models.guidelines import Purpose
+from labeling.queues.sampling_settings import SamplingSettings, sampling_settings
 from labeling.queues.shares import apportioned
 from models_service.engines import engine_for, reason
 from models_service.engines.base import Answer, EngineError, Request
 from models_service.models import ModelVersion
 
-TEMPERATURE = 1.0  # as the rollouts of PPO, so that the reward model meets what the policy says
 ATTEMPTS = 4
 _SEEDS_PER_ATTEMPT = 100
 
@@ -42,6 +40,7 @@ class Pick:
 class Drawn:
     """What was drawn for a task, why it can never be, or why it was not this time."""
 
+    settings: SamplingSettings
     picks: list[Pick] = field(default_factory=list)
     failure: str = ""
     unanswered: str = ""
@@ -54,7 +53,9 @@ class Drawn:
     def completions(self, task: LabelingTask) -> list[Completion]:
         """The rows to store. Their order says nothing about which version answered."""
         random.Random(task.seed).shuffle(self.picks)
-        return [_completion(task, place, pick) for place, pick in enumerate(self.picks)]
+        return [
+            _completion(task, place, pick, self.settings) for place, pick in enumerate(self.picks)
+        ]
 
 
 def draw(tasks: Sequence[LabelingTask]) -> dict[int, Drawn]:
@@ -62,7 +63,9 @@ def draw(tasks: Sequence[LabelingTask]) -> dict[int, Drawn]:
 
     A model that cannot answer leaves its own tasks unanswered, and no others.
     """
-    drawn = {task.pk: Drawn() for task in tasks}
+    queues = {(task.kind, task.purpose) for task in tasks}
+    settings = {queue: sampling_settings(*queue) for queue in queues}
+    drawn = {task.pk: Drawn(settings[task.kind, task.purpose]) for task in tasks}
     for version, shares in _shares(tasks).items():
         _draw_from(version, shares, drawn)
     for task in tasks:
@@ -110,7 +113,9 @@ def _ask(
     """
     tasks, k = list(short), max(short.values())
     try:
-        sampled = engine_for(version).sample([_request(task, k, seed) for task in tasks])
+        sampled = engine_for(version).sample(
+            [_request(task, k, seed, drawn[task.pk].settings) for task in tasks]
+        )
         answers = dict(zip(range(len(tasks)), sampled, strict=True))
     except EngineError as error:
         answers = error.answers
@@ -159,12 +164,12 @@ def _pick(
             picks.append(Pick(version, answer, seed + place))
 
 
-def _request(task: LabelingTask, k: int, seed: int) -> Request:
+def _request(task: LabelingTask, k: int, seed: int, settings: SamplingSettings) -> Request:
     return Request(
         messages=task.asked.messages,
         k=k,
-        max_new_tokens=settings.LABELING["max_new_tokens"],
-        temperature=TEMPERATURE,
+        max_new_tokens=settings.max_new_tokens,
+        temperature=settings.temperature,
         seed=seed,
     )
 
@@ -184,7 +189,9 @@ def _settle(task: LabelingTask, drawn: Drawn) -> None:
         drawn.failure = f"{ATTEMPTS} attempts gave fewer than two different completions."
 
 
-def _completion(task: LabelingTask, place: int, pick: Pick) -> Completion:
+def _completion(
+    task: LabelingTask, place: int, pick: Pick, settings: SamplingSettings
+) -> Completion:
     answer = pick.answer
     return Completion(
         task=task,
@@ -193,8 +200,8 @@ def _completion(task: LabelingTask, place: int, pick: Pick) -> Completion:
         # PostgreSQL keeps no NUL; a model of bytes may say one.
         text=answer.text.replace("\0", "\N{REPLACEMENT CHARACTER}"),
         sampling={
-            "temperature": TEMPERATURE,
-            "max_new_tokens": settings.LABELING["max_new_tokens"],
+            "temperature": settings.temperature,
+            "max_new_tokens": settings.max_new_tokens,
             "engine": pick.version.engine,
             "engine_version": answer.engine,
         },

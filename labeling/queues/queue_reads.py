@@ -9,10 +9,13 @@ from django.db.models import QuerySet
 from django.utils import timezone
 
 from labeling.models import Assignment, LabelingTask, Queue, Slot, TaskKind, UseCase
+from labeling.queues.mixtures import settled
 from labeling.queues.next_prompts import Candidate, next_prompts, shares_of
 from labeling.queues.open_slots import UNASKED
 from labeling.queues.queues import lanes
-from models_service.models import ModelVersion
+from labeling.queues.sampling_settings import SamplingSettings, sampling_settings
+from models_service.models import ModelVersion, Promotion
+from models_service.selectors import promoted
 
 BOUND = 10_000
 _NEXT = 10
@@ -81,6 +84,28 @@ def next_drawn(queue: Queue, policy: ModelVersion | None) -> list[Candidate]:
         return []
     split, _ = lanes(queue)[0]
     return next_prompts(queue, split=split, policy=policy, wanted=_NEXT)
+
+
+@dataclass(frozen=True)
+class Trial:
+    """What a queue would ask next, whom, and how: the prompt's text, versions by id."""
+
+    text: str
+    versions: list[int]
+    sampling: SamplingSettings
+
+
+def trial_of(queue: Queue) -> Trial:
+    """For trying the answers before labelers see any."""
+    policy = promoted(Promotion.Role.POLICY)
+    drawn = next_drawn(queue, policy)
+    alone = [one.prompt for one in drawn if len(one.prompt.messages) == 1]
+    asked = settled(queue.mixture) or ([policy.pk] if policy else [])
+    return Trial(
+        text=alone[0].last_message if alone else "",
+        versions=[int(pk) for pk in asked],
+        sampling=sampling_settings(queue.kind, queue.purpose),
+    )
 
 
 def shares(queue: Queue) -> list[Share]:

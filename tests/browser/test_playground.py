@@ -10,10 +10,11 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from accounts.models import User
-from labeling.models import Prompt
+from labeling.models import Prompt, Queue
 from models_service.models import ModelVersion
-from models_service.services import adopt_base, register_prompted
+from models_service.services import adopt_base, promote, register_prompted
 from tests.browser.conftest import Open
+from tests.browser.scenes import demonstration_task
 from tests.browser.workers import celery_worker
 from tests.models_service.remote import completion_server, remote
 
@@ -82,8 +83,25 @@ def test_what_is_missing_is_said(browse: Open, rosa: User) -> None:
     page.get_by_role("button", name="Ask").click()
     expect(page.get_by_text("Write a prompt first.")).to_be_visible()
     page.get_by_label("Prompt", exact=True).fill(QUESTION)
+    page.get_by_role("checkbox", name="tiny").uncheck()
     page.get_by_role("button", name="Ask").click()
-    expect(page.get_by_text("Tick at least two versions.")).to_be_visible()
+    expect(page.get_by_text("Tick at least one version.")).to_be_visible()
+
+
+def test_it_is_filled_in_as_a_queue_samples(browse: Open, rosa: User) -> None:
+    base = adopt_base("tiny")
+    promote(role="policy", version=base)
+    prompt = demonstration_task("What is tea?").asked
+    queue = Queue.objects.create(
+        kind="ranking", purpose="training", max_new_tokens=33, temperature=0.7
+    )
+    page = browse(rosa)
+    page.goto(f"/admin/labeling/queue/{queue.pk}/change/")
+    page.get_by_role("link", name="Try the answers").click()
+    expect(page.get_by_label("Prompt", exact=True)).to_have_value(prompt.last_message)
+    expect(page.get_by_label("Most tokens")).to_have_value("33")
+    expect(page.get_by_label("Temperature")).to_have_value("0.7")
+    expect(page.get_by_role("checkbox", name="tiny")).to_be_checked()
 
 
 def test_a_remote_model_is_added_in_the_page(browse: Open, rosa: User) -> None:

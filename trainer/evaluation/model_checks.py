@@ -21,6 +21,7 @@ from django.core.cache import cache
 
 from accounts.models import User
 from core.problems import Problem
+from labeling.queues.sampling_settings import training_limit
 from models_service import services as versions
 from models_service.check_reports import refusal
 from models_service.models import ModelVersion
@@ -67,7 +68,7 @@ def measured(
     """The report on a checkpoint's folder as a database can keep it, at the labelers' own limit."""
     from trainer.algorithms.check import check
 
-    report = check(folder, response_tokens=settings.LABELING["max_new_tokens"], tell=tell)
+    report = check(folder, response_tokens=training_limit(), tell=tell)
     return _storable(report.to_dict())
 
 

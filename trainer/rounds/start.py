@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from typing import Any
 
-from django.conf import settings
 from django.db import transaction
 
 from accounts.audit import Act, record
 from accounts.models import User
 from core.problems import Problem
+from labeling.queues.sampling_settings import training_limit
 from models_service import services as versions
 from models_service.check_reports import refusal
 from models_service.lm.context import context_of
@@ -138,14 +138,14 @@ def _require_approved(start: ModelVersion) -> None:
 def require_one_limit(recipe: Recipe) -> None:
     """Raises Problem unless all stages that score answers do so up to the length at which the queue
     samples them: at another a reward model is read where it has learned nothing."""
-    sampled, limits = settings.LABELING["max_new_tokens"], recipe.limits()
+    sampled, limits = training_limit(), recipe.limits()
     wrong = {address: limit for address, limit in limits.items() if limit != sampled}
     if not wrong:
         return
     said = sorted(set(limits.values()))
     remedy = f"Set max_response_tokens to {sampled} in the recipe"
     if len(said) == 1:
-        remedy += f", or start Tutelage with MAX_NEW_TOKENS={said[0]} before answers are labeled"
+        remedy += f", or let the ranking queue sample {said[0]} before answers are labeled"
     raise Problem(
         409,
         f"The queue samples answers of {sampled} tokens at most, and this round scores "

@@ -10,9 +10,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import Field, dataclass, field, fields
 from typing import Any
 
-from django.conf import settings
-
 from labeling.models import Guideline, UseCase
+from labeling.queues.sampling_settings import training_limit
 from models_service.models import Kind, ModelVersion
 from trainer.algorithms.config import Config
 from trainer.algorithms.presets import LIMIT, SCORING, preset_names
@@ -211,7 +210,7 @@ def _stage(stage: str, recipe: Recipe, usual: Recipe) -> StageForm:
 def _setting(stage: str, field: Field, config: Config, usual: Config) -> Setting:
     value, explained = getattr(config, field.name), field.metadata.get("help", "")
     if field.name == LIMIT and stage in SCORING:
-        explained += f". The queue samples {settings.LABELING['max_new_tokens']} at most: the same"
+        explained += f". The queue samples {training_limit()} at most: the same"
     return Setting(
         address=f"{stage}.{field.name}",
         name=field.name,

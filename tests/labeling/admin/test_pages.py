@@ -58,19 +58,42 @@ def test_the_oldest_of_a_queue_is_what_has_waited_longest(make_task: Call) -> No
     assert [slot.task for slot in next_slots(queue)] == [first, last]
 
 
+RULE = (
+    "rules-use_case", "rules-source", "rules-older_than_days", "rules-newer_than_days",
+    "rules-uncertain_above", "rules-points",
+)  # fmt: skip
+
+
+def test_rules_and_targets_are_filled_in_as_rows(rosa: User, client_of: Call) -> None:
+    queue = Queue.objects.create(kind="ranking", purpose="training")
+    body = {"ready": 5, "overlap": 1, "completions": 4, "max_new_tokens": "", "temperature": "0.7",
+            "targets-name": ["chat", "generation", ""], "targets-weight": ["8.4", "45.6", ""],
+            **{name: ["", ""] for name in RULE}, "rules-use_case": ["chat", ""],
+            "rules-uncertain_above": ["0.3", ""], "rules-points": ["5", ""]}  # fmt: skip
+    path = reverse("admin:labeling_queue_change", args=[queue.pk])
+    assert client_of(rosa).post(path, body).status_code == 302
+    queue.refresh_from_db()
+    assert queue.targets == {"chat": 8.4, "generation": 45.6}
+    assert queue.rules == [{"use_case": "chat", "uncertain_above": 0.3, "points": 5}]
+    assert (queue.max_new_tokens, queue.temperature) == (None, 0.7)
+
+
 @pytest.mark.parametrize(
     ("name", "value", "says"),
     [
-        ("targets", '{"songs": 1}', "not a use case"),
-        ("rules", '[{"points": 0}]', "Rule 1: points"),
-        ("mixture", '{"nobody": 1}', "neither policy"),
+        ("targets", {"targets-name": "songs", "targets-weight": "1"}, "not a use case"),
+        ("rules", {**dict.fromkeys(RULE, ""), "rules-points": "0"}, "Rule 1: points"),
+        ("rules", {**dict.fromkeys(RULE, ""), "rules-older_than_days": "x"}, "Rule 1: points"),
+        ("mixture", {"mixture-name": "nobody", "mixture-weight": "1"}, "neither policy"),
+        ("max_new_tokens", {"max_new_tokens": "0"}, "greater than or equal to 1"),
+        ("temperature", {"temperature": "3"}, "less than or equal to 2"),
     ],
 )
 def test_settings_that_cannot_be_are_refused_at_their_field(
-    rosa: User, client_of: Call, name: str, value: str, says: str
+    rosa: User, client_of: Call, name: str, value: dict[str, str], says: str
 ) -> None:
     queue = Queue.objects.create(kind="ranking", purpose="training")
-    body = {"ready": 5, "overlap": 1, "completions": 4, "mixture": "{}", name: value}
+    body = {"ready": 5, "overlap": 1, "completions": 4} | value
     page = client_of(rosa).post(reverse("admin:labeling_queue_change", args=[queue.pk]), body)
     assert page.status_code == 200
     assert says in str(page.context["adminform"].form.errors[name])

@@ -223,10 +223,26 @@ def test_the_desk_sets_a_mixture_and_refuses_a_wrong_one(
     page = f"/admin/labeling/queue/{queue.pk}/change/"
     values = {"ready": 3, "overlap": 1, "completions": 4}
     client = client_of(rosa)
-    refused = client.post(page, values | {"mixture": '{"nobody": 1}'})
-    assert "nobody is neither policy, sft nor a version" in refused.content.decode()
-    mixture = f'{{"policy": 2, "{version.name}": 1}}'
-    assert client.post(page, values | {"mixture": mixture}).status_code == 302
-    assert Queue.objects.get().mixture == {"policy": 2, version.name: 1}
-    assert client.post(page, values | {"mixture": ""}).status_code == 302
+
+    def rows(*pairs: tuple[str, str]) -> dict[str, list[str]]:
+        return {
+            "mixture-name": [name for name, _ in pairs],
+            "mixture-weight": [weight for _, weight in pairs],
+        }
+
+    refused = client.post(page, values | rows(("nobody", "1"))).content.decode()
+    assert "nobody is neither policy, sft nor a version" in refused
+    for wrong, says in {
+        (("policy", ""),): "Row 1 has a name alone",
+        (("policy", "1"), ("policy", "2")): "policy stands in two rows",
+        (("policy", "many"),): "must be a number",
+    }.items():
+        assert says in client.post(page, values | rows(*wrong)).content.decode()
+    assert not Queue.objects.get().mixture
+    mixture = rows(("policy", "2"), ("", ""), (version.name, "0.5"))
+    assert client.post(page, values | mixture).status_code == 302
+    assert Queue.objects.get().mixture == {"policy": 2, version.name: 0.5}
+    shown = client.get(page).content.decode()
+    assert 'value="0.5"' in shown and 'name="mixture"' not in shown
+    assert client.post(page, values | rows(("", ""))).status_code == 302
     assert Queue.objects.get().mixture == {}

@@ -15,6 +15,7 @@ from django.utils import timezone
 from labeling.models import Completion, LabelingTask, Prompt, Queue, Slot
 from labeling.queues import completions, sampling
 from labeling.queues.completions import Drawn, Pick, draw
+from labeling.queues.sampling_settings import SamplingSettings, training_limit
 from labeling.queues.shares import apportioned
 from models_service.engines import engine_for
 from models_service.engines.base import Answer, EngineError
@@ -251,12 +252,27 @@ def test_shares_follow_the_weights() -> None:
     assert apportioned({}, 4) == {}
 
 
+def test_a_queue_s_own_limit_and_temperature_hold_for_its_tasks(
+    tiny: ModelVersion, waiting: Call
+) -> None:
+    assert training_limit() == 6
+    Queue.objects.create(kind="ranking", purpose="training", max_new_tokens=3, temperature=0.5)
+    assert training_limit() == 3
+    waiting(2, k=2)
+    assert sampling.sample_waiting() == 2
+    for completion in Completion.objects.all():
+        told = completion.sampling
+        assert (told["max_new_tokens"], told["temperature"]) == (3, 0.5)
+        assert completion.completion_tokens <= 3
+
+
 def test_positions_do_not_tell_the_version() -> None:
     answer = Answer("x", "stop", 1, 1, None, 1)
     one, two = ModelVersion(pk=1), ModelVersion(pk=2)
     orders = set()
     for seed in range(12):
-        drawn = Drawn([Pick(version, answer, 0) for version in (one, one, two, two)])
+        picks = [Pick(version, answer, 0) for version in (one, one, two, two)]
+        drawn = Drawn(SamplingSettings(6, 1.0), picks)
         rows = drawn.completions(LabelingTask(seed=seed))
         orders.add(tuple(row.version_id for row in rows))
     assert len(orders) > 1

@@ -134,7 +134,7 @@ def test_a_round_scores_answers_of_the_length_that_labelers_see(
         "is 64, the queue samples 48 at most: set it to 48"
     ]
     assert "Set max_response_tokens to 48 in the recipe" in str(problem.detail)
-    assert "MAX_NEW_TOKENS=64" in str(problem.detail)
+    assert "let the ranking queue sample 64" in str(problem.detail)
     told = plan(Wish("tiny", {}))
     assert (told["problem"], told["errors"]) == (problem.detail, problem.errors)
     round = start_round(preset="tiny", recipe={"max_response_tokens": 48})
@@ -160,7 +160,7 @@ def test_stages_that_differ_are_named_alone(labels: Labels) -> None:
 
 
 def test_the_paper_s_preset_says_how_the_queue_has_to_be_started(labels: Labels) -> None:
-    assert "start Tutelage with MAX_NEW_TOKENS=1024" in str(refusal(preset="paper").detail)
+    assert "let the ranking queue sample 1024" in str(refusal(preset="paper").detail)
 
 
 def test_a_reward_model_that_learned_at_another_length_is_refused(

@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from django.conf import settings
 from django.core.management.base import CommandError, CommandParser
 
 from core.commands import ExampleCommand
+from labeling.queues.sampling_settings import training_limit
 from models_service.models import ModelVersion
 
 
@@ -43,7 +43,7 @@ class Command(ExampleCommand):
         report = check(
             version.folder if version else options["model"],
             prompt_tokens=options["prompt_tokens"],
-            response_tokens=options["response_tokens"] or settings.LABELING["max_new_tokens"],
+            response_tokens=options["response_tokens"] or training_limit(),
             tell=tell,
         )
         if options["json"]:

@@ -71,7 +71,7 @@ export default class extends Controller {
   /** @param {HTMLInputElement[]} chosen @returns {string} why this cannot be asked, or nothing */
   #refusal(chosen) {
     if (!this.promptTarget.value.trim()) return "Write a prompt first.";
-    if (chosen.length < 2) return "Tick at least two versions.";
+    if (chosen.length < 1) return "Tick at least one version.";
     if (chosen.length > MOST_VERSIONS) return `Tick at most ${MOST_VERSIONS} versions.`;
     return "";
   }
