@@ -22,12 +22,10 @@ class SamplingSettings:
 
 def sampling_settings(kind: str, purpose: str) -> SamplingSettings:
     """What holds for tasks of this kind and purpose now."""
-    queue = Queue.objects.filter(kind=kind, purpose=purpose).first()
-    limit = queue and queue.max_new_tokens
-    temperature = queue and queue.temperature
+    queue = Queue.objects.filter(kind=kind, purpose=purpose).first() or Queue()
     return SamplingSettings(
-        limit or settings.LABELING["max_new_tokens"],
-        TEMPERATURE if temperature is None else temperature,
+        queue.max_new_tokens or settings.LABELING["max_new_tokens"],
+        TEMPERATURE if queue.temperature is None else queue.temperature,
     )
 
 
