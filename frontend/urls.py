@@ -37,6 +37,8 @@ urlpatterns = [
     path("console/rating-form/", rating_form.rating_form, name="rating-form"),
     path("preview/", work.preview, name="preview"),
     path("guidelines/", guidelines.guidelines, name="guidelines"),
+    path("guidelines/new/", guidelines.new_version, name="new-guideline"),
+    path("guidelines/preview/", guidelines.preview, name="guideline-preview"),
     path(
         "guidelines/<slug:kind>/<slug:purpose>/<int:version>/",
         guidelines.guideline,

@@ -9,7 +9,7 @@ from django.contrib.admin import EmptyFieldListFilter
 from django.core.exceptions import ValidationError
 from django.forms import ModelForm
 from django.http import HttpRequest, HttpResponse
-from django.shortcuts import redirect
+from django.shortcuts import get_object_or_404, redirect
 from django.urls import reverse
 from django.utils.html import format_html
 from unfold.decorators import display
@@ -18,7 +18,6 @@ from unfold.widgets import UnfoldAdminTextareaWidget
 from accounts.admin.base import DeskAdmin
 from accounts.audit import Act
 from accounts.models import User
-from accounts.permissions import person
 from core.problems import Problem
 from labeling.admin import bulk as bulk
 from labeling.admin import intake as intake
@@ -30,27 +29,34 @@ from labeling.admin.parts import short
 from labeling.models import ClientProfile, FormVersion, Guideline, LabelerProfile, Report
 from labeling.people.labelers import obstacle_to_group
 from labeling.review.reports import answer
-from labeling.work.guidelines import publish_guideline
 
 
 @admin.register(Guideline)
 class GuidelineAdmin(DeskAdmin):
-    """A guideline is never edited: saving a new one publishes the next version."""
+    """A guideline is never edited: the page behind "add" publishes the next version."""
 
     list_display = ("__str__", "kind", "purpose", "version", "published_at")
     list_filter = ("kind", "purpose")
 
-    def get_fields(self, request: HttpRequest, obj: Guideline | None = None) -> Any:
-        return ("kind", "purpose", "version", "text") if obj else ("kind", "purpose", "text")
-
     def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return False
 
-    def save_model(self, request: HttpRequest, obj: Guideline, form: Any, change: bool) -> None:
-        published = publish_guideline(
-            kind=obj.kind, purpose=obj.purpose, text=obj.text, by=person(request)
-        )
-        obj.pk, obj.version = published.pk, published.version
+    def add_view(
+        self, request: HttpRequest, form_url: str = "", extra_context: Any = None
+    ) -> HttpResponse:
+        """The page with a preview and what changes."""
+        return redirect("new-guideline")
+
+    def change_view(
+        self,
+        request: HttpRequest,
+        object_id: str,
+        form_url: str = "",
+        extra_context: dict[str, Any] | None = None,
+    ) -> HttpResponse:
+        """The version as it is read."""
+        found = get_object_or_404(Guideline, pk=object_id if object_id.isdecimal() else None)
+        return redirect("guideline", found.kind, found.purpose, found.version)
 
 
 @admin.register(FormVersion)

@@ -16,7 +16,26 @@ from core.problems import Problem
 from labeling.api import serializers
 from labeling.api.bodies import json_object
 from labeling.models import Guideline
-from labeling.work.guidelines import acknowledge, publish_form
+from labeling.work.guidelines import acknowledge, publish_form, publish_guideline
+
+
+class GuidelinesView(APIView):
+    permission_classes = [IsResearcher]
+
+    @extend_schema(responses=serializers.GuidelineShape(many=True))
+    def get(self, request: Request) -> Response:
+        """The current version of every guideline."""
+        newest = Guideline.objects.order_by("kind", "purpose", "-version")
+        shown = newest.distinct("kind", "purpose")
+        return Response(serializers.GuidelineShape(shown, many=True).data)
+
+    @extend_schema(request=serializers.GuidelineBody, responses={201: serializers.GuidelineShape})
+    def post(self, request: Request) -> Response:
+        """Publish the next version; labelers read it before their next task of this kind."""
+        body = serializers.GuidelineBody(data=request.data)
+        body.is_valid(raise_exception=True)
+        guideline = publish_guideline(**body.validated_data, by=person(request))
+        return Response(serializers.GuidelineShape(guideline).data, status=201)
 
 
 class GuidelineView(APIView):

@@ -169,6 +169,14 @@ class GuidelineShape(Body):
     text = serializers.CharField()
 
 
+class GuidelineBody(Body):
+    """The next version of the guideline of one kind of work and purpose, in Markdown."""
+
+    kind = serializers.ChoiceField(TaskKind.choices)
+    purpose = serializers.ChoiceField(Purpose.choices, default=Purpose.TRAINING)
+    text = serializers.CharField(trim_whitespace=False)
+
+
 class PromptBody(Body):
     """One prompt; `prompt` or `text` may stand in for messages."""
 

@@ -21,6 +21,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("imports/<int:pk>/accept/", imports.ImportAcceptView.as_view(), name="import-accept"),
     path("imports/<int:pk>/cancel/", imports.ImportCancelView.as_view(), name="import-cancel"),
     path("imports/<int:pk>/bad-lines/", imports.ImportRejectsView.as_view(), name="import-bad"),
+    path("guidelines/", guidelines.GuidelinesView.as_view(), name="api-guidelines"),
     path("guidelines/<int:pk>/", guidelines.GuidelineView.as_view(), name="api-guideline"),
     path(
         "guidelines/<int:pk>/read/",

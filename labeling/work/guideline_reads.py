@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from accounts.models import User
+from accounts.models import Role, User
 from labeling.models import Guideline, GuidelineRead
 
 
@@ -39,3 +39,18 @@ def unread_guidelines(labeler: User) -> list[Guideline]:
     pairs = set(known.order_by().values_list("kind", "purpose"))
     read = set(known.values_list("pk", flat=True))
     return [one for one in newest if (one.kind, one.purpose) in pairs and one.pk not in read]
+
+
+@dataclass(frozen=True)
+class Readers:
+    """Of the active labelers, how many have read this version, and how many there are."""
+
+    read: int
+    all: int
+
+
+def readers(guideline: Guideline) -> Readers:
+    """Who has read it so far; the others are asked before their next task of this kind."""
+    people = User.objects.filter(role=Role.LABELER, is_active=True)
+    read = people.filter(guidelines_read__guideline=guideline).count()
+    return Readers(read, people.count())

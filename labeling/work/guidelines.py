@@ -11,7 +11,9 @@ from accounts.audit import Act, record
 from accounts.models import User
 from core.db import prepared
 from core.problems import Problem
-from labeling.models import Assignment, FormVersion, Guideline, GuidelineRead
+from labeling.intake import texts
+from labeling.models import Assignment, FormVersion, Guideline, GuidelineRead, TaskKind
+from labeling.models.guidelines import Purpose
 from labeling.states import Assignments
 from labeling.work.rating_form import FIRST_FORM, fault
 
@@ -55,7 +57,23 @@ def publish_form(*, fields: dict[str, Any], by: User | None = None) -> FormVersi
 
 @transaction.atomic
 def publish_guideline(*, kind: str, purpose: str, text: str, by: User | None = None) -> Guideline:
-    """Make this the guideline from now on; labels made before keep theirs."""
+    """Make this the guideline from now on; labels made before keep theirs.
+
+    Raises Problem 400 that names the field: a text that says nothing or nothing new, a kind or a
+    purpose that there is not.
+    """
+    if reason := texts.fault(text):
+        raise Problem(400, f"The text {reason}.", errors={"text": [f"The text {reason}."]})
+    for name, value, known in (
+        ("kind", kind, TaskKind.values), ("purpose", purpose, Purpose.values),
+    ):  # fmt: skip
+        if value not in known:
+            sentence = f"Choose one of {', '.join(known)}."
+            raise Problem(400, sentence, errors={name: [sentence]})
+    newest = current_guideline(kind=kind, purpose=purpose)
+    if newest and newest.text == text:
+        sentence = f"This is the text of version {newest.version}; change something first."
+        raise Problem(400, sentence, errors={"text": [sentence]})
     rows = Guideline.objects.filter(kind=kind, purpose=purpose)
     last = rows.aggregate(last=Max("version"))["last"] or 0
     guideline = Guideline.objects.create(kind=kind, purpose=purpose, version=last + 1, text=text)

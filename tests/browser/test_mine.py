@@ -8,7 +8,16 @@ import pytest
 from playwright.sync_api import Page, Route, expect
 
 from accounts.models import User
-from labeling.models import Assignment, Demonstration, LabelingTask, Prompt, Ranking, Report, Slot
+from labeling.models import (
+    Assignment,
+    Demonstration,
+    Guideline,
+    LabelingTask,
+    Prompt,
+    Ranking,
+    Report,
+    Slot,
+)
 from labeling.review.reports import answer
 from labeling.work.guidelines import current_form, publish_guideline
 from tests.browser.conftest import Open
@@ -124,6 +133,25 @@ def test_a_changed_guideline_is_read_and_acknowledged_with_keys(browse: Open, ad
     assert Assignment.objects.get().guideline == newest
     page.keyboard.press("5")  # the keys are the page's again
     expect(page.get_by_role("heading", name="Completion B")).to_be_visible()
+
+
+def test_the_next_guideline_is_written_from_the_last_one(browse: Open, rosa: User) -> None:
+    old = publish_guideline(kind="ranking", purpose="training", text="# Ranking\n\nBe kind.")
+    page = browse(rosa)
+    page.goto("/admin/labeling/guideline/")
+    page.get_by_role("link", name=str(old)).click()
+    page.get_by_role("link", name="New version from this one").click()
+    text = page.get_by_label("Text, in Markdown")
+    expect(text).to_have_value("# Ranking\n\nBe kind.")
+    page.get_by_role("button", name="Publish").click()
+    expect(page.get_by_role("alert")).to_contain_text("change something first")
+    text.fill("# Ranking\n\nBe **true**, then kind.")
+    expect(page.locator("strong ins")).to_have_text("true")
+    page.reload()
+    expect(text).to_have_value("# Ranking\n\nBe **true**, then kind.")
+    page.get_by_role("button", name="Publish").click()
+    expect(page).to_have_url(re.compile("/guidelines/ranking/training/2/$"))
+    assert Guideline.objects.latest("version").text == "# Ranking\n\nBe **true**, then kind."
 
 
 def test_two_are_compared_side_by_side_in_five_keystrokes(browse: Open, ada: User) -> None:

@@ -13,7 +13,7 @@ from accounts.models import User
 from core.problems import Problem
 from labeling.models import FormVersion, Guideline, Queue
 from labeling.review.reports import report
-from labeling.work.guidelines import current_form, publish_form
+from labeling.work.guidelines import current_form, publish_form, publish_guideline
 from labeling.work.rating_form import FIRST_FORM
 
 Call = Callable[..., Any]
@@ -72,15 +72,42 @@ def test_nobody_adds_or_deletes_records(
     assert client.post(path, {"post": "yes"}).status_code == 403
 
 
-def test_saving_a_guideline_publishes_the_next_version(rosa: User, client_of: Call) -> None:
-    path = reverse("admin:labeling_guideline_add")
+def test_a_guideline_is_read_and_made_on_its_own_pages(
+    rosa: User, ada: User, client_of: Call
+) -> None:
+    client, path = client_of(rosa), "/api/v1/guidelines/"
+    assert client.get(reverse("admin:labeling_guideline_add"))["Location"] == "/guidelines/new/"
+    body = {"kind": "ranking", "purpose": "training"}
     for text in ("Be kind.", "Be kinder."):
-        body = {"kind": "ranking", "purpose": "training", "text": text}
-        assert client_of(rosa).post(path, body).status_code == 302
-    assert list(Guideline.objects.values_list("version", "text")) == [
-        (2, "Be kinder."),
-        (1, "Be kind."),
-    ]
+        sent = client.post(path, body | {"text": text}, "application/json")
+        assert sent.status_code == 201
+    assert [one["text"] for one in client.get(path).json()] == ["Be kinder."]
+    versions = Guideline.objects.values_list("version", "text")
+    assert list(versions) == [(2, "Be kinder."), (1, "Be kind.")]
+    newest = Guideline.objects.latest("version")
+    page = reverse("admin:labeling_guideline_change", args=[newest.pk])
+    assert client.get(page)["Location"] == "/guidelines/ranking/training/2/"
+    assert client_of(ada).post(path, body | {"text": "x"}, "application/json").status_code == 403
+
+
+@pytest.mark.parametrize(
+    ("change", "field", "says"),
+    [
+        ({"text": "  "}, "text", "is empty"),
+        ({"text": "Be kind."}, "text", "the text of version 1; change something first"),
+        ({"kind": "songs"}, "kind", "not a valid choice"),
+        ({"purpose": "fun"}, "purpose", "not a valid choice"),
+    ],
+)
+def test_a_guideline_that_says_nothing_new_is_refused(
+    rosa: User, client_of: Call, change: dict[str, str], field: str, says: str
+) -> None:
+    publish_guideline(kind="ranking", purpose="training", text="Be kind.")
+    body = {"kind": "ranking", "purpose": "training", "text": "Be kinder."} | change
+    answer = client_of(rosa).post("/api/v1/guidelines/", body, "application/json")
+    assert answer.status_code == 400
+    assert says in " ".join(answer.json()["errors"][field])
+    assert Guideline.objects.count() == 1
 
 
 def test_the_next_form_is_made_on_its_own_page(rosa: User, client_of: Call) -> None:
