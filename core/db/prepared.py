@@ -35,7 +35,10 @@ Row = TypeVar("Row")
 Change = tuple[QuerySet[Any], dict[str, Any]]
 """Rows, and the values they are to get."""
 
+# Two functions of one name, or one with two combinations of constants, are two statements.
 _numbers = count(1)
+# By psycopg's connection and not Django's, which reconnects under the same object: a new session
+# knows none of the statements. Weak, so that a closed connection is let go.
 _known: WeakKeyDictionary[Any, set[str]] = WeakKeyDictionary()
 """The names of the statements that a connection has been told."""
 
@@ -51,6 +54,8 @@ def select(build: Callable[P, QuerySet[Any, Row]]) -> Callable[P, list[Row]]:
     @wraps(build)
     def run(*given: P.args, **constants: P.kwargs) -> list[Row]:
         rows, prepared = statement(**constants)
+        # Django's own iterable turns rows into models, tuples or values as the query asked for;
+        # only where it takes its compiler from is ours.
         return list(rows._iterable_class(_Source(rows.model, prepared.bound(given))))
 
     return run
@@ -61,6 +66,7 @@ def update(build: Callable[P, Change]) -> Callable[P, int]:
 
     def compiled(change: Change) -> _Statement:
         rows, values = change
+        # As QuerySet.update does it, which would also run it at once.
         query: Any = rows.query.chain(UpdateQuery)
         query.add_update_values(values)
         return _Statement(build.__name__, query.get_compiler(DEFAULT_DB_ALIAS))
@@ -69,6 +75,7 @@ def update(build: Callable[P, Change]) -> Callable[P, int]:
 
     @wraps(build)
     def run(*given: P.args, **constants: P.kwargs) -> int:
+        # The count is what a compare-and-set asks: 0 means that somebody else was first.
         return int(statement(**constants).bound(given).execute_sql(ROW_COUNT))
 
     return run
@@ -79,9 +86,16 @@ def _once(build: Callable[..., Any], compiled: Callable[[Any], Any]) -> Callable
     parameters = signature(build).parameters.values()
     places = [one for one in parameters if one.kind != Parameter.KEYWORD_ONLY]
     given = [_Given(place) for place, _ in enumerate(places)]
+    # Without a bound: there are as many entries as functions times their constants' values, which
+    # is why those have to be few. Compiled at the first call, not on import: models may not be
+    # loaded then. Two threads that come first at once compile it twice, under two names, which
+    # costs no more than that.
     return cache(lambda **constants: compiled(build(*given, **constants)))
 
 
+# An expression, for that is what the ORM takes in place of any value and hands on to the compiler
+# unread; so no lookup can look at it, and a condition whose SQL depends on its value (None, an
+# empty list) cannot be written with it.
 class _Given(Expression):
     """Stands where the argument at this place goes in."""
 
@@ -91,6 +105,8 @@ class _Given(Expression):
 
     def as_sql(self, compiler: SQLCompiler, connection: Any) -> tuple[str, Any]:
         """A parameter that is known later."""
+        # Itself as the parameter: it marks its place among the constants, which the ORM also passes
+        # as parameters.
         return "%s", (self,)
 
 
@@ -101,19 +117,27 @@ class _Statement:
         self.name = f"{name.strip('_')}_{next(_numbers)}"
         self.compiler = compiler
         self.sql, self.parameters = compiler.as_sql()
+        # as_sql has just filled `select`; an update has none. Found once, for a call's compiler
+        # asks again for each set of rows.
         if compiler.select:
             converters = compiler.get_converters([column for column, *_ in compiler.select])
             compiler.get_converters = lambda _: converters
 
     def bound(self, given: Sequence[Any]) -> Any:
         """The compiler for this thread's connection, with its work done."""
+        # A copy for every call: compilers keep their connection and their results' state, and
+        # threads share this statement.
         bound = copy(self.compiler)
         bound.connection = connections[DEFAULT_DB_ALIAS]
         call = self._call(bound.connection, given)
+        # Past the compiler's own work, which is what takes several times as long as running the
+        # query.
         bound.as_sql = lambda: call
         return bound
 
     def _call(self, connection: Any, given: Sequence[Any]) -> tuple[str, Sequence[Any]]:
+        # A statement that one session was told another does not know. The text is still compiled
+        # once.
         if connection.settings_dict.get("DISABLE_SERVER_SIDE_CURSORS"):
             # Connections come from a pool, each transaction's another one.
             return self.sql, self._filled(lambda place: given[place])
@@ -127,9 +151,15 @@ class _Statement:
         if self.name in known:
             return
         with connection.cursor() as cursor:
+            # Constants are quoted into the text by psycopg; the places become $1, $2, as PREPARE
+            # wants them. Types are left to PostgreSQL, which finds them by what they are compared
+            # with.
             numbered = self._filled(lambda place: AsIs(f"${place + 1}"))
             text = cursor.mogrify(self.sql, numbered).decode()
+            # A session's prepared statements outlive a rollback, so that `known` stays true when
+            # the transaction around this one fails later.
             cursor.execute(f"PREPARE {self.name} AS {text}")
+        # After it succeeded: one that failed is told again.
         known.add(self.name)
 
     def _filled(self, value: Callable[[int], Any]) -> list[Any]:
@@ -143,6 +173,8 @@ class _Source:
     model: Any
     compiler: SQLCompiler
     db: ClassVar = DEFAULT_DB_ALIAS
+    # A private name of Django's, as `_iterable_class` is: a new version has to pass this module's
+    # tests first.
     _known_related_objects: ClassVar[dict[Any, Any]] = {}
 
     @property

@@ -33,12 +33,16 @@ class PromptRefused(ValueError):
 #   ### User\n<text>\n\n### Assistant\n
 FALLBACK_TURN = "### {role}\n{content}\n\n"
 FALLBACK_REPLY = "### Assistant\n"
+# A person's own "### User" would begin a turn in the fallback, as a control token would in a
+# template: a space goes behind its first #, and it reads the same to a person.
 _HEADING = re.compile(r"^#(?=## (?:System|User|Assistant)\s*$)", re.MULTILINE)
 
 # What `settle` keeps, in tokenizer_config.json, and so in every checkpoint that descends from it.
 _KEPT = "tutelage"
 # Where a template's clock stands that was taken up before clocks were stopped.
 _UNSETTLED_DAY = datetime.date(2024, 7, 26)
+# A macro of that name stands before the function that the library gives to templates. So the day is
+# part of the template, and also stops for whoever serves the checkpoint elsewhere.
 _CLOCK = "{%- macro strftime_now(format) -%}"
 _DIRECTIVES = ("%-d", "%-m", *(f"%{letter}" for letter in "aAbBdeHIjmMpSyY"))
 # Where the results of probes lie in a tokenizer: they go with it, and with its copies.
@@ -65,14 +69,22 @@ def settle(
     Raises ValueError when the template cannot work with so many rows, or no token ends a reply.
     """
     kept = dict(tokenizer.init_kwargs.get(_KEPT) or {})
+    # An end is a token that is matched as a whole. Configurations that were copied from another
+    # family name an id that is a word here, and every reply would end at it.
     control = _added(tokenizer)
     kept |= {"rows": rows, "ends": sorted({int(i) for i in ends if int(i) in control})}
+    # It is a dictionary where a model has several templates; those are left as they are.
     if day is not None and isinstance(tokenizer.chat_template, str):
         tokenizer.chat_template = _pinned(tokenizer.chat_template, day)
     if options is not None:
         kept["options"] = dict(options)
+    # init_kwargs is what save_pretrained writes into tokenizer_config.json, unknown names too.
     tokenizer.init_kwargs[_KEPT] = kept
+    # Called for its ValueError: a model whose replies nothing ends is refused when it is taken up,
+    # not when the first of its answers runs to the limit.
     stop_token_id(tokenizer)
+    # Only what the template writes: a vocabulary may be longer than the embedding, and a token that
+    # nobody causes does no harm.
     for token in sorted(_control_ids(tokenizer, used=True)):
         if token >= rows:
             raise ValueError(
@@ -98,9 +110,12 @@ def encode_prompt(
     role. Control tokens written out in a message are text. Raises PromptRefused.
     """
     turns = prefixed(tokenizer, messages, prefix)
+    # How many control tokens such a conversation has is known from marks in place of its texts.
+    # More of them, or fewer, come from the texts, whatever way they got there.
     controls = _controls_written(tokenizer, [turn["role"] for turn in turns])
     ids = _encoded(tokenizer, turns)
     own = _control_ids(tokenizer)
+    # The texts as they are first: taking tokens apart changes a text, and nearly none has any.
     if sum(i in own for i in ids) != controls:
         ids = _encoded(tokenizer, [_disarmed_turn(tokenizer, turn) for turn in turns])
     return _within_rows(tokenizer, ids)
@@ -117,6 +132,8 @@ def prefixed(
     if turns and turns[0]["role"] == "system":
         # Two system turns in a row are what few templates were written for.
         told = [Message(role="system", content=f"{prefix}\n\n{turns[0]['content']}"), *turns[1:]]
+    # Measured, not read off the template: some refuse a system turn, others leave it out without a
+    # word.
     if refusal(tokenizer, [turn["role"] for turn in told]) is None:
         return told
     return before_first_user_turn(turns, prefix)
@@ -178,6 +195,8 @@ def decode(tokenizer: PreTrainedTokenizerBase, ids: Sequence[int]) -> str:
     ends = stop_token_ids(tokenizer)
     while said and said[-1] in ends:
         said.pop()
+    # Cleaning up takes the space before a comma away: a text would come back other than it was
+    # said.
     return str(tokenizer.decode(said, skip_special_tokens=True, clean_up_tokenization_spaces=False))
 
 
@@ -185,6 +204,8 @@ def stop_token_id(tokenizer: PreTrainedTokenizerBase) -> int:
     """The token that replies are taught to end with: the one the chat template closes a turn with,
     whether or not it is flagged as special, else the end of sequence. Raises ValueError."""
     if tokenizer.chat_template:
+        # Before the tokenizer's own end: of many models that is the end of a document, which the
+        # template never writes and no reply was taught to end with.
         closing = _probed(tokenizer, "closing", lambda: _turn_closing(tokenizer))
         if closing is not None:
             return int(closing)
@@ -198,6 +219,7 @@ def stop_token_ids(tokenizer: PreTrainedTokenizerBase) -> tuple[int, ...]:
     tokenizer, the configuration and the generation configuration."""
     ends = [stop_token_id(tokenizer), tokenizer.eos_token_id, *settled(tokenizer).get("ends", ())]
     rows = settled(tokenizer).get("rows")
+    # One without a row in the embedding cannot be sampled.
     there = (int(i) for i in ends if i is not None and (rows is None or i < rows))
     return tuple(dict.fromkeys(there))
 
@@ -211,6 +233,7 @@ def pad_token_id(tokenizer: PreTrainedTokenizerBase) -> int:
     """
     ends = stop_token_ids(tokenizer)
     rows = settled(tokenizer).get("rows", len(tokenizer))
+    # Among one id more than there are ends there is one that is none of them.
     candidates = [tokenizer.pad_token_id, *sorted(_specials(tokenizer)), *range(len(ends) + 1)]
     return next(int(c) for c in candidates if c is not None and c not in ends and c < rows)
 
@@ -226,12 +249,15 @@ def _controls_written(tokenizer: PreTrainedTokenizerBase, roles: Sequence[str]) 
 
 def _render_marks(tokenizer: PreTrainedTokenizerBase, roles: Sequence[str]) -> int | str:
     """The number of control tokens around marks under these roles, or why there is none."""
+    # Marks that no template writes by itself, with nothing at their ends that trimming would take.
     turns = [Message(role=role, content=f"qz{i}zq") for i, role in enumerate(roles)]
     try:
         text = _rendered(tokenizer, turns)
     except PromptRefused as refused:
         return str(refused)
     for turn in turns:
+        # A template that drops a turn without a word would train and score an answer to half of a
+        # question.
         if turn["content"] not in text:
             return f"its chat template leaves out a {turn['role']} turn of {', '.join(roles)}"
     own = _control_ids(tokenizer)
@@ -240,7 +266,10 @@ def _render_marks(tokenizer: PreTrainedTokenizerBase, roles: Sequence[str]) -> i
 
 def _probed(tokenizer: PreTrainedTokenizerBase, key: Any, measure: Callable[[], Any]) -> Any:
     """What `measure` found under this key; anew where the template or its variables changed."""
+    # In the tokenizer's own dictionary and not by its id: an id is given again once the object is
+    # gone, and its probes would be another tokenizer's.
     probes = vars(tokenizer).setdefault(_PROBES, {})
+    # Both can be set from outside after a probe, the template by any caller.
     state = (tokenizer.chat_template, repr(settled(tokenizer)))
     if probes.get("state") != state:
         probes.clear()
@@ -255,6 +284,8 @@ def _encoded(tokenizer: PreTrainedTokenizerBase, turns: Sequence[Message]) -> li
         # What the tokenizer puts behind a text would end the reply before it starts.
         return [*_begins_with(tokenizer), *_plain_ids(tokenizer, plain_text(turns))]
     ids = _plain_ids(tokenizer, _rendered(tokenizer, turns))
+    # Some templates write the beginning of sequence, and their tokenizers add it as well, special
+    # tokens or not.
     twice = len(ids) > 1 and ids[0] == ids[1] == tokenizer.bos_token_id
     return ids[1:] if twice else ids
 
@@ -267,6 +298,8 @@ def _rendered(
         return plain_text(turns)
     template: Any = tokenizer.chat_template
     if isinstance(template, str):
+        # A model that was settled has its clock in the template already, and this leaves it as it
+        # is. Of others a probe on one day must say what it says on the next.
         template = _pinned(template, _UNSETTLED_DAY)
     try:
         return str(
@@ -288,6 +321,7 @@ def _pinned(template: str, day: datetime.date) -> str:
     before, as it is. Whoever serves the checkpoint then renders what the model was trained on."""
     if "strftime_now" not in template or template.startswith(_CLOCK):
         return template
+    # Put in by replacing, since a template has no strftime of its own to call.
     filters = "".join(f"|replace('{one}', '{day.strftime(one)}')" for one in _DIRECTIVES)
     return f"{_CLOCK}{{{{ format{filters} }}}}{{%- endmacro +%}}{template}"
 
@@ -296,20 +330,27 @@ def _begins_with(tokenizer: PreTrainedTokenizerBase) -> list[int]:
     """What the tokenizer puts before a text of its own accord: the beginning of sequence, once."""
 
     def measure() -> list[int]:
+        # Measured: add_bos_token says it of some tokenizers, of others a post-processor does
+        # without it.
         bare, full = _plain_ids(tokenizer, "a"), list(tokenizer("a")["input_ids"])
         places = range(len(full) - len(bare) + 1)
         at = next((i for i in places if full[i : i + len(bare)] == bare), 0)
+        # One at most, for what stands before is the beginning and not a prefix of several tokens.
         return full[: min(at, 1)]
 
     return list(_probed(tokenizer, "begins", measure))
 
 
 def _plain_ids(tokenizer: PreTrainedTokenizerBase, text: str) -> list[int]:
+    # Control tokens in the text are still matched here, the template's own among them; `_disarm`
+    # takes care of those that a person wrote. verbose: the library warns of every text beyond its
+    # idea of the model's length.
     return list(tokenizer(text, add_special_tokens=False, verbose=False)["input_ids"])
 
 
 def _within_rows(tokenizer: PreTrainedTokenizerBase, ids: list[int]) -> list[int]:
     rows = settled(tokenizer).get("rows")
+    # Without this an index error of the embedding, on a GPU an assertion that ends the process.
     if rows is not None and ids and max(ids) >= rows:
         token = tokenizer.convert_ids_to_tokens(max(ids))
         raise PromptRefused(
@@ -329,8 +370,10 @@ def _turn_closing(tokenizer: PreTrainedTokenizerBase) -> int | None:
         return None
     if mark not in text:
         return None
+    # The last place, for a template may write a reply more than once.
     tail = _plain_ids(tokenizer, text[text.rindex(mark) + len(mark) :])
     added = _added(tokenizer)
+    # White space can be an added token too (Gemma's, Phi's): it closes nothing.
     return next((i for i in tail if not added.get(i, " ").isspace()), None)
 
 
@@ -341,6 +384,8 @@ def _control_ids(tokenizer: PreTrainedTokenizerBase, used: bool = False) -> froz
     def measure() -> frozenset[int]:
         written: set[int] = set()
         if tokenizer.chat_template:
+            # Between them every piece of a template is written: a system turn, a turn that closes,
+            # one that opens, with and without the start of a reply.
             for roles in (("user",), ("system", "user"), ("user", "assistant", "user")):
                 turns = [Message(role=role, content="word") for role in roles]
                 for reply in (True, False):
@@ -355,6 +400,7 @@ def _control_ids(tokenizer: PreTrainedTokenizerBase, used: bool = False) -> froz
     written = frozenset(_probed(tokenizer, "written", measure))
     if used:
         return written
+    # Kept, for this is asked of every text that is encoded.
     return frozenset(_probed(tokenizer, "controls", lambda: written | _unwritable(tokenizer)))
 
 
@@ -362,6 +408,8 @@ def _unwritable(tokenizer: PreTrainedTokenizerBase) -> set[int]:
     """Special tokens, but for what merely stands for characters that the vocabulary lacks."""
     unknown = tokenizer.unk_token_id
     ends = {tokenizer.eos_token_id, tokenizer.bos_token_id, tokenizer.pad_token_id}
+    # The unknown token comes of letters that a vocabulary lacks: refusing those would refuse whole
+    # languages. Where it is an end or padding as well (GPT-2) it stays one that nobody may write.
     return {i for i in _specials(tokenizer) if i != unknown or i in ends}
 
 
@@ -389,10 +437,13 @@ def _disarm(tokenizer: PreTrainedTokenizerBase, text: str) -> str:
     (its normaliser may see one in other letters), until it finds none. Raises PromptRefused.
     """
     own = _control_ids(tokenizer)
+    # Taking one apart may put another together, from what stood on both sides; a vocabulary that
+    # goes on so is refused after a few rounds.
     for _ in range(8):
         spans = _spans(tokenizer, text, own)
         if not spans:
             return text
+        # From the back, so that the places before it stay right.
         for start, _end in reversed(spans):
             text = f"{text[: start + 1]} {text[start + 1 :]}"
     raise PromptRefused("it holds a control token that cannot be written as text")
@@ -408,6 +459,8 @@ def _spans(
         )
         pairs = zip(found["input_ids"], found["offset_mapping"], strict=True)
         return sorted({(start, end) for i, (start, end) in pairs if i in own})
+    # Slow tokenizers tell no offsets. Their tokens are found by their letters, overlapping ones
+    # too: one too many is taken apart rather than one too few.
     contents = [content for i, content in _added(tokenizer).items() if i in own]
     return sorted(
         {

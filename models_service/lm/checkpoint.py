@@ -51,10 +51,15 @@ def write_folder(folder: Path | str) -> Iterator[Path]:
     """
     folder = Path(folder)
     folder.parent.mkdir(parents=True, exist_ok=True)
+    # Beside its place, for a rename is one step only within a file system. The dot hides it from
+    # every listing of checkpoints; what a kill leaves behind is found by it
+    # (`States._remove_half_written`).
     new = folder.parent / f".{folder.name}.{uuid4().hex}.new"
     new.mkdir()
     try:
         yield new
+        # Before the rename, never after: file systems may write the new name before the contents,
+        # and a power cut between would leave a checkpoint of zeros under its final name.
         _flush(new)
         _replace(folder, new)
     finally:
@@ -70,19 +75,25 @@ def load_policy(
     """
     folder = _locate(source)
     with _explained(source):
+        # The configuration alone first: a reward model, an encoder-decoder or quantised weights are
+        # told from it, before gigabytes are read.
         config, _ = PreTrainedConfig.get_config_dict(folder)
         if reason := formats.why_no_policy(source, config):
             raise CheckpointError(reason)
         model, info = AutoModelForCausalLM.from_pretrained(
             folder,
             dtype=dtype,
+            # Without it the library falls back to a pickle where there is no safetensors file.
             use_safetensors=True,
+            # The library only warns of weights that are missing, and starts them at random.
             output_loading_info=True,
             trust_remote_code=False,  # without a word the library would ask at a terminal
         )
         _require_complete(source, info)
         _require_causal(source, model.eval())
         tokenizer = load_tokenizer(folder)
+        # Here, while the model is at hand: its rows and ends are not in the tokenizer's files, and
+        # everything later asks the tokenizer alone.
         settle(tokenizer, rows=_rows(model), ends=_ends(model))
         unembedding(model)  # measured while the weights are whole
         return model, tokenizer
@@ -97,8 +108,11 @@ def take_up(
     `enable_thinking`, from then on: in the folder and all that descends from it. Raises
     CheckpointError, also for an option that the template does not know.
     """
+    # Read in float32 whatever it was stored in: a learning rate of 1e-5 moves a weight by less than
+    # half precision can tell.
     model, tokenizer = load_policy(source)
     template = str(tokenizer.chat_template or "")
+    # Templates ignore what they do not know: a misspelt `enable_thinking` would stay on, for good.
     if unknown := sorted(name for name in options if name not in template):
         raise CheckpointError(
             f"the chat template of {source} knows no option {', '.join(unknown)}. Leave it out, or "
@@ -131,8 +145,11 @@ def load_reward(
     folder = Path(_locate(folder))
     with _explained(folder):
         config = _reward_config(folder)
+        # Built from the configuration and filled from the one file: no second folder whose weights
+        # could be exchanged, and nothing of the library's loading that could look elsewhere.
         trunk = AutoModel.from_config(AutoConfig.for_model(**config["trunk"]), dtype=dtype)
         weights = _without_bias(load_file(folder / WEIGHTS))
+        # How many heads, and how wide, by the weights themselves, which it has to fit in any case.
         model = ScalarModel(trunk, *weights["head.weight"].shape)
         model.load_state_dict(weights)
         tokenizer = load_tokenizer(folder)
@@ -155,6 +172,8 @@ def save_reward(
     config = {"kind": REWARD_KIND, "heads": model.heads, "trunk": trunk}
     tensors = model.state_dict() if weights is None else weights
     with write_folder(folder) as new:
+        # safetensors refuses views and tensors that share memory. A trunk has no unembedding that
+        # could be tied to its embedding.
         contiguous = {name: tensor.contiguous() for name, tensor in tensors.items()}
         save_file(contiguous, new / WEIGHTS, metadata={"format": "pt"})
         (new / "config.json").write_text(json.dumps(config, indent=2, sort_keys=True) + "\n")
@@ -178,6 +197,8 @@ def _rows(model: PreTrainedModel) -> int:
 
 def _ends(model: PreTrainedModel) -> list[int]:
     """What ends a reply by the model's configuration and its generation configuration."""
+    # All three, since they differ: Llama 3's generation configuration names ends that its tokenizer
+    # does not. A reply that runs through one of them would go on as another turn.
     configs = (model.config, model.config.get_text_config(), model.generation_config)
     named = (getattr(config, "eos_token_id", None) for config in configs)
     return [i for ids in named for i in ([ids] if isinstance(ids, int) else ids or [])]
@@ -187,6 +208,8 @@ def _without_bias(weights: dict[str, Tensor]) -> dict[str, Tensor]:
     """Of a reward model from before heads had no bias: the bias as a part of the offset."""
     if "head.bias" in weights:
         bias = weights.pop("head.bias").mean()
+        # Scores stay what they were: w·x + b − offset. The mean, for an ensemble's score is the
+        # mean of its heads.
         weights["offset"] = (weights["offset"] - bias).to(weights["offset"].dtype)
     return weights
 
@@ -197,13 +220,18 @@ def weights_sha256(folder: Path | str) -> str:
     files = sorted(Path(folder).glob("*.safetensors"))
     if not files:
         raise CheckpointError(f"{folder} has no safetensors file; it is not a checkpoint")
+    # Not of the files' bytes: how the library cuts shards, and the order in its header, change
+    # between versions; the weights do not.
     digest = hashlib.sha256()
     with _explained(folder):
         names = {name: path for path in files for name in _names(path)}
+        # One tensor at a time, so that a model larger than memory can be named too.
         for name in sorted(names):
             with safe_open(names[name], framework="pt") as file:
                 tensor = file.get_tensor(name)
             digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}\n".encode())
+            # As bytes: NumPy has no bfloat16, and a −0 is another weight than 0 if a run must end
+            # in the same bits.
             digest.update(tensor.contiguous().flatten().view(torch.uint8).numpy())
     return digest.hexdigest()
 
@@ -220,12 +248,15 @@ def _locate(source: Path | str) -> Path | str:
         if reason := formats.why_unreadable(folder):
             raise CheckpointError(reason)
         return folder
+    # A mistyped path must not become a download: an id has one slash at most, and begins with none.
     if isinstance(source, str) and source.count("/") <= 1 and source[:1] not in "./~":
         return source
     raise CheckpointError(f"there is no checkpoint folder {folder}")
 
 
 def _require_complete(source: Path | str, info: dict[str, Any]) -> None:
+    # Not the unexpected ones: heads that a policy does not need, and buffers of older versions of
+    # the library, are many a good checkpoint's.
     wrong = sorted(map(str, [*info["missing_keys"], *info["mismatched_keys"]]))
     if wrong:
         raise CheckpointError(
@@ -239,6 +270,8 @@ def _require_causal(source: Path | str, model: PreTrainedModel) -> None:
     """What stands after a token must not change what is said of it. An encoder loads as a language
     model too, and reads both ways: its logits move by a hundredth of their spread at the least
     (measured over 300 fresh ones), a causal model's by its rounding."""
+    # Two rows that differ in their last token alone, read one by one: in a batch together another
+    # kernel's rounding might stand between them.
     ids = torch.tensor([[0, 1, 2, 3], [0, 1, 2, 0]], device=model.device) % _rows(model)
     one, other = (passes.run(model, input_ids=row[None]).logits[0, :3].float() for row in ids)
     # Between the two: the square root of the precision, 3e-4 in float32.
@@ -265,12 +298,15 @@ def _explained(source: Path | str) -> Iterator[None]:
         raise CheckpointError(
             f"the weights in {source} are damaged or cut short ({error}); copy them again"
         ) from error
+    # What transformers and torch raise of damaged files. A MemoryError or a KeyboardInterrupt says
+    # nothing about the checkpoint, and passes.
     except (OSError, ValueError, KeyError, RuntimeError, ImportError) as error:
         if "trust_remote_code" in str(error):
             raise CheckpointError(
                 f"{source} needs code that comes with it, and such code is never run here. Choose "
                 "a model whose architecture the transformers library has itself."
             ) from error
+        # The first line: the rest is the library's advice to programmers.
         reason = str(error).strip().partition("\n")[0].rstrip(".")
         raise CheckpointError(
             f"{source} cannot be loaded: {reason}. Copy the folder again, or choose another model."
@@ -289,8 +325,12 @@ def _flush(folder: Path) -> None:
 def _replace(folder: Path, new: Path) -> None:
     old = new.with_suffix(".old")
     if folder.exists():
+        # A folder cannot be renamed onto one that is not empty: for a moment there is neither, and
+        # a kill just then leaves the old one under its hidden name and the new one whole beside it.
+        # States have an older one to go on from; a stage writes its output again.
         folder.rename(old)
     new.rename(folder)
+    # The rename itself is an entry of the parent, and durable only with it.
     _flush_entry(folder.parent)
     shutil.rmtree(old, ignore_errors=True)
 

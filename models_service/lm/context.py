@@ -16,6 +16,8 @@ def context_of(folder: Path) -> int | None:
     """Most tokens of prompt and response together; None where the architecture has no limit, or the
     folder does not tell. Nothing is loaded."""
     try:
+        # The file, not AutoConfig: the web process asks this for every preview of a round, and
+        # never loads transformers.
         return context_in(json.loads((folder / "config.json").read_text()))
     except (OSError, ValueError, TypeError, AttributeError):
         return None
@@ -24,6 +26,7 @@ def context_of(folder: Path) -> int | None:
 def context_in(config: Mapping[str, Any]) -> int | None:
     """The same of a configuration's values, those of its text part where it has several. A number
     below one stands for no limit, as XLNet's does."""
+    # Models that read pictures too keep their language model's numbers one level down.
     text = config.get("text_config") or config
     named = (int(text[name]) for name in _NAMES if text.get(name))
     return next((length for length in named if length > 0), None)

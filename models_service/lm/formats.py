@@ -14,6 +14,8 @@ from typing import Any
 
 WEIGHTS, INDEX = "model.safetensors", "model.safetensors.index.json"
 REWARD_KIND = "reward"
+# Each of these is a tokenizer. Of the second list the library first has to make one, with packages
+# that are not installed here.
 TOKENIZERS = ("tokenizer.json", "vocab.json", "vocab.txt", "tekken.json")
 SENTENCEPIECE = ("tokenizer.model", "spiece.model", "sentencepiece.bpe.model")
 OTHER_TASKS = (
@@ -38,6 +40,8 @@ CONVERT_TOKENIZER = (
 def why_unreadable(folder: Path) -> str | None:
     """What is wrong with a folder's files, and what to do; None where they can be read."""
     names = {path.name for path in folder.iterdir()}
+    # The first that finds something is told, so the nearest cause stands first: a pointer also
+    # looks like damaged weights, a folder of adapters also lacks a configuration.
     for check in (_pointers, _adapters, _configuration, _shards, _weights):
         if found := check(folder, names):
             return found
@@ -49,6 +53,7 @@ def why_no_policy(source: object, config: Mapping[str, Any]) -> str | None:
     if config.get("kind") == REWARD_KIND:
         return f"{source} is a reward model, not a policy. Choose a policy instead."
     kinds = [str(name) for name in config.get("architectures") or ()]
+    # all: a configuration that names a language model among others has its head.
     if kinds and all(name.endswith(OTHER_TASKS) for name in kinds):
         return (
             f"{source} has another head than a language model's ({kinds[0]}). Choose the language "
@@ -59,6 +64,7 @@ def why_no_policy(source: object, config: Mapping[str, Any]) -> str | None:
             f"{source} is an encoder-decoder model ({config.get('model_type')}), which does not go "
             "on with its prompt. Choose a causal language model, with a decoder alone."
         )
+    # The second is what compressed-tensors wrote before the first became everybody's.
     if quantised := config.get("quantization_config") or config.get("compression_config"):
         method = quantised.get("quant_method", "a method that is not named")
         return (
@@ -90,6 +96,8 @@ def _pointers(folder: Path, names: Collection[str]) -> str | None:
     """Git LFS leaves a few lines where a large file belongs, until it is pulled."""
     for name in sorted(names):
         path = folder / name
+        # A pointer has about 130 bytes; no file of weights is so small, so that none of those is
+        # opened.
         if path.suffix in (".safetensors", ".json", ".model") and path.stat().st_size < 1000:
             with path.open("rb") as file:
                 if file.read(40).startswith(b"version https://git-lfs"):
@@ -122,6 +130,7 @@ def _configuration(folder: Path, names: Collection[str]) -> str | None:
 
 def _shards(folder: Path, names: Collection[str]) -> str | None:
     """Weights in several files are whole where all are there that their index names."""
+    # One file wins over an index, as when the library loads.
     if WEIGHTS in names:
         return None
     if INDEX not in names:
@@ -144,6 +153,7 @@ def _shards(folder: Path, names: Collection[str]) -> str | None:
 def _weights(folder: Path, names: Collection[str]) -> str | None:
     if {WEIGHTS, INDEX} & set(names):
         return None
+    # Opening a pickle runs what is in it. The command is for the person, on their own machine.
     if pickled := sorted(name for name in names if name.startswith("pytorch_model")):
         return (
             f"{folder} has its weights as a pickle ({pickled[0]}), which is never opened here. If "

@@ -50,6 +50,8 @@ class Sampling:
         Ask it of all prompts that belong together, before they are shared out over batches or
         processes: what is drawn then depends on nobody's share.
         """
+        # By the prompt's tokens, not its place: the same prompt twice in a batch must not get the
+        # same answer twice, and a prompt must get the same answer wherever it stands.
         seen: Counter[tuple[int, ...]] = Counter()
         seeds = []
         for prompt in map(tuple, prompts):
@@ -111,6 +113,8 @@ def generate(
     """
     first = sampling.seeds(prompts, k) if seeds is None else seeds
     rows = _plan(model, prompts, k, sampling, first)
+    # By the most that a completion may become, since the cache's room is allocated before it is
+    # known how long they are.
     lengths = [k * (len(prompt) + sampling.max_new_tokens) for prompt in prompts]
     budget = _token_budget(model) if token_budget is None else token_budget
     keys_alone = holds_keys_alone(DynamicCache(config=model.config))
@@ -132,8 +136,11 @@ def draw(logits: Tensor, uniforms: Tensor, temperature: float) -> tuple[Tensor, 
     Returns tokens int64 [R] and their log-probabilities float32 [R]. Temperature 0 takes the
     likeliest token. (torch.multinomial is many times slower at this vocabulary.)
     """
+    # The log-probabilities of the very distribution that is drawn from, in float32: PPO divides by
+    # them, and takes a ratio off 1 for a step that the policy has made (docs/ppo.md).
     logprobs = (logits.float() / (temperature or 1.0)).log_softmax(dim=-1)
     if temperature == 0:
+        # Greedy tokens still get the log-probabilities of temperature 1: at 0 every one would be 0.
         tokens = logprobs.argmax(dim=-1)
     else:
         cumulative = logprobs.exp().cumsum(dim=-1)
@@ -141,6 +148,7 @@ def draw(logits: Tensor, uniforms: Tensor, temperature: float) -> tuple[Tensor, 
         # below the sum, so that only a token with probability is ever drawn.
         total = cumulative[:, -1:]
         if not total.isfinite().all():
+            # searchsorted would give an index for NaN as well, a token that nobody drew.
             raise FloatingPointError("the model's logits are not finite; its weights have diverged")
         targets = (uniforms.to(cumulative)[:, None] * total).minimum(total.nextafter(-total))
         tokens = torch.searchsorted(cumulative, targets, right=True).squeeze(-1)
@@ -150,9 +158,12 @@ def draw(logits: Tensor, uniforms: Tensor, temperature: float) -> tuple[Tensor, 
 def _token_budget(model: PreTrainedModel) -> int:
     if model.device.type != "cuda":
         return TOKEN_BUDGET
+    # Families before grouped queries name no key heads, and most no width of a head: then it is the
+    # hidden size's share.
     config = model.config.get_text_config()
     heads = getattr(config, "num_key_value_heads", None) or config.num_attention_heads
     width = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
+    # Counted at float32: under autocast a cache may take half of that, never more.
     bytes_a_token = 2 * 4 * config.num_hidden_layers * heads * width  # float32 keys and values
     memory = torch.cuda.get_device_properties(model.device).total_memory
     return max(TOKEN_BUDGET, int(memory * GPU_SHARE_FOR_CACHE) // bytes_a_token)
@@ -169,6 +180,7 @@ def _plan(
     context = context_in(model.config.to_dict())
     plan = []
     for index, (prompt, first) in enumerate(zip(prompts, seeds, strict=True)):
+        # Every prompt has its limit: beside a long one a short prompt may still say all it wants.
         limit = _limit(len(prompt), sampling.max_new_tokens, context)
         plan.append([_Row(index, j, limit, _uniforms(prompt, first + j, limit)) for j in range(k)])
     return plan
@@ -185,6 +197,9 @@ def _limit(prompt: int, max_new: int, context: int | None) -> int:
 
 def _uniforms(prompt: Sequence[int], seed: int, count: int) -> np.ndarray:
     """One uniform number a token, from the prompt and the seed alone."""
+    # A hash and not the seed alone: else the k-th token of every prompt would be drawn with the
+    # same number. Drawn all at once, so that a token's number does not depend on when it is asked
+    # for.
     digest = hashlib.sha256(np.asarray([seed, *prompt], dtype=np.int64).tobytes()).digest()
     return np.random.default_rng(int.from_bytes(digest)).random(count)
 
@@ -199,18 +214,28 @@ def _run(
 ) -> None:
     """Fill the rows (k for each prompt, in order) with tokens until all are finished."""
     logits, cache, mask = _prefill(model, prompts, k, sampling)
+    # Of the prompts with their padding; `_prefill` has put a column behind it for each token to
+    # come.
     width = mask.shape[1] - sampling.max_new_tokens
     for step in range(sampling.max_new_tokens):
+        # All rows start with their first token together, so one step is the same token number in
+        # each.
         uniforms = torch.tensor([row.uniforms[step] for row in rows])
         tokens, logprobs = draw(logits, uniforms.to(logits.device), sampling.temperature)
+        # tolist() is where a GPU is waited for, once a token: which rows go on has to be known
+        # here.
         keep = _record(rows, tokens.tolist(), logprobs.tolist(), sampling.stop_ids, on_token)
         if not keep:
             return
+        # Finished rows leave the cache at once. Answers end at very different lengths, and a row
+        # carried along costs as much as one that is still talking.
         if len(keep) < len(rows):
             kept = torch.tensor(keep, device=tokens.device)
             rows = [rows[i] for i in keep]
             tokens, mask = tokens[kept], mask[kept]
             cache.batch_select_indices(kept)
+        # Exactly as many columns as the cache has with this token: the mask's length is what the
+        # library takes for the length of the past.
         logits = _last_logits(model, tokens[:, None], mask[:, : width + step + 1], cache)
 
 
@@ -232,11 +257,15 @@ def _run_unpadded(
 ) -> None:
     """As `_run`, for layers that keep a state: prompts of one length, every row read from its first
     token and carried to the end, what it draws after its own end thrown away."""
+    # Prompts are read k times here: how a state is repeated differs from one architecture to the
+    # next, and a wrong copy would be silent.
     ids = torch.tensor([list(p) for p in prompts for _ in range(k)], device=model.device)
     cache, going = DynamicCache(config=model.config), list(range(len(rows)))
     for step in range(sampling.max_new_tokens):
         inputs = {"input_ids": ids, passes.cache_argument(model): cache, "use_cache": True}
         logits = passes.run(model, **inputs, logits_to_keep=1).logits[:, -1]
+        # Rows that have ended draw with 0, for some token has to stand in their column; nothing
+        # reads it.
         uniforms = torch.zeros(len(rows), dtype=torch.float64)
         uniforms[going] = torch.tensor([rows[i].uniforms[step] for i in going])
         tokens, logprobs = draw(logits, uniforms.to(logits.device), sampling.temperature)
@@ -273,14 +302,24 @@ def _prefill(
     """Run each prompt once, with others of like length; its last logits [P*k, V], its cache and its
     mask, repeated k times. The mask already has the columns of the tokens to come."""
     lengths, empty = [len(prompt) for prompt in prompts], DynamicCache(config=model.config)
+    # Where caches cannot be joined all prompts are read together, padded to the longest. Of the
+    # benchmark's prompts a third was padding so (docs/decisions/0009).
     parts, caches, logits = [list(range(len(prompts)))], [], []
     if is_joinable(empty):
+        # A budget that never binds: `generate` has cut by memory already, here padding alone
+        # counts.
         parts = lean_batches(lengths, len(prompts) * max(lengths), model.device)
     for part in parts:
+        # On the left: the newest token of every row has to stand in one column, where the next is
+        # put.
         batch = left_pad([prompts[i] for i in part], sampling.pad_id).to(model.device)
         caches.append(DynamicCache(config=model.config))
         logits.append(_last_logits(model, batch.ids, batch.mask, caches[-1]))
+    # The argsort of a permutation is its inverse: where each prompt's logits are found among the
+    # parts.
     order = torch.tensor([i for part in parts for i in part]).argsort().repeat_interleave(k)
+    # The mask of all prompts at once, as if they had been read in one pass: `join` lays the parts'
+    # keys out to end in the same column.
     mask = left_pad(prompts, sampling.pad_id).to(model.device).mask.repeat_interleave(k, dim=0)
     mask = nn.functional.pad(mask, (0, sampling.max_new_tokens), value=1)
     cache = join(parts, caches, k, sampling.max_new_tokens)
@@ -293,11 +332,15 @@ def _last_logits(
     """Logits [R, V] after the newest tokens [R, new]; `mask` [R, time] covers the cache too."""
     return passes.run(
         model,
+        # Positions are told: the library would count columns, and padding with them. A row's answer
+        # would then depend on how long its neighbours' prompts are.
         input_ids=input_ids,
         attention_mask=mask,
         position_ids=position_ids(mask)[:, -input_ids.shape[1] :],
         past_key_values=cache,
         use_cache=True,
+        # The head for the last column alone; of a prompt's other columns nobody asks for logits, as
+        # wide as the vocabulary.
         logits_to_keep=1,
     ).logits[:, -1]
 
@@ -306,6 +349,7 @@ def _last_logits(
 def _exact_logits(model: PreTrainedModel) -> Iterator[None]:
     """Inside, logits are not rounded by a GPU's autocast, as they are not where a policy trains."""
     head = model.get_output_embeddings()
+    # By exact type: a head with a forward of its own does more than multiply, and keeps it.
     if model.device.type != "cuda" or type(head) is not nn.Linear:
         yield
         return
@@ -318,6 +362,7 @@ def _exact_logits(model: PreTrainedModel) -> Iterator[None]:
     try:
         yield
     finally:
+        # pop, for two threads may sample from one model, as in `packed_linears`.
         vars(head).pop("forward", None)
 
 

@@ -31,14 +31,21 @@ class ScalarModel(nn.Module):
         self.trunk = trunk
         width = width or output_width(trunk)
         self.head = nn.Linear(width, heads, bias=False)
+        # Small, so that all scores start close together: the first update then sees −log σ of about
+        # 0, log 2, and not the accident of a head that is sure already.
         nn.init.normal_(self.head.weight, std=(width + 1) ** -0.5)
+        # A buffer, not a parameter: no optimizer moves it, and it is saved with the weights.
         self.register_buffer("offset", torch.zeros(()))
 
     @classmethod
     def from_policy(cls, policy: PreTrainedModel, seed: int = 0, heads: int = 1) -> ScalarModel:
         """New heads, drawn with `seed`, on a copy of the policy's transformer."""
+        # Drawn from a generator of its own and put back: how many numbers somebody drew before must
+        # not change the head, nor this head what is drawn after it. No devices: the head is made on
+        # the CPU, and asking a GPU for its state would start it.
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
+            # A copy, for the policy goes on being used: what trains the trunk must not move it.
             return cls(copy.deepcopy(trunk_of(policy)), heads)
 
     @property
@@ -49,6 +56,7 @@ class ScalarModel(nn.Module):
     def with_own_head(self) -> ScalarModel:
         """Another model that reads this one's transformer, its head a copy that trains apart."""
         width = self.head.in_features
+        # `width` is handed on because measuring it would be one more pass through the trunk.
         other = ScalarModel(self.trunk, self.heads, width).to(self.head.weight.device)
         other.head.load_state_dict(self.head.state_dict())
         other.offset.copy_(self.offset)
@@ -87,6 +95,8 @@ class ScalarModel(nn.Module):
 
 def trunk_of(policy: PreTrainedModel) -> PreTrainedModel:
     """The transformer without its unembedding. Raises TypeError where there is none."""
+    # Most families name the attribute of their transformer (`base_model_prefix`); of those that
+    # name one which is not there the library gives the model itself, and the child is looked for.
     if policy.base_model is not policy:
         return policy.base_model
     inner = (child for child in policy.children() if isinstance(child, PreTrainedModel))
@@ -99,6 +109,7 @@ def trunk_of(policy: PreTrainedModel) -> PreTrainedModel:
 def states(trunk: nn.Module, input_ids: Tensor, **inputs: Any) -> Tensor:
     """The last states [B, T, d] of a transformer without its unembedding. Raises TypeError where
     the architecture gives none."""
+    # Without a cache: in training it would keep every layer's keys and values for nobody.
     output = passes.run(trunk, input_ids=input_ids, use_cache=False, **inputs)
     if getattr(output, "last_hidden_state", None) is None:
         raise TypeError(f"{type(trunk).__name__} gives no states that a scalar head could read")
@@ -109,6 +120,7 @@ def states(trunk: nn.Module, input_ids: Tensor, **inputs: Any) -> Tensor:
 def output_width(trunk: PreTrainedModel) -> int:
     """The width d of `states`, measured: some project to their embeddings' width at the end."""
     ids = torch.zeros(1, 1, dtype=torch.long, device=trunk.device)
+    # Not config.hidden_size: OPT-350m and its like compute at one width and give another.
     return states(trunk, ids).shape[-1]
 
 
@@ -121,4 +133,5 @@ def at_last_token(hidden: Tensor, mask: Tensor) -> Tensor:
 def last_token(mask: Tensor) -> Tensor:
     """Column of the last real token of each row, int64 [B]."""
     columns = torch.arange(mask.shape[1], device=mask.device)
+    # Not the mask's sum less one: that is right only where padding stands on the right.
     return (mask.long() * columns).argmax(dim=1)

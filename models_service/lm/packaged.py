@@ -23,6 +23,8 @@ def write_packaged_checkpoint(folder: Path) -> None:
     config = AutoConfig.from_pretrained(path.parent, gguf_file=path.name)
     source = {"gguf_file": path.name, "config": config}
     tokenizer = AutoTokenizer.from_pretrained(path.parent, **source)
+    # Whole from here on: training needs weights that a small step can move, which the file's few
+    # bits could not hold.
     model = AutoModelForCausalLM.from_pretrained(path.parent, dtype=torch.float32, **source)
     save_policy(_plain(model), tokenizer, folder)
 
@@ -42,6 +44,7 @@ def _gguf_file() -> Path:
 def _plain(quantised: PreTrainedModel) -> PreTrainedModel:
     """The same weights in a model that no longer says it came from a quantised file."""
     settings = quantised.config.to_dict()
+    # With it in config.json `formats.why_no_policy` would refuse our own base.
     settings.pop("quantization_config", None)
     config = type(quantised.config).from_dict(settings)
     model = type(quantised)(config)

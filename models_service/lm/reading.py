@@ -39,6 +39,8 @@ def encode_answer(tokenizer: PreTrainedTokenizerBase, text: str, finished: bool)
     """Token ids of an answer. One that was cut has no stop token, nor the half of a character that
     the cut may have left: its text, and so its tokens, stand for bytes that nobody sampled. Raises
     PromptRefused."""
+    # rstrip: one cut in a character of four bytes may leave more than one mark. An answer that
+    # ended may hold the mark because somebody wrote it, and keeps it.
     said = text if finished else text.rstrip(_HALF_A_CHARACTER)
     return encode_response(tokenizer, said, finished)
 
@@ -49,12 +51,15 @@ def opinions(
     """What each head of a reward model says of each answer; None where its chat template refuses
     the conversation."""
     rows = [_row(tokenizer, answer) for answer in answers]
+    # One refused conversation must not cost the others their scores: it keeps None in its place.
     readable = [i for i, row in enumerate(rows) if row]
     said: list[list[float] | None] = [None] * len(rows)
     device, pad = model.head.weight.device, pad_token_id(tokenizer)
     with torch.inference_mode():
         for batch in batches_under_budget([len(rows[i]) for i in readable], TOKEN_BUDGET):
             places = [readable[i] for i in batch]
+            # On the right, as reward models are trained: what stands after a row's end no token of
+            # it sees.
             padded = right_pad([rows[i] for i in places], pad).to(device)
             states = at_last_token(model.hidden(padded.ids, padded.mask), padded.mask)
             for place, heads in zip(places, model.opinions(states).tolist(), strict=True):

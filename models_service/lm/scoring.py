@@ -48,17 +48,22 @@ def response_logprobs(
     """
     lengths = [len(p) + len(r) for p, r in zip(prompts, responses, strict=True)]
     learning = torch.is_grad_enabled()
+    # With gradients every batch's activations stay until the backward pass: cutting here would save
+    # nothing, and the loss's caller has cut already.
     batches = [list(range(len(lengths)))]
     if not learning:
         batches = lean_batches(lengths, token_budget, model.device)
     shape = right_pad(responses, 0).to(model.device).mask
     logprobs = torch.zeros(shape.shape, device=model.device)
+    # `direct_linears` has no backward formula; while learning `accumulate` replaces the same
+    # layers.
     with nullcontext() if learning else direct_linears(model):
         for batch in batches:
             place = _response_places([len(responses[i]) for i in batch], batch)
             chosen = _score_batch(
                 model, [prompts[i] for i in batch], [responses[i] for i in batch], temperature
             )
+            # Not in place: gradients flow through it to each batch's part.
             logprobs = logprobs.index_put(place, chosen)
     return Scored(logprobs, shape)
 
@@ -82,7 +87,10 @@ def _score_batch(
     batch = right_pad(rows, 0).to(model.device)
     starts = [len(p) - 1 for p in prompts]
     places = _response_places([len(r) for r in responses], range(len(rows)))
+    # A token's log-probability is read where the token before it stands: of the first one at the
+    # prompt's last.
     columns = places[1] + torch.tensor(starts)[places[0]]
+    # In the order in which `_response_places` names them, row by row.
     targets = torch.tensor([token for r in responses for token in r], device=model.device)
     # Right padding lies in the causal future of every real token, so neither a mask nor position
     # ids are needed; without them attention takes its fast causal path.

@@ -23,8 +23,11 @@ def byte_tokenizer() -> PreTrainedTokenizerFast:
     """One token a byte, any text round-trips; ids 0 and 1 are padding and stop."""
     specials = [PAD, STOP, *ROLES]
     alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
+    # Sorted: the library gives the alphabet in any order, and ids must be the same on every
+    # machine.
     vocabulary = {token: index for index, token in enumerate([*specials, *alphabet])}
     backend = Tokenizer(models.BPE(vocab=vocabulary, merges=[]))
+    # Without a space before the first word: a text comes back as it went in, to the byte.
     backend.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)
     backend.decoder = decoders.ByteLevel()
     tokenizer = PreTrainedTokenizerFast(
@@ -46,9 +49,13 @@ def tiny_model(vocabulary: int, seed: int = 0) -> LlamaForCausalLM:
         intermediate_size=128,
         num_hidden_layers=2,
         num_attention_heads=4,
+        # Grouped queries, tied embeddings: what of the real base the code has to get right stays in
+        # it.
         num_key_value_heads=2,
         max_position_embeddings=CONTEXT,
         tie_word_embeddings=True,
+        # The library's defaults name Llama's ids; its beginning of sequence, 1, is the stop token
+        # here.
         bos_token_id=None,
         pad_token_id=0,
         eos_token_id=1,

@@ -18,6 +18,8 @@ from transformers import PreTrainedModel
 
 from models_service.lm.cpu.matmul import is_plain, linear
 
+# Nats a token (SAMPLING_WEIGHTS in docs/operations.md). The tokens that labelers compare are then
+# as good as the model's own draws; what diverges by more is refused, not shown to them.
 MOST_KL = 1e-3
 
 Forward = Callable[[Tensor], Tensor]
@@ -36,11 +38,14 @@ def halve_linears(model: PreTrainedModel, probe: Sequence[int]) -> float:
     linears = [m for m in model.modules() if isinstance(m, nn.Linear) and _packable(m)]
     ids = torch.tensor([list(probe)])
     with torch.inference_mode():
+        # The exact side first: once the layers are replaced their float32 weights are not read any
+        # more.
         exact = model(input_ids=ids).logits.log_softmax(dim=-1)
         for linear in linears:
             vars(linear)["forward"] = _halved_forward(linear)
         rounded = model(input_ids=ids).logits.log_softmax(dim=-1)
         kl = float((exact.exp() * (exact - rounded)).sum(dim=-1).mean())
+    # Not `kl > MOST_KL`: of a NaN that would be False, and the weights be kept.
     if not kl <= MOST_KL:
         for linear in linears:
             del vars(linear)["forward"]
@@ -64,6 +69,8 @@ def packed_linears(model: nn.Module) -> Iterator[None]:
 @contextmanager
 def direct_linears(model: nn.Module) -> Iterator[None]:
     """Inside, and without gradient, the model's float32 linear layers on a CPU are `linear`s."""
+    # Not packed: at the hundreds of rows of a scoring pass packed weights are as fast as plain ones
+    # (docs/decisions/0009), and laying them out would be work for a single pass.
     with _replaced(model, lambda layer: lambda x: linear(x, layer.weight, layer.bias)):
         yield
 
@@ -77,21 +84,29 @@ def _replaced(model: nn.Module, forward: Callable[[nn.Linear], Forward]) -> Iter
         yield
     finally:
         for layer in linears:
+            # pop, not del: another thread that samples from the same model may have taken it away
+            # already.
             vars(layer).pop("forward", None)
 
 
 def _packable(layer: nn.Linear) -> bool:
     if "forward" in vars(layer):
         return False  # replaced already
+    # By exact type, as in `accumulate`: a subclass's forward may do more than multiply.
     plain = type(layer) is nn.Linear and is_plain(layer.weight)
     return plain and torch.backends.mkldnn.is_available()
 
 
 def _packed_forward(layer: nn.Linear) -> Forward:
+    # No batch size is named (None): rows drop out while sampling, and a layout made for one number
+    # of them need not suit the others.
     weight = torch.ops.mkldnn._reorder_linear_weight(layer.weight.detach(), None)
     bias = layer.bias
 
     def forward(x: Tensor) -> Tensor:
+        # "none": no activation is joined to it. torch has this operator for its own compiler and
+        # gives no promise about it: a new version of torch has to pass the tests of
+        # `packed_linears` first.
         return torch.ops.mkldnn._linear_pointwise(x, weight, bias, "none", [], "")
 
     return forward
@@ -99,6 +114,9 @@ def _packed_forward(layer: nn.Linear) -> Forward:
 
 def _halved_forward(layer: nn.Linear) -> Forward:
     bias = None if layer.bias is None else layer.bias.detach()
+    # Weights in half precision are half the memory to read for a token, and reading is what one
+    # token costs. Only they are rounded: states and sums stay float32 ("dynamic" is the library's
+    # word for that).
     packed = torch.ops.quantized.linear_prepack_fp16(layer.weight.detach(), bias)
 
     def forward(x: Tensor) -> Tensor:

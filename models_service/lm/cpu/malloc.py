@@ -13,8 +13,12 @@ from contextlib import contextmanager
 
 # glibc's malloc.h. Once told, it does not adapt by itself any more: afterwards its limits are those
 # it adapts to in a process that frees large blocks (DEFAULT_MMAP_THRESHOLD_MAX and twice that).
+# From mallopt(3). Above the mmap threshold a block is a mapping of its own, which free() hands back
+# at once; above the trim threshold the top of the heap goes back. Both have to be raised: either
+# alone gives pages back, and the kernel clears each before it comes again.
 TRIM_THRESHOLD, MMAP_THRESHOLD = -1, -3
 ADAPTED = 32 * 2**20
+# mallopt takes an int.
 LARGEST = 2**31 - 1
 
 
@@ -22,6 +26,7 @@ LARGEST = 2**31 - 1
 def kept() -> Iterator[None]:
     """Inside, freed memory stays with this process; afterwards it goes back, and so do blocks of
     more than ADAPTED bytes."""
+    # musl and macOS have neither of the two: training is slower there, not wrong.
     if not adjustable():
         yield
         return
@@ -29,7 +34,11 @@ def kept() -> Iterator[None]:
     try:
         yield
     finally:
+        # Not glibc's start values: setting a threshold by hand ends its adapting for the rest of
+        # the process, and at the start's 128 KiB every larger block of what this process does next
+        # would be a mapping.
         _set_thresholds(2 * ADAPTED, ADAPTED)
+        # What the run kept is still in the heap: other processes of the machine may need it.
         ctypes.CDLL(None).malloc_trim(0)
 
 
