@@ -27,6 +27,8 @@ def cosine_to_tenth(step: int, total: int) -> float:
     No warm-up: the first update is made at the peak, the last at 10 % of it. (Ouyang et al. 2022,
     appendix C.1 and C.2.)
     """
+    # total − 1, so that the last update is made at a tenth, not the one after it. A run of one
+    # update is made at the peak.
     progress = min(step / max(total - 1, 1), 1.0)
     return COSINE_FLOOR + (1 - COSINE_FLOOR) * (1 + math.cos(math.pi * progress)) / 2
 
@@ -38,13 +40,20 @@ def linear_warmup(iteration: int, warmup: int) -> float:
     """
     if iteration >= warmup:
         return 1.0
+    # iteration / warmup: the iteration after the last of the warm-up is the first at the peak.
     return WARMUP_START + (1 - WARMUP_START) * iteration / warmup
 
 
 def adapt_beta(beta: float, kl: float, target: float, episodes: int, horizon: int) -> float:
-    """β·(1 + clip(KL/target − 1, ±0.2)·episodes/horizon). (Ziegler et al. 2019, section 2.2.)"""
+    """β·(1 + clip(KL/target − 1, ±0.2)·episodes/horizon), its last factor 1 at most.
+
+    (Ziegler et al. 2019, section 2.2.)
+    """
+    # Bounded, so that one odd batch moves β by a fifth at the most. Of a batch longer than the
+    # horizon the share is 1: at five times the horizon β would become negative, and pay for
+    # divergence.
     error = max(-ADAPTIVE_KL_BOUND, min(ADAPTIVE_KL_BOUND, kl / target - 1))
-    return beta * (1 + error * episodes / horizon)
+    return beta * (1 + error * min(episodes / horizon, 1.0))
 
 
 def set_learning_rate(optimizer: torch.optim.Optimizer, rate: float) -> None:
@@ -62,6 +71,8 @@ class WeightAverage:
 
     def __init__(self, model: nn.Module, decay: float) -> None:
         self.decay = decay
+        # Of what is trained alone: of shared trunks that is adapters, and averaging the frozen rest
+        # would be a copy of a model for nothing.
         self.weights = {name: p.detach().clone() for name, p in trained(model).items()}
 
     @torch.no_grad()
@@ -74,6 +85,7 @@ class WeightAverage:
     def load(self, weights: Mapping[str, Tensor]) -> None:
         """Take up saved averages, exactly."""
         for name, average in self.weights.items():
+            # Copied into the tensors that are there, which may be shards.
             average.copy_(alike(weights[name], average))
 
     @contextmanager
@@ -82,6 +94,8 @@ class WeightAverage:
         self._exchange(model)
         try:
             yield
+        # Exchanged back also when the evaluation inside fails or the run is stopped: else learning
+        # would go on from the average.
         finally:
             self._exchange(model)
 

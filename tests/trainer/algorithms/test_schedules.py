@@ -45,6 +45,13 @@ def test_beta_moves_by_at_most_a_fifth_of_the_share_of_the_horizon(
     )
 
 
+def test_beta_stays_positive_where_a_batch_is_longer_than_the_horizon() -> None:
+    beta = 0.02
+    for _ in range(3):
+        beta = schedules.adapt_beta(beta, 0.0, 6.0, episodes=512, horizon=20)
+    assert beta == pytest.approx(0.02 * 0.8**3)
+
+
 def test_averaged_weights_equal_the_closed_form() -> None:
     model = nn.Linear(1, 1, bias=False)
     values = [2.0, -1.0, 5.0, 3.0]
