@@ -13,6 +13,7 @@ from labeling.intervals import Clusters, Interval, mean, rate
 
 def pair_outcomes(scores: Sequence[float], ranks: Sequence[int]) -> list[float]:
     """1 for every untied pair whose better completion scores higher, ½ for equal scores, else 0."""
+    # Ties are no outcome: a labeler who calls two equal has said nothing that a score could miss.
     outcomes = []
     for i, j in combinations(range(len(ranks)), 2):
         if ranks[i] != ranks[j]:
@@ -47,6 +48,8 @@ def clustered_mean(clusters: Sequence[Sequence[float]]) -> Interval | None:
     Pairs of one prompt share completions and are not independent; prompts are.
     """
     prompts = [number for number, cluster in enumerate(clusters) for _ in cluster]
+    # A mean over pairs, so that a prompt with nine completions counts more than one with four, as
+    # in the paper's accuracy; only the variance is taken over whole prompts.
     return rate([outcome for cluster in clusters for outcome in cluster], Clusters.of(prompts))
 
 
@@ -54,6 +57,8 @@ def independent_mean(values: Sequence[float]) -> Interval:
     """Mean of independent values with Student's interval; that of a single one is unbounded."""
     found = mean(values, Clusters.of(range(len(values))))
     assert found is not None, "a mean of nothing"
+    # Of one value `mean` gives that value's own range, a point, as if it were certain; and scores
+    # have no bounds that could stand instead.
     return found if len(values) > 1 else Interval(found.estimate, -math.inf, math.inf)
 
 
@@ -76,8 +81,10 @@ def reliability(margins: Sequence[float], bins: int = 10) -> list[Bin]:
     """
     placed: dict[int, list[tuple[float, float]]] = {}
     for margin in margins:
-        confidence = 1 / (1 + math.exp(-min(abs(margin), 700.0)))
+        # The chance by the model's own loss: Bradley and Terry's σ of the difference.
+        confidence = 1 / (1 + math.exp(-abs(margin)))
         outcome = 0.5 if margin == 0 else float(margin > 0)
+        # A confidence of exactly 1 belongs to the last bin.
         place = min(int((confidence - 0.5) * 2 * bins), bins - 1)
         placed.setdefault(place, []).append((confidence, outcome))
     width = 0.5 / bins
@@ -96,6 +103,7 @@ def reliability(margins: Sequence[float], bins: int = 10) -> list[Bin]:
 def calibration_error(reliable: Sequence[Bin]) -> float:
     """Expected calibration error: the gap between confidence and accuracy, averaged over pairs."""
     pairs = sum(one.pairs for one in reliable)
+    # Guo et al. 2017, equation 3: bins count by their pairs.
     return sum(one.pairs * abs(one.confidence - one.accuracy) for one in reliable) / max(pairs, 1)
 
 
@@ -108,6 +116,8 @@ def disagreement(opinions: Sequence[Sequence[float]]) -> float:
     """
     pairs = list(combinations(opinions, 2))
     spreads = (
+        # Of all heads there are, not of a sample of them: hence pstdev, whose most, ½, is half of
+        # them sure of each side. e^709 is the last that a float holds.
         pstdev([1 / (1 + math.exp(-max(-700.0, a - b))) for a, b in zip(one, other, strict=True)])
         for one, other in pairs
     )

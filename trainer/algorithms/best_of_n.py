@@ -29,6 +29,8 @@ from trainer.algorithms.loop import Clock
 from trainer.algorithms.room import require_room
 from trainer.algorithms.settings import BestOfNConfig
 
+# Times n answers: enough to fill a pass, few enough that a round which is asked to stop need not
+# wait long.
 PROMPTS_A_STEP = 8
 
 
@@ -38,6 +40,7 @@ def measure(config: BestOfNConfig, *, snapshot: Path, start: Starts, report: Rep
     The notes hold the yardstick as `curve`. A run that was asked to stop begins anew: it draws the
     same responses again. Raises TrainingError and CheckpointError.
     """
+    # No state is saved: there is nothing that is learned, and drawing again gives the same answers.
     job = BestOfN(config, snapshot, start, report)
     steps = cut(range(len(job.prompts)), PROMPTS_A_STEP)
     for step, rows in enumerate(steps, start=1):
@@ -75,6 +78,8 @@ class BestOfN:
         limit, stop = config.max_response_tokens, stop_token_ids(self.tokenizer)
         pad = pad_token_id(self.tokenizer)
         self.sampling = Sampling(limit, config.temperature, config.seed, stop, pad)
+        # Of all prompts, before they are cut into steps: a prompt that comes again goes on with the
+        # seeds of the one before, in whatever step that was.
         self.seeds = self.sampling.seeds(self.prompts, config.n)
         self.scores: list[list[float]] = []
         self.notes: dict[str, Any] = {"prompts": len(self.prompts), **encoder.counts}
@@ -88,6 +93,7 @@ class BestOfN:
         with self.clock.measure("score"), self.crew.autocast():
             budget = config.tokens_per_micro_batch
             scores = score_episodes(self.reward, drawn, sampling.pad_id, budget)
+        # The first step's are shown, and so the same prompts every time.
         if not self.scores:
             best = choose(scores.tolist(), config.n)
             shown = sample_rows(self.tokenizer, drawn.only(best), scores[best], PROMPTS_A_STEP)
@@ -108,6 +114,7 @@ def candidates(
     seeds: Sequence[int] | None = None,
 ) -> Episodes:
     """n responses to each prompt, a prompt's in consecutive rows; `seeds` as in `generate`."""
+    # The prompt is read once for all n.
     drawn = generate(policy, prompts, n, sampling, seeds=seeds)
     repeated = [prompt for prompt in prompts for _ in range(n)]
     return episodes_of(repeated, [response for group in drawn for response in group], sampling)
@@ -147,6 +154,8 @@ def expected_best(scores: Sequence[float], k: int) -> float:
 
     The unbiased estimate of what the best of k scores. (Nakano et al. 2021, appendix I.)
     """
+    # The i-th of the sorted scores (from 0) is the highest of C(i, k−1) of all C(n, k) draws: those
+    # whose others lie below it.
     ordered, ways = sorted(scores), comb(len(scores), k)
     return sum(comb(i, k - 1) * score for i, score in enumerate(ordered)) / ways
 
@@ -158,6 +167,7 @@ def yardstick(scores: Sequence[Sequence[float]]) -> list[dict[str, Any]]:
     counts prompts.
     """
     most = len(scores[0])
+    # By doubling, since KL grows with ln n: points about equally far apart on the curve's axis.
     sizes = sorted({2**i for i in range(most.bit_length()) if 2**i <= most} | {most})
     return [
         {"n": k, "kl": kl_of_best(k), "score": _figure([expected_best(s, k) for s in scores])}

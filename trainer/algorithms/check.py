@@ -92,6 +92,8 @@ def check(
         for name, title, one in CHECKS:
             finding = _made(name, title, one, subject)
             found(finding)
+            # The others go on after a failure: a model that cannot be PPO's may still be worth
+            # knowing as a reward model, and one report should say all that is wrong.
             if not finding.ok and name in NOTHING_WITHOUT:
                 break
     return Report(str(source), str(policy.config.model_type), findings, subject.facts)
@@ -103,6 +105,8 @@ def _made(name: str, title: str, one: Check, subject: Subject) -> Finding:
     except (Refused, CheckpointError, PromptRefused) as error:
         return Finding(name, title, False, _sentence(error))
     except TrainingError as error:
+        # The trainers' advice ("lower the learning rate") is for a run of one's own, and here would
+        # be wrong: only what happened is taken from it.
         what = str(error).partition(". ")[0].rstrip(".")
         return Finding(name, title, False, f"{title}: {what}. Choose another model.")
     except Exception as error:  # whatever a model throws is a reason not to take it

@@ -51,6 +51,8 @@ from trainer.algorithms.trunks import TRUNKS
 TOLERANCE = 1e-4
 """How far scores and log-probabilities of one text may differ from one way to the next."""
 
+# Of unlike lengths, so that a batch of them is padded. Two and three answers, one of them cut:
+# every way in which answers stand together in a batch.
 _QUESTIONS = ("Why is the sea salt?", "Name three birds and say where they live in winter.")
 _ANSWERS = ("Rivers carry it there.", "Storks, cranes and swallows.", "I do not know.")
 _FINISHED = (True, True, False)
@@ -139,6 +141,7 @@ def _encoding(subject: Subject) -> Says:
             "chat template."
         )
     own = control_tokens(tokenizer)
+    # All of them, side by side: where one is taken apart its pieces may join the next.
     forged = "Hi" + "".join(own.values()) + " there"
     plain = encode_prompt(tokenizer, _asked("Hi there"))
     typed = encode_prompt(tokenizer, _asked(forged))
@@ -184,7 +187,10 @@ def _context(subject: Subject) -> Says:
 def _samples(subject: Subject) -> Says:
     """Two answers to two prompts at once: is each drawn from the model's own distribution?"""
     prompts = subject.prompts()
+    # Two to a prompt, so that the cache's rows are repeated as they are for labelers.
     drawn = generate(subject.policy, prompts, 2, subject.sampling())
+    # Against one plain pass without cache, padding or mask: nothing that could be wrong in the same
+    # way.
     apart = max(
         _apart(one.logprobs, _own_logprobs(subject.policy, prompt, one.tokens))
         for prompt, group in zip(prompts, drawn, strict=True)
@@ -225,11 +231,14 @@ def _scores(subject: Subject) -> Says:
                for text, finished in zip(_ANSWERS, _FINISHED, strict=True)]  # fmt: skip
     group = Group(prompt, answers, [])
     with torch.no_grad():
+        # Alone, without padding or mask, read at the last column: what all other ways are held
+        # against.
         rows = [torch.tensor([prompt + answer]) for answer in answers]
         alone = [float(judge.project(states(judge.trunk, row)[:, -1])) for row in rows]
         packed = group_scores(judge, [group], subject.pad_id, subject.layout)[0].tolist()
         count = len(answers)
         batch = Episodes([prompt] * count, answers, [[]] * count, list(_FINISHED))
+        # A small budget, so that there are several batches and an order to be restored.
         in_ppo = score_episodes(judge, batch, subject.pad_id, 64).tolist()
     said = [Said(_asked(_QUESTIONS[0]), text, end)
             for text, end in zip(_ANSWERS, _FINISHED, strict=True)]  # fmt: skip
@@ -245,6 +254,7 @@ def _scores(subject: Subject) -> Says:
 
 def _require_reloadable(judge: ScalarModel) -> None:
     """A reward model's trunk is built anew from its configuration when it is loaded."""
+    # On no device: shapes tell it, and a second model in memory may be one too many.
     with torch.device("meta"):
         config = AutoConfig.for_model(**judge.trunk.config.to_dict())
         again = AutoModel.from_config(config)
@@ -260,6 +270,7 @@ def _adapters(subject: Subject) -> Says:
     """Low-rank adapters: the same merged, for sampling, as applied, for learning."""
     config = PPOConfig(trunk="shared", lora_rank=2, max_response_tokens=_NEW_TOKENS)
     trunks = TRUNKS["shared"](config, _fresh(subject), subject.judge(), subject.pad_id, Crew())
+    # New adapters are the zero that they start from, and every way of applying nothing agrees.
     stirred = _stir(trunks.policy)
     with trunks.sampling():
         drawn = sample_episodes(trunks.policy, subject.prompts(), subject.sampling())
@@ -280,6 +291,8 @@ def _stir(policy: PreTrainedModel) -> int:
         for name, parameter in policy.named_parameters():
             if "lora_B" in name:
                 noise = torch.randn(parameter.shape, generator=draw)
+                # Drawn on the CPU in float32, so that each device checks the same. Large enough to
+                # show beside the tolerance, small beside the weights.
                 parameter += 0.02 * noise.to(parameter)
                 count += 1
     return count
@@ -317,9 +330,12 @@ def _ppo_step(trunk: str) -> Check:
         learner = Learner(config, trunks, [], crew)
         with trunks.sampling():
             drawn = sample_episodes(trunks.policy, subject.prompts(), subject.sampling(seed=1))
+        # PPOConfig's defaults; the check is of the model, whatever a round's settings will be.
         rule = RewardRule(0.02, 1.0, 1.0, 0.95, False)
         metrics = learner.learn(make_experience(drawn, trunks.judge(drawn), rule, crew.device), 0)
         # Nothing has been learned yet: every ratio is 1, or rollouts are not the policy's own.
+        # The root, for approxkl is a mean of squares: what is bounded is a difference of
+        # log-probabilities, as in the other checks.
         _within(metrics["ppo/policy/approxkl"] ** 0.5, "Before the first update the policy is not "
                 "the one that was sampled from; log-probabilities differ")  # fmt: skip
         return _learned("ppo/loss/value", metrics)
@@ -327,6 +343,7 @@ def _ppo_step(trunk: str) -> Check:
     return step
 
 
+# The cheap ones first, and each before those that would only fail by the same cause.
 CHECKS: Sequence[tuple[str, str, Check]] = (
     ("tokens", "Tokens", _tokens),
     ("encoding", "Encoded prompts", _encoding),
@@ -367,6 +384,8 @@ def _fresh(subject: Subject) -> PreTrainedModel:
 
 def _limits(subject: Subject) -> dict[str, int]:
     return {
+        # At least as long as the check's own prompts, which a small limit would skip and leave
+        # nothing to learn from.
         "max_prompt_tokens": max(subject.prompt_tokens, *map(len, subject.prompts())),
         "max_response_tokens": subject.response_tokens,
     }
@@ -403,6 +422,7 @@ def _apart(ours: Sequence[float], theirs: Sequence[float]) -> float:
 
 
 def _within(apart: float, what: str) -> None:
+    # Not `>`: a NaN is not within anything.
     if not apart <= TOLERANCE:
         raise Refused(
             f"{what} by {apart:.2g}, where {TOLERANCE:g} is allowed. Choose another model"
@@ -411,6 +431,7 @@ def _within(apart: float, what: str) -> None:
 
 def _learned(name: str, metrics: dict[str, float]) -> Says:
     """A finite loss and a gradient that moves something."""
+    # A norm of 0 is a model whose trained weights the loss does not reach; its loss looks fine.
     norm = next(value for key, value in metrics.items() if key.endswith("grad_norm"))
     if not (math.isfinite(metrics[name]) and math.isfinite(norm) and norm > 0):
         raise Refused(f"Its loss is {metrics[name]:.3g} with a gradient of norm {norm:.3g}; "

@@ -57,11 +57,14 @@ class Config:
     """Base of all settings. Raises ConfigError with every problem at once."""
 
     def __post_init__(self) -> None:
+        # All at once: a form shows every field that is wrong, not the first.
         problems = {f.name: _problem(f, getattr(self, f.name)) for f in fields(self)}
         if errors := {name: problem for name, problem in problems.items() if problem}:
             raise ConfigError(errors)
         for f in fields(self):
             if isinstance(f.default, float):
+                # A frozen dataclass is only writable past its own guard. YAML gives 1 where 1.0 is
+                # meant, and the two would name two runs in `fingerprint`.
                 object.__setattr__(self, f.name, float(getattr(self, f.name)))
 
     @classmethod
@@ -78,6 +81,8 @@ class Config:
 
     def identity(self) -> dict[str, Any]:
         """The settings that name a run: all but the operational ones."""
+        # Left out, so that a run which ran out of memory can go on from its state with smaller
+        # micro-batches.
         operational = {f.name for f in fields(self) if f.metadata["operational"]}
         return {name: value for name, value in self.to_dict().items() if name not in operational}
 
@@ -93,6 +98,7 @@ def _problem(spec: Field, value: Any) -> str | None:
     default = spec.default
     assert default is not MISSING, "every setting has a default"
     allowed: tuple[type, ...] = (int, float) if isinstance(default, float) else (type(default),)
+    # True is an int to Python: `epochs: yes` in a recipe would be one epoch.
     if not isinstance(value, allowed) or (isinstance(value, bool) and bool not in allowed):
         return f"must be of type {type(default).__name__}, not {type(value).__name__}"
     return _out_of_bounds(spec.metadata, value)
@@ -100,6 +106,7 @@ def _problem(spec: Field, value: Any) -> str | None:
 
 def _out_of_bounds(limits: Mapping[str, Any], value: Any) -> str | None:
     minimum, maximum, choices = (limits.get(key) for key in ("minimum", "maximum", "choices"))
+    # Not `> LARGEST`, so that NaN is caught too: it passes every comparison with a bound.
     if not abs(value) <= LARGEST if isinstance(value, (int, float)) else False:
         return "must be a finite number"
     if minimum is not None and value < minimum:

@@ -84,6 +84,8 @@ def read_snapshot(path: Path) -> Snapshot:
         raise TrainingError(f"The snapshot {path} cannot be read: {error}. Freeze it again.") from (
             error
         )
+    # A line that cannot be used ends the run: skipped, it would train on other labels than the
+    # snapshot's hash says.
     lines = [_parse(path, number, line) for number, line in _numbered(content)]
     return Snapshot(
         demonstrations=[line for line in lines if isinstance(line, Demonstration)],
@@ -94,6 +96,8 @@ def read_snapshot(path: Path) -> Snapshot:
 
 
 def _numbered(content: bytes) -> Iterator[tuple[int, bytes]]:
+    # Split as bytes, at line feeds alone: str.splitlines would also cut at the separators U+2028
+    # and U+0085 that stand inside of JSON strings.
     return ((i, line) for i, line in enumerate(content.split(b"\n"), start=1) if line.strip())
 
 
@@ -103,6 +107,8 @@ def _parse(path: Path, number: int, line: bytes) -> Demonstration | Ranking | Pr
         kind = KINDS[values["type"]]
         if kind is Ranking:
             values.setdefault("finished", [True] * len(values["completions"]))
+        # By the fields, so that what a newer version adds to a snapshot's lines does not stop an
+        # older one.
         return kind(**{f.name: values[f.name] for f in fields(kind)})
     except (ValueError, KeyError, TypeError) as error:
         raise TrainingError(
@@ -175,6 +181,7 @@ class Encoder:
             return None
         if len(tokens) > self.max_response:
             self.counts["responses_cut"] += 1
+        # Cut from the end, where the stop token stands: it goes first.
         return tokens[: self.max_response]
 
     def examples(self, demonstrations: Iterable[Demonstration]) -> list[Example]:
@@ -196,6 +203,8 @@ class Encoder:
         """Rankings whose prompts fit, those of the same completions together, first seen first."""
         together: dict[str, list[Ranking]] = {}
         for ranking in rankings:
+            # Not by the prompt's id alone: two queues may have asked it with different completions,
+            # and those are read apart.
             key = json.dumps([ranking.messages, ranking.completions, ranking.finished])
             together.setdefault(key, []).append(ranking)
         encoded = (self._group(same) for same in together.values())
@@ -208,10 +217,14 @@ class Encoder:
         answers = zip(first.completions, first.finished, strict=True)
         read = [self.response(text, finished) for text, finished in answers]
         completions = [tokens for tokens in read if tokens is not None]
+        # The whole group: without one of its completions the ranks of the others would compare
+        # other things than the labeler did, and K would no longer be the prompt's.
         if len(completions) < len(read):
             return None
         # No text holds it: whoever writes it out in words gets other tokens.
         stop = stop_token_id(self.tokenizer)
+        # By the tokens, not by the label: a completion that ended may have been cut by this run's
+        # limit.
         finished = [tokens[-1:] == [stop] for tokens in completions]
         return Group(prompt, completions, [ranking.ranks for ranking in same], finished)
 

@@ -34,6 +34,8 @@ def validation_metrics(
     mean is measured, and how far its heads disagree.
     """
     scores = means(opinions)
+    # Length is what reward models exploit first: a model that is not above "the longer is better"
+    # has learned nothing else.
     lengths = [[float(len(c)) for c in group.completions] for group in groups]
     accuracy = clustered_mean([*outcomes(groups, scores).values()])
     longer = clustered_mean([*outcomes(groups, lengths).values()])
@@ -49,6 +51,7 @@ def validation_metrics(
         f"{name}/pairs": float(len(margins)),
         **_accuracy_by_ending(name, groups, scores),
     }
+    # Of one head the disagreement is 0 by definition; a 0 on a page would look like certainty.
     if opinions[0].shape[1] > 1:
         spreads = [disagreement(one.tolist()) for one in opinions]
         metrics[f"{name}/disagreement"] = sum(spreads) / len(spreads)
@@ -65,6 +68,8 @@ def _accuracy_by_ending(
         for ranks in group.rankings:
             endings = pair_endings(group.finished, ranks)
             for ending, outcome in zip(endings, pair_outcomes(values, ranks), strict=True):
+                # By the prompt's tokens: the same prompt ranked by several labelers, or in two
+                # queues, is one cluster.
                 clusters[ending].setdefault(str(group.prompt), []).append(outcome)
     metrics: dict[str, float] = {}
     for ending, by_prompt in clusters.items():

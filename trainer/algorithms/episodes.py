@@ -55,6 +55,8 @@ class Episodes:
         state before that token changes, since attention is causal."""
         response = self.responses[row]
         if self.finished[row] and self.end_id is not None:
+            # A reward model has read the end that answers are taught to end with, and no other: at
+            # another one it would judge at a token it knows nothing of.
             response = [*response[:-1], self.end_id]
         return [*self.prompts[row], *response]
 
@@ -79,6 +81,7 @@ def episodes_of(
         responses=[response.tokens for response in drawn],
         logprobs=[response.logprobs for response in drawn],
         finished=[response.finish_reason == "stop" for response in drawn],
+        # Without stop ids nothing ends and every response is cut, as a check of a model wants it.
         end_id=sampling.stop_ids[0] if sampling.stop_ids else None,
     )
 
@@ -88,6 +91,7 @@ def score_episodes(model: ScalarModel, episodes: Episodes, pad_id: int, budget: 
 
     def score(rows: list[int]) -> Tensor:
         batch = right_pad([episodes.judged(row) for row in rows], pad_id).to(_device(model))
+        # No mask: padding stands behind everything that is read, and attention looks back only.
         hidden = model.right_padded_hidden(batch.ids)
         return model.project(at_last_token(hidden, batch.mask))
 
@@ -103,15 +107,20 @@ def response_values(
     The state before a token is read at the token that precedes it, so the first value of a row
     stands at the prompt's last token, and nothing is asked of the response's.
     """
+    # The last token's state would be the value after the episode, which is 0 by definition.
     rows = [[*p, *r[:-1]] for p, r in zip(prompts, responses, strict=True)]
     batch = right_pad(rows, pad_id).to(_device(model))
     values = model.project(model.right_padded_hidden(batch.ids))
     starts = torch.tensor([len(p) - 1 for p in prompts], device=values.device)
     offsets = torch.arange(max(map(len, responses)), device=values.device)
+    # A short row's columns run past the batch's width; whatever is read there stands in padding,
+    # which every loss masks.
     columns = (starts[:, None] + offsets[None, :]).clamp(max=values.shape[1] - 1)
     return values.gather(1, columns)
 
 
+# no_grad and not inference_mode: the states are kept and the value head learns from them, and
+# autograd saves no tensor that was made in inference mode.
 @torch.no_grad()
 def read_episodes(
     model: ScalarModel, episodes: Episodes, pad_id: int, budget: int
@@ -125,6 +134,8 @@ def read_episodes(
             scores = model.project(at_last_token(hidden, batch.mask)).tolist()
             for row, score, states in zip(rows, scores, hidden, strict=True):
                 start, length = len(episodes.prompts[row]) - 1, len(episodes.responses[row])
+                # A copy of the few: a view would keep the whole batch's states in memory until the
+                # iteration ends.
                 read[row] = score, states[start : start + length].clone()
     ordered = [read[i] for i in range(len(read))]
     return [score for score, _ in ordered], [states for _, states in ordered]
@@ -137,6 +148,8 @@ def sample_rows(
     rows = zip(episodes.prompts, episodes.responses, scores.tolist(), strict=True)
     return [
         {"prompt": decode(tokenizer, p), "response": decode(tokenizer, r), "score": s}
+        # The first of them, not the best or the worst: what a person reads should look like the
+        # batch.
         for p, r, s in list(rows)[:count]
     ]
 

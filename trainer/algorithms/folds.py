@@ -43,11 +43,17 @@ def deal(rankings: Sequence[Ranking], count: int, seed: int) -> list[frozenset[s
     ranked = Counter(
         r.labeler for r in rankings if r.group == TRAINING_LABELERS and r.split == "train"
     )
+    # Sorted before they are shuffled: the order of a snapshot's lines must not deal them
+    # differently.
     names = sorted(ranked)
     shuffled = [names[i] for i in permutation(len(names), seed, "folds")]
     folds: list[set[str]] = [set() for _ in range(min(count, len(names)))]
+    # Those with the most rankings first, each to the fold that has the fewest so far (longest
+    # processing time first, Graham 1969): folds by number alone would put the few who label most
+    # together. The sort is stable, so that equals stay shuffled.
     for name in sorted(shuffled, key=lambda name: -ranked[name]):
         min(folds, key=lambda fold: sum(ranked[one] for one in fold)).add(name)
+    # With one fold there would be nobody left to learn from.
     return [frozenset(fold) for fold in folds] if len(folds) > 1 else []
 
 
@@ -67,11 +73,15 @@ def report(
     measured: list[Measured] = []
     for number, labelers in enumerate(folds, start=1):
         kept = work / f"fold-{number}.json"
+        # A fold is a run of its own with states of its own: after a kill the folds that are done
+        # are read, and the one under way goes on.
         one = _read(kept, run) or measure(number, labelers, work / f"fold-{number}")
         if one.outcomes is None:
             return None
         if crew.is_first:
+            # Kept before the states go: the other way round a kill in between would lose both.
             _keep(kept, run, one)
+            # A fold's states are as large as the model's, and nobody wants its weights.
             shutil.rmtree(work / f"fold-{number}", ignore_errors=True)
         crew.wait()
         measured.append(one)
@@ -91,6 +101,8 @@ def _together(measured: Sequence[Measured], who: str) -> list[list[float]]:
     clusters: dict[str, list[float]] = {}
     for one in measured:
         for prompt, outcomes in (one.outcomes or {}).get(who, {}).items():
+            # Validation prompts are measured by every fold's model. Counted as prompts of their
+            # own, they would make the interval too narrow by about the root of the number of folds.
             clusters.setdefault(prompt, []).extend(outcomes)
     return list(clusters.values())
 
@@ -104,6 +116,7 @@ class Part:
 
     def metrics(self, step: int, total: int, values: Mapping[str, float]) -> None:
         """A fold's own curve is its loss alone."""
+        # Under the model's own names the folds' curves would go on where its curve ends.
         names = values if self.number == 0 else values.keys() & {"reward/loss", "time/train"}
         renamed = {name if self.number == 0 else f"fold/{name}": values[name] for name in names}
         self.report.metrics(self.first + step, self.total, renamed)
@@ -119,6 +132,7 @@ def _keep(kept: Path, run: str, one: Measured) -> None:
     new = kept.with_suffix(".new")
     with writing(kept):
         new.write_text(json.dumps({"run": run, **asdict(one)}))
+        # A rename, so that a half-written file is never read as a fold.
         new.replace(kept)
 
 

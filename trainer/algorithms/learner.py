@@ -43,22 +43,33 @@ class Learner:
         self.config, self.trunks = config, trunks
         self.policy, self.value = trunks.policy, trunks.value
         self.blocks, self.crew = blocks, crew
+        # Starts as the policy does: without the bias towards zero that an average from zeros has.
         self.average = WeightAverage(self.policy, config.ema_decay)
+        # Two optimizers, since the two models share no weights, have learning rates of their own,
+        # and one's gradient norm must not scale the other's down. The value loss so needs no
+        # coefficient beside the policy's.
         self.optimizer = adam(self.policy, config.adam_epsilon)
         self.value_optimizer = adam(self.value, config.adam_epsilon)
 
     def learn(self, experience: Experience, step: int) -> dict[str, float]:
         """Update policy and value on every minibatch; the mean of what the updates measured."""
         config = self.config
+        # Constant within an iteration: the paper counts its warm-up in iterations (appendix C.4).
         factor = linear_warmup(step, config.warmup_iterations)
         set_learning_rate(self.optimizer, config.learning_rate * factor)
         set_learning_rate(self.value_optimizer, config.value_learning_rate * factor)
         measured: Counter[str] = Counter()
         updates = 0
         for epoch in range(config.inner_epochs):
+            # By step and epoch, so that a run that is taken up again cuts the same minibatches, and
+            # a second pass over a batch other ones than the first.
             order = permutation(config.batch_size, config.seed, "minibatches", step, epoch)
+            # Counted from the run's start, over epochs too: the pretraining text is read on where
+            # it was, and no block twice before each has been read once.
             position = (step * config.inner_epochs + epoch) * config.batch_size
             for rows in cut(order, config.minibatch_size):
+                # The two have no part in common, so either could be first: values and advantages
+                # were fixed when the batch was judged.
                 measured.update(self.update_policy(experience, rows, position))
                 measured.update(self.update_value(experience, rows))
                 position += len(rows)
@@ -73,16 +84,30 @@ class Learner:
 
         `position` is how many episodes the run has learned from before: the text's place.
         """
+        # Of the whole minibatch, in every process: the parts' losses, wherever they are computed,
+        # then add up to the minibatch's mean. Counted a part at a time, short answers would weigh
+        # more the shorter those beside them are.
         tokens = int(experience.mask[list(rows)].sum())
+        # Added up on the device and read once after the step: float() of each part would make a GPU
+        # wait for it.
         sums = torch.zeros(4, device=self.crew.device)
         parts = self._micro_batches(experience.episodes, rows)
+        # Around both losses: PPO-ptx is two backward passes into one gradient (appendix C.4:
+        # "compute the PPO gradients and pretraining gradients in consecutive steps and accumulate
+        # them both into the gradient buffers"). Their norm is clipped together, after both are in.
         with accumulate.in_place(self.policy):
+            # The spare is any episode at all: it is computed with weight 0, where a process has
+            # fewer parts than another.
             for part, weight in self.crew.in_step(parts, list(rows[:1])):
                 sums[:3] += self._policy_backward(experience, part, tokens, weight)
             if self.blocks:
                 sums[3] = self._ptx_backward(position, len(rows))
         norm = update(self.optimizer, self.config.max_grad_norm, self.crew)
+        # After each optimizer step, not each iteration: 0.992 looks back about 125 updates of the
+        # paper's 4,000 (500 iterations of 8 minibatches).
         self.average.update(self.policy)
+        # Each process has summed its own parts; of sums the total is right however unlike the
+        # shares are.
         loss, clipped, approxkl, ptx = self.crew.total(sums).tolist()
         metrics = {
             "ppo/loss/policy": loss,
@@ -98,9 +123,15 @@ class Learner:
         """Add the gradient of the clipped loss; its value and the sums of its statistics, [3]."""
         prompts, responses = e.episodes.tokens(rows)
         with self.crew.autocast():
+            # At the temperature of sampling: the policy that is optimised is the one that was
+            # sampled from. Evaluation mode, no dropout: at an iteration's first minibatch every
+            # ratio is 1.
             now = response_logprobs(self.policy, prompts, responses, self.config.temperature)
+        # This part's longest response is shorter than the batch's, as a rule; columns beyond it are
+        # padding.
         width, clip = now.mask.shape[1], self.config.clip
         old, advantages = e.logprobs[rows, :width], e.advantages[rows, :width]
+        # Outside of autocast, in float32: a ratio is the exponential of a small difference.
         loss = losses.policy_loss(now.logprobs, old, advantages, now.mask, clip, tokens)
         (weight * loss).backward()
         statistics = losses.policy_statistics(now.logprobs.detach(), old, now.mask, clip)
@@ -110,12 +141,17 @@ class Learner:
         """Add γ_ptx times the gradient of the mean loss a token of pretraining text; that mean."""
         config, each = self.config, self.config.ptx_examples_per_episode
         count = episodes * each
+        # Eight blocks an episode by default (appendix C.4: "8 times more pretraining examples than
+        # the number of the RL training episodes").
         chosen = stream(len(self.blocks), position * each, count, config.seed, "text")
         tokens = sum(len(self.blocks[i].response) for i in chosen)
         total = torch.zeros((), device=self.crew.device)
+        # All blocks are of one length: nothing is padded, and no cut is leaner than another.
         rows = max(1, config.tokens_per_micro_batch // config.ptx_tokens)
         for part, weight in self.crew.in_step(cut(self.crew.share(chosen), rows), chosen[:1]):
             loss = weight * self.text_loss([self.blocks[i] for i in part], tokens)
+            # The coefficient scales a mean a token; the paper does not say whether its 27.8 scales
+            # a sum or a mean (docs/ppo.md).
             (config.ptx_coefficient * loss).backward()
             total += loss.detach()
         return total
@@ -124,6 +160,7 @@ class Learner:
         """Loss of pretraining text, summed and divided by `tokens`, with gradient if enabled."""
         prompts, responses = [b.prompt for b in blocks], [b.response for b in blocks]
         with self.crew.autocast():
+            # Temperature 1, unlike the responses: the text was not sampled from this policy.
             scored = response_logprobs(self.policy, prompts, responses)
         return losses.cross_entropy(scored.logprobs, scored.mask, tokens)
 
@@ -145,12 +182,16 @@ class Learner:
         width = values.shape[1]
         old, returns, mask = (x[rows, :width] for x in (e.values, e.returns, e.mask))
         clip = self.config.value_clip
+        # Returns were made from the values before any update, and stay: moving with the value model
+        # they would be a target that runs away from it.
         loss = weight * losses.value_loss(values, old, returns, mask, clip, tokens)
         loss.backward()
         return loss.detach()
 
     def _micro_batches(self, episodes: Episodes, rows: Sequence[int]) -> list[list[int]]:
         """This process's share of some rows, in groups of like length."""
+        # Shared out first, then cut: the shares are the same for policy and value model, and for
+        # any budget.
         mine, lengths = self.crew.share(rows), episodes.lengths()
         budget = self.config.tokens_per_micro_batch
         groups = lean_batches([lengths[i] for i in mine], budget, self.crew.device)
@@ -168,6 +209,8 @@ class Learner:
 
     def restore(self, tensors: Mapping[str, Tensor]) -> None:
         """Take up what `tensors` gave."""
+        # Into the modules that are there: optimizers hold their parameters as objects, and would go
+        # on updating others that had been put in their place.
         restore_module("policy", self.policy, tensors)
         restore_module("value", self.value, tensors)
         restore_optimizer("optimizer", self.optimizer, tensors)

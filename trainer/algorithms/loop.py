@@ -30,6 +30,8 @@ class Clock:
             yield
         finally:
             spent = time.perf_counter() - start
+            # Kernels of a GPU run on after their calls return: what is measured there ends where
+            # its results are read, which every block does that is measured here.
             self._seconds[f"time/{name}"] = self._seconds.get(f"time/{name}", 0.0) + spent
 
     def take(self) -> dict[str, float]:
@@ -66,6 +68,7 @@ class Ended:
     stopped: bool
 
 
+# Around the whole run and no longer: memory kept by a worker that waits is taken from the others.
 @malloc.kept()
 def run(job: Job, states: States, report: Reporter, every: int, crew: Crew) -> Ended:
     """Step from the newest state to the end, saving after each `every` steps and before leaving."""
@@ -74,7 +77,10 @@ def run(job: Job, states: States, report: Reporter, every: int, crew: Crew) -> E
         job.restore(state)
     step = saved = state.step if state else 0
     while step < job.total and not job.done:
+        # The first process's answer for all: asked at slightly other moments they would answer
+        # differently, and one would leave the others waiting in a pass.
         if crew.agree(report.should_stop()):
+            # Stopped right after a save, or before its first step, it has nothing new to keep.
             if saved != step:
                 _save(job, states, step, crew)
             return Ended(step, stopped=True)
@@ -82,22 +88,28 @@ def run(job: Job, states: States, report: Reporter, every: int, crew: Crew) -> E
         step += 1
         # Reported before it is saved: a run killed in between repeats the step, and loses none.
         _tell(job, report, step, metrics, crew)
+        # At the end as well: what follows (evaluation, export, folds) may be killed, and then
+        # begins from here.
         if step % every == 0 or step == job.total or job.done:
             with job.clock.measure("checkpoint"):
                 _save(job, states, step, crew)
             saved = step
+            # The seconds that saving took are known only now; they are told under the same step.
             _tell(job, report, step, {}, crew)
     return Ended(step, stopped=False)
 
 
 def _tell(job: Job, report: Reporter, step: int, metrics: Mapping[str, float], crew: Crew) -> None:
+    # Taken in every process, so that clocks do not run on where nothing is reported.
     times = job.clock.take()
     if crew.is_first:
         report.metrics(step, job.total, {**metrics, **times})
 
 
 def _save(job: Job, states: States, step: int, crew: Crew) -> None:
+    # Every process takes part in putting shards together, though one writes.
     tensors = crew.whole(job.tensors())
     if crew.is_first:
         states.save(step, tensors, job.values())
+    # No process is a step ahead of what is on disk.
     crew.wait()

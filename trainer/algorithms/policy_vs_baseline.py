@@ -79,6 +79,7 @@ def evaluate(
     Raises TrainingError and CheckpointError.
     """
     require_room(config.to_dict(), contest.folders)
+    # All three are asked in the judge's tokens, and so have to share its vocabulary.
     judge, tokenizer = load_reward(contest.reward)
     asked, skipped = questions(config, snapshot, tokenizer)
     policy = load_policy(contest.policy)[0]
@@ -86,6 +87,8 @@ def evaluate(
     report.metrics(1, STEPS, {})
     if report.should_stop():
         return None
+    # Loaded only now: a round that is asked to stop after the new policy's answers need not read
+    # it.
     baseline = load_policy(contest.baseline)[0]
     old = _answer(config, baseline, asked, tokenizer)
     report.metrics(2, STEPS, {})
@@ -93,6 +96,9 @@ def evaluate(
     report.sample(STEPS, _rows(sides, tokenizer))
     report.metrics(3, STEPS, {})
     divergence = (
+        # Best of n has no log-probability of its own that a pass would give; its divergence is
+        # known, as a bound, by n alone. It is from its own base, which the baseline is where
+        # nothing was trained before.
         [kl_of_best(contest.best_of)] * len(asked)
         if contest.best_of > 1
         else _divergence(policy, baseline, new, config.temperature)
@@ -116,6 +122,8 @@ def win_rates(
     asked, _ = questions(config, snapshot, tokenizer)
     scores: dict[str, list[list[float]]] = {"reward": [], "gold": []}
     policies = [load_policy(folder)[0] for folder in (contest.policy, contest.baseline)]
+    # The same answers for both judges: what the reward model and the utility differ by is then not
+    # the draws.
     sides = [_answer(config, policy, asked, tokenizer) for policy in policies]
     for episodes in sides:
         texts = [decode(tokenizer, response) for response in episodes.responses]
@@ -150,6 +158,8 @@ def compare(new: Answers, old: Answers, divergence: Sequence[float], each: int) 
 
 def win_rate(new: Sequence[float], old: Sequence[float], each: int) -> dict[str, Any]:
     """How often `new` is above `old`, ties half, with its interval clustered by prompt."""
+    # Answer j of one side against answer j of the other, not all pairs of a prompt: each answer
+    # counts once, and equal policies give the same answers, ties that are worth a half.
     wins = [float(a > b) + 0.5 * (a == b) for a, b in zip(new, old, strict=True)]
     return _rate(wins, each)
 
@@ -163,13 +173,16 @@ def questions(
     lines = (p for p in read_snapshot(snapshot).prompts if p.split == "validation")
     encoded = ((line.messages, encoder.prompt(line.messages)) for line in lines)
     fitting = [Question(messages, tokens) for messages, tokens in encoded if tokens is not None]
+    # After leaving out what cannot be asked, so that as many are asked as were wanted.
     fitting = fitting[: config.prompts]
+    # An interval over prompts needs two.
     if len(fitting) < 2:
         raise TrainingError(
             f"Only {len(fitting)} validation prompts of {config.max_prompt_tokens} tokens at most "
             "can be asked. "
             "Import more prompts, or raise max_prompt_tokens."
         )
+    # A prompt's rows in a row: `_by_prompt` clusters them by number alone.
     asked = [question for question in fitting for _ in range(config.answers_per_prompt)]
     return asked, dict(encoder.counts)
 
@@ -182,6 +195,7 @@ def _answer(
     judge: ScalarModel | None = None,
     best_of: int = 1,
 ) -> Episodes:
+    # One process computes this, without a group: nothing is trained.
     policy.to(_device())
     stop, pad = stop_token_ids(tokenizer), pad_token_id(tokenizer)
     limit, temperature = config.max_response_tokens, config.temperature
@@ -209,6 +223,7 @@ def _divergence(
             response_logprobs(model, answers.prompts, answers.responses, temperature).logprobs
             for model in (policy, baseline)
         )
+    # k1, unclamped, as the KL that training reports. Padding is 0 on both sides.
     return (mine - theirs).sum(dim=1).tolist()
 
 
@@ -222,6 +237,7 @@ def _rows(sides: Sequence[Answers], tokenizer: PreTrainedTokenizerBase) -> list[
 
 
 def _rounded(scores: Sequence[float]) -> list[float]:
+    # Kept in the database, one for every answer, for the pages' distributions alone.
     return [round(score, 4) for score in scores]
 
 

@@ -62,6 +62,8 @@ def train(
     metrics = job.evaluate(ended.step)
     if job.crew.is_first:
         report.metrics(ended.step, job.total, metrics)
+    # The average is what was evaluated, and so what is exported; the policy itself is in the state
+    # alone.
     with writing(out), job.learner.average.applied(job.trunks.policy):
         job.trunks.export(job.tokenizer, out)
     job.crew.wait()
@@ -93,6 +95,8 @@ class PPO:
             raise TrainingError("PPO needs a reward model. Train one on rankings first.")
         policy, self.tokenizer = load_policy(start.policy)
         reward, reward_tokenizer = load_reward(start.reward)
+        # The reward model reads the policy's tokens as they are: under another vocabulary they
+        # would be other words, and score all the same.
         if reward_tokenizer.get_vocab() != self.tokenizer.get_vocab():
             raise TrainingError(
                 "The policy and the reward model use different tokenizers. "
@@ -108,11 +112,15 @@ class PPO:
         self.prompts = encoder.prompts(p for p in data.prompts if p.split == "train")
         require(self.prompts, "training prompt to sample from", "Import some, or raise the limit.")
         validation = [p for p in data.prompts if p.split == "validation"]
+        # The first ones in the snapshot's order, the same in every evaluation, so that their curve
+        # moves by the policy alone.
         self.validation = encoder.prompts(validation)[: config.eval_prompts]
         self.blocks: list[Example] = []
         self.held_out: list[Example] = []
         self.notes: dict[str, Any] = {"prompts": len(self.prompts), **encoder.counts}
         inputs = [data.sha256]
+        # Without it the text is not even read: plain PPO needs none, and its hash would name the
+        # run.
         if config.ptx_coefficient:
             text = PretrainingText(self.tokenizer, pretraining_text, config.ptx_tokens)
             self.blocks, self.held_out = text.blocks, text.held_out
@@ -123,17 +131,25 @@ class PPO:
     def step(self, step: int) -> dict[str, float]:
         """One iteration: sample a batch, judge it, learn from it."""
         if step == 0:
+            # Within step 0 and not before the loop: a run that is taken up later has it in its
+            # state, and does not measure it again.
             self._measure_baseline()
         experience = self._collect(step)
         metrics = self._describe(experience)
         kl = metrics["objective/kl"]
+        # Before learning from the batch: what is exported is the average up to the last batch
+        # within the limit.
         if 0 < self.config.kl_limit < kl:
             self.done = True
             self.notes["stopped_early"] = f"KL {kl:.2f} passed {self.config.kl_limit} at {step}"
             return metrics
+        # Learning alone: sampling adds probabilities up by cumsum, of which torch has no
+        # deterministic form on a GPU and which it would refuse inside.
         with self.clock.measure("train"), self.crew.repeatable():
             metrics |= self.learner.learn(experience, step)
+        # After learning: this batch's rewards were made with the β that is reported with it.
         self._adapt(kl)
+        # Not after the last step, which `train` evaluates when the loop is over.
         if (step + 1) % self.config.evaluate_every == 0 and step + 1 < self.total:
             metrics |= self.evaluate(step + 1)
         return metrics
@@ -141,6 +157,8 @@ class PPO:
     def _collect(self, step: int) -> Experience:
         """Sample a response to each of the iteration's prompts and judge it."""
         config = self.config
+        # One reading of all prompts that goes on from batch to batch: each comes once before any
+        # comes twice.
         first = step * config.batch_size
         chosen = stream(len(self.prompts), first, config.batch_size, config.seed, "prompts")
         prompts, sampling = [self.prompts[i] for i in chosen], self._sampling("rollout", step)
@@ -149,6 +167,8 @@ class PPO:
         with self.clock.measure("generate"), self.crew.autocast():
             mine = self._sample(share, sampling, seeds)
         with self.clock.measure("score"), self.crew.autocast():
+            # Each process judges its own, and all get everything: advantages are whitened over the
+            # whole batch.
             judged = self.crew.gather(self.trunks.judge(mine))
             episodes = gather_episodes(self.crew, mine)
             return make_experience(episodes, judged, self._rule(), self.crew.device)
@@ -159,6 +179,7 @@ class PPO:
 
     def _sampling(self, *purpose: str | int) -> Sampling:
         """How to draw responses, the same ones for the same purpose."""
+        # By purpose and step: an evaluation in between does not shift what the next rollout draws.
         config, seed = self.config, derive(self.config.seed, *purpose)
         limit, temperature = config.max_response_tokens, config.temperature
         return Sampling(limit, temperature, seed, self.stop_ids, self.pad_id)
@@ -174,12 +195,16 @@ class PPO:
 
     def _describe(self, e: Experience) -> dict[str, float]:
         """What the batch looked like before learning from it."""
+        # k1 summed over a response: an unbiased estimate, which may be negative in a small batch at
+        # the start.
         kl = float(e.kl.mean())
         return {
             "objective/kl": kl,
             "objective/scores": float(e.scores.mean()),
             "objective/scores_std": float(e.scores.std(unbiased=False)),
             "objective/reward": float(e.scores.mean()) - self.beta * kl,
+            # Of the sampled tokens, an estimate of the entropy that needs no distribution over the
+            # vocabulary.
             "objective/entropy": float(losses.masked_mean(-e.logprobs, e.mask)),
             "objective/response_length": float(e.mask.sum(1).float().mean()),
             "objective/finished": sum(e.episodes.finished) / len(e.episodes.finished),
@@ -209,12 +234,16 @@ class PPO:
             if self.held_out:
                 tokens = sum(len(block.response) for block in self.held_out)
                 with torch.no_grad():
+                    # All of it in every process, as the validation prompts: a few blocks, for which
+                    # sharing out would pay with a further meeting of the processes.
                     metrics["eval/ptx_loss"] = float(self.learner.text_loss(self.held_out, tokens))
         return metrics
 
     def _evaluate_prompts(self, step: int) -> dict[str, float]:
         """Scores and KL of one response to each validation prompt, the same draws every time."""
         with self.crew.autocast():
+            # Without the step in its seed: the same draws every time, so that two evaluations
+            # differ by the weights and not by luck.
             episodes = self._sample(self.validation, self._sampling("evaluation"))
             judged = self.trunks.judge(episodes)
         e = make_experience(episodes, judged, self._rule(), self.crew.device)
@@ -233,6 +262,8 @@ class PPO:
 
     def values(self) -> dict[str, Any]:
         """β, the baseline, and whether the KL limit ended the run."""
+        # `done` too: a run that the limit ended, killed during its last evaluation, must not learn
+        # on.
         state = {"beta": self.beta, "baseline": self.baseline, "done": self.done}
         return state | {"notes": self.notes}
 

@@ -44,11 +44,15 @@ def with_one_limit(values: Mapping[str, Any]) -> dict[str, Any]:
     if LIMIT in values:
         for stage in SCORING:
             own = spread.get(stage) or {}
+            # What is no mapping is left for the settings' own check, which has a sentence for it.
             if isinstance(own, Mapping):
+                # A stage's own limit wins; whether it may differ is checked against the queue where
+                # the round starts.
                 spread[stage] = {LIMIT: values[LIMIT], **own}
     return spread
 
 
+# Read once a process: presets come with the code and change with it.
 @cache
 def load_preset(name: str) -> Preset:
     """A preset by name. Raises ConfigError."""

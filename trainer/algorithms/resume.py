@@ -53,6 +53,7 @@ def fingerprint(algorithm: str, config: Mapping[str, Any], start: Starts, *input
     takes about two seconds a gigabyte). Raises CheckpointError.
     """
     weights = {name: weights_sha256(folder) for name, folder in vars(start).items() if folder}
+    # Sorted: settings come from a database's JSON, which keeps no order.
     text = json.dumps([algorithm, config, weights, inputs], sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()
 
@@ -67,13 +68,16 @@ class States:
 
     def save(self, step: int, tensors: Mapping[str, Tensor], values: Mapping[str, Any]) -> None:
         """Write the state after `step` steps; older ones go once it is safely on disk."""
+        # A state with NaN would be taken up again and again; the one before it is still good.
         _require_finite(step, tensors)
         folder = self.work / f"state-{step}"
+        # On the CPU, so that a GPU's state can be taken up by a machine without one.
         plain = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
         record = {"form": FORM, "run": self.run, "step": step, "values": dict(values)}
         with writing(folder), write_folder(folder) as new:
             save_file(plain, new / TENSORS)
             (new / VALUES).write_text(json.dumps(record, indent=2))
+        # After the new one is there under its final name: a kill at any moment leaves at least one.
         for _, old in self._folders()[self.keep :]:
             shutil.rmtree(old, ignore_errors=True)
 
@@ -83,6 +87,8 @@ class States:
 
         Raises TrainingError when the states belong to a run with other settings, data or start.
         """
+        # What a kill left while writing is never read, but as large as a model, and after some
+        # kills the disk would be full.
         self._remove_half_written()
         for step, folder in self._folders():
             state = self._read(step, folder)
@@ -93,6 +99,7 @@ class States:
     def _folders(self) -> list[tuple[int, Path]]:
         entries = list(self.work.iterdir()) if self.work.is_dir() else []
         found = [(STATE_NAME.fullmatch(p.name), p) for p in entries]
+        # By number: as text state-9 would come after state-10.
         return sorted(((int(m[1]), p) for m, p in found if m), reverse=True)
 
     def _remove_half_written(self) -> None:
@@ -115,6 +122,8 @@ class States:
             # Left there it would count as the newest, and new states be pruned in its favour.
             shutil.rmtree(folder, ignore_errors=True)
             return None
+        # An error, and not a start from nothing: somebody changed what a run depends on while it
+        # was under way, and its hours of work must not be overwritten without a word.
         if record["run"] != self.run:
             raise TrainingError(
                 f"{folder} was written with other settings, another snapshot or other weights to "
@@ -146,6 +155,8 @@ def _require_finite(step: int, tensors: Mapping[str, Tensor]) -> None:
 
 def module_tensors(name: str, module: nn.Module) -> dict[str, Tensor]:
     """A module's trained parameters under `name/`, tied ones once."""
+    # What is frozen lies in the start's checkpoint, whose weights are in the run's name.
+    # named_parameters gives tied weights once, which safetensors asks for.
     return {f"{name}/{key}": parameter for key, parameter in trained(module).items()}
 
 
@@ -153,6 +164,7 @@ def module_tensors(name: str, module: nn.Module) -> dict[str, Tensor]:
 def restore_module(name: str, module: nn.Module, tensors: Mapping[str, Tensor]) -> None:
     """Put saved parameters back, exactly."""
     for key, parameter in trained(module).items():
+        # KeyError where a tensor is missing: half a state must not be gone on from.
         parameter.copy_(alike(tensors[f"{name}/{key}"], parameter))
 
 
@@ -160,6 +172,8 @@ def optimizer_tensors(name: str, optimizer: torch.optim.Optimizer) -> dict[str, 
     """Adam's moments and step counts under `name/<parameter number>/`."""
     return {
         f"{name}/{index}/{key}": value
+        # By number, for optimizers know no names; the order is that of the module's parameters, and
+        # part of the run's code.
         for index, parameter in enumerate(_parameters(optimizer))
         for key, value in optimizer.state[parameter].items()
     }
@@ -171,6 +185,9 @@ def restore_optimizer(
     """Put Adam's saved moments and step counts back, exactly."""
     for index, parameter in enumerate(_parameters(optimizer)):
         prefix = f"{name}/{index}/"
+        # Into the state itself, for load_state_dict wants parameter groups too, with the learning
+        # rate that the trainer sets. Adam's step count is among them: its bias correction depends
+        # on it.
         optimizer.state[parameter] = {
             key.removeprefix(prefix): alike(value, parameter)
             for key, value in tensors.items()

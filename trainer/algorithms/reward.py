@@ -70,12 +70,17 @@ def train(
     TrainingError and CheckpointError.
     """
     data = read_snapshot(snapshot)
+    # Dealt before anything is trained, by the seed: a run that is taken up again has the same
+    # folds.
     left_out = folds.deal(data.rankings, config.folds, config.seed) if config.folds else []
     job = RewardModelling(config, data, start)
     length, parts = job.total, 1 + len(left_out)
+    # The run's own model is part 0 of as many as there are folds and one: its steps and theirs make
+    # one progress bar.
     ended = job.run(work, folds.Part(report, 0, length, parts))
     if ended.stopped:
         return Result(ended.step, stopped=True)
+    # Measured before it is centred, which changes no order and no difference of scores.
     metrics = job.measure() | job.center()
     notes, crew = job.notes | job.diagnose(), job.crew
     weights = crew.whole(job.model.state_dict())
@@ -130,11 +135,14 @@ class RewardModelling:
         self.config, self.crew, self.clock, self.done = config, Crew(), loop.Clock(), False
         policy, self.tokenizer = load_policy(start.policy)
         self.pad_id = pad_token_id(self.tokenizer)
+        # The head's seed is the same in every fold, so that folds differ by their labelers alone.
         self.model = ScalarModel.from_policy(policy, derive(config.seed, "head"), config.heads)
         longest = config.max_prompt_tokens + config.max_response_tokens
+        # On whole weights, before they may be sharded: the probe's passes are one process's own.
         self.layout = choose_layout(self.model, longest, self.pad_id)
         self.crew.place(self.model)
         self.optimizer = adam(self.model, config.adam_epsilon)
+        # Sorted: a set has another order in every process.
         inputs = (data.sha256, *sorted(left_out))
         self.fingerprint = fingerprint("reward", config.identity(), start, *inputs)
         self._read(data, left_out)
@@ -145,15 +153,22 @@ class RewardModelling:
         config = self.config
         encoder = Encoder(self.tokenizer, config.max_prompt_tokens, config.max_response_tokens)
         usable = [r for r in data.rankings if r.labeler not in left_out]
+        # The last are the newest, as a snapshot is written; of 0, which means all, [-0:] is the
+        # whole list.
         training = _select(usable, "train")[-config.max_rankings :]
         encoded = encoder.groups(training)
+        # Asked twice, since what to do differs: nothing fits, or nothing is preferred.
         require(encoded, "ranking to learn from", "Collect some, or raise the limits.")
         self.groups = [group for group in encoded if _has_preference(group)]
         require(self.groups, "ranking that prefers anything", "Collect some without ties.")
+        # By messages, not by id: a prompt may have come in twice, and this model has learned from
+        # it whoever ranked it.
         known = {json.dumps(r.messages) for r in training}
         unseen = [r for r in data.rankings if json.dumps(r.messages) not in known]
         by = {
             "seen" if left_out else TRAINING_LABELERS: _select(usable, "validation"),
+            # Of any split: what these labelers ranked, for training too, this model has not learned
+            # from.
             "left_out": [r for r in unseen if r.labeler in left_out],
             HELD_OUT_LABELERS: _select(usable, "validation", HELD_OUT_LABELERS),
         }
@@ -192,6 +207,8 @@ class RewardModelling:
         micro_batches = self._micro_batches(self.crew.share(batch))
         with accumulate.in_place(self.model):
             for rows, weight in self.crew.in_step(micro_batches, list(batch[:1])):
+                # Prompts of the whole batch, not of the part: the batch's loss is the mean over its
+                # prompts, however they are cut.
                 sums += self._backward(rows, weight, len(batch))
         norm = update(self.optimizer, self.config.max_grad_norm, self.crew)
         loss_sum, correct, pairs = self.crew.total(sums).tolist()
@@ -207,6 +224,9 @@ class RewardModelling:
         scores order as the labelers did, and how many there are, [3]."""
         groups, weights = [self.groups[i] for i in rows], self.weights[rows]
         with self.crew.autocast():
+            # K completions, one pass: all C(K,2) pairs come from K scores. Pair by pair every
+            # completion would be computed K − 1 times, and pairs of one prompt in different batches
+            # made the paper's model overfit in a single pass over the data (section 3.5).
             opinions = group_opinions(self.model, groups, self.pad_id, self.layout)
         parts = [
             _group_loss(one, group, drawn)
@@ -214,6 +234,7 @@ class RewardModelling:
         ]
         loss = weight * torch.stack(parts).sum() / prompts
         loss.backward()
+        # Weighted as well, so that a spare part is counted in nothing.
         return torch.cat([loss.detach()[None], weight * _agreement(opinions, groups).to(loss)])
 
     def _micro_batches(self, rows: Sequence[int]) -> list[list[int]]:
@@ -235,11 +256,14 @@ class RewardModelling:
 
     def center(self) -> dict[str, float]:
         """Move the scores so that demonstrations score 0 on average (section 3.5)."""
+        # The ranking loss knows only differences: without demonstrations there is nothing that 0
+        # could mean.
         if not self.demonstrations:
             self.notes["offset"] = "not set: the snapshot has no demonstration"
             return {}
         groups = [Group(d.prompt, [d.response], []) for d in self.demonstrations]
         scores = torch.cat(self.opinions(groups)).mean(-1)
+        # Added to: these scores have the present offset taken off already.
         self.model.offset += scores.mean()
         return {
             "reward/offset": float(self.model.offset),
@@ -251,6 +275,8 @@ class RewardModelling:
         budget = self.config.tokens_per_micro_batch
         said: dict[int, Tensor] = {}
         with (
+            # no_grad and not inference_mode: sharded weights are put together inside, and trained
+            # with afterwards.
             torch.no_grad(),
             self.crew.autocast(),
             self.crew.gathered(self.model),
@@ -285,6 +311,8 @@ def bootstrap(prompts: int, heads: int, seed: int) -> Tensor:
     """
     if heads == 1:
         return torch.ones(prompts, 1)
+    # Once for the run and not for each epoch: a head's bootstrap is the data set that it learns
+    # from.
     generator = torch.Generator().manual_seed(derive(seed, "bootstrap"))
     return torch.poisson(torch.ones(prompts, heads), generator)
 
@@ -296,6 +324,7 @@ def _select(
 
 
 def _has_preference(group: Group) -> bool:
+    # By one labeler at least: two who contradict each other still teach, that it is even.
     return any(len(set(ranks)) > 1 for ranks in group.rankings)
 
 
@@ -308,9 +337,12 @@ def _group_loss(opinions: Tensor, group: Group, weights: Tensor) -> Tensor:
     losses = [
         weight * ranking_loss(scores, one)
         for scores, weight in zip(opinions.T, weights.tolist(), strict=True)
+        # A head that has not drawn this prompt has no gradient from it; the loss's divisor counts
+        # it all the same, so that a prompt weighs alike in every batch.
         if weight
         for one in ranks
     ]
+    # 0 · opinions and not 0: backward, and under FSDP the meeting of all processes, needs a graph.
     return torch.stack(losses).sum() / (len(ranks) * len(weights)) if losses else 0 * opinions.sum()
 
 

@@ -51,6 +51,9 @@ class Judged:
 
 def gather_episodes(crew: Crew, mine: Episodes) -> Episodes:
     """The episodes of all processes, in the order of the prompts that were shared out."""
+    # Every process gets all episodes, though it learns from a part: advantages are whitened over
+    # the whole batch, and minibatches are drawn from it. They are lists of tokens, nothing beside a
+    # gradient.
     rows = zip(mine.prompts, mine.responses, mine.logprobs, mine.finished, strict=True)
     prompts, responses, logprobs, finished = map(list, zip(*crew.gather(list(rows)), strict=True))
     return Episodes(prompts, responses, logprobs, finished, mine.end_id)
@@ -71,17 +74,23 @@ def make_experience(
     episodes: Episodes, judged: Sequence[Judged], rule: RewardRule, device: torch.device
 ) -> Experience:
     """Rewards, advantages (whitened over the whole batch) and returns of judged episodes."""
+    # The log-probabilities are those that sampling brought along: computed again they would cost a
+    # pass and be other ones by rounding.
     logprobs, mask = _stack(episodes.logprobs, device)
     ref_logprobs, _ = _stack([j.ref_logprobs for j in judged], device)
     values, _ = _stack([j.values for j in judged], device)
     scores = torch.tensor([j.score for j in judged], device=device)
     unfinished = ~torch.tensor(episodes.finished, device=device)
     k1 = losses.kl_estimates(logprobs, ref_logprobs).k1
+    # Apart from `scores`, which are reported as the reward model gave them.
     final = scores - rule.unfinished_penalty * unfinished
     rewards = losses.token_rewards(final, k1, mask, rule.beta)
     if rule.whiten_rewards:
         rewards = losses.whiten(rewards, mask, shift_mean=False)
     advantages, returns = losses.gae(rewards, values, mask, rule.gamma, rule.gae_lambda)
+    # After the returns have been made: the value model learns returns in the score's units, and
+    # only the policy's gradient is brought to one scale. Over the batch and not a minibatch, so
+    # that an episode's gradient does not depend on its neighbours (docs/ppo.md).
     advantages = losses.whiten(advantages, mask)
     states = [j.states.to(device) for j in judged if j.states is not None]
     return Experience(

@@ -26,6 +26,8 @@ def too_long(name: str, context: int | None, settings: Mapping[str, Any]) -> dic
         for block, share in _BLOCKS.items()
         if settings.get(share) and settings[block] > context
     }
+    # Blame falls on the setting whose change helps: with a response as long as the context no
+    # prompt would fit at any limit.
     if response >= context:
         errors["max_response_tokens"] = (
             f"{reads}; a prompt and {response} do not fit: lower max_response_tokens"

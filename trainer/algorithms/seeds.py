@@ -13,12 +13,17 @@ import torch
 
 def derive(seed: int, *purpose: str | int) -> int:
     """A 62-bit seed for one purpose, the same on every machine."""
+    # Hashed, where seed + purpose would overlap: run 1's step 2 must not be run 2's step 1.
     text = "/".join(map(str, (seed, *purpose)))
+    # 62 bits: NumPy, torch and the sampling's seed + j take it as a signed 64-bit number, with room
+    # for j. Not Python's hash(), which is another in every process.
     return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big") >> 2
 
 
 def permutation(count: int, seed: int, *purpose: str | int) -> list[int]:
     """0 … count−1 in an order drawn for this purpose."""
+    # A generator of its own, on the CPU: the global one would be moved by whatever else draws, and
+    # a GPU's draws other numbers.
     generator = torch.Generator().manual_seed(derive(seed, *purpose))
     return torch.randperm(count, generator=generator).tolist()
 
@@ -30,5 +35,7 @@ def stream(count: int, start: int, length: int, seed: int, *purpose: str | int) 
     """
     positions = range(start, start + length)
     passes = sorted({position // count for position in positions})
+    # Each pass is drawn whole, though a few of its places are asked for: that is what lets any step
+    # be computed without the steps before it.
     orders = {number: permutation(count, seed, *purpose, number) for number in passes}
     return [orders[position // count][position % count] for position in positions]

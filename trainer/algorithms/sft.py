@@ -72,6 +72,8 @@ def train(
         return Result(ended.step, stopped=True)
     if job.crew.is_first:
         with writing(out), write_folder(out) as folder:
+            # Copied, not moved: a run that is killed between the two, and taken up again, finds its
+            # best epoch still there.
             shutil.copytree(work / BEST, folder, dirs_exist_ok=True)
     job.crew.wait()
     return Result(ended.step, job.best, notes=job.notes())
@@ -94,6 +96,7 @@ class FineTuning:
         self.policy, self.tokenizer = load_policy(start.policy)
         self.crew.place(self.policy)
         self.dropouts = set_residual_dropout(self.policy, config.residual_dropout)
+        # Whole in every process, never sharded: it is asked once an epoch and not trained.
         self.reward = load_reward(start.reward)[0].to(self.crew.device) if start.reward else None
         self.optimizer = adam(self.policy, config.adam_epsilon)
         self._read(snapshot, start, pretraining_text)
@@ -107,6 +110,7 @@ class FineTuning:
         self.encoder = Encoder(self.tokenizer, config.max_prompt_tokens, config.max_response_tokens)
         training = [d for d in data.demonstrations if d.split == "train"]
         validation = [d for d in data.demonstrations if d.split == "validation"]
+        # The newest, as in reward modelling; [-0:] is all.
         self.examples = self.encoder.examples(training[-config.max_demonstrations :])
         require(self.examples, "demonstration to learn from", "Collect some, or raise the limits.")
         self.validation = self.encoder.examples(validation[-config.max_demonstrations :])
@@ -121,6 +125,7 @@ class FineTuning:
 
     def step(self, step: int) -> dict[str, float]:
         """One update, and after the last of an epoch its evaluation."""
+        # Of the step alone, so that no scheduler's state has to be saved.
         rate = self.config.learning_rate * cosine_to_tenth(step, self.total)
         set_learning_rate(self.optimizer, rate)
         with self.clock.measure("train"), self.crew.repeatable():
@@ -133,20 +138,29 @@ class FineTuning:
     def _batch(self, step: int) -> list[Example]:
         """Demonstrations in this epoch's order, and their share of pretraining text."""
         epoch, index = divmod(step, self.steps_per_epoch)
+        # The whole epoch's order for one batch of it: milliseconds, and no position to save.
         order = permutation(len(self.examples), self.config.seed, "epoch", epoch)
         batch = [self.examples[i] for i in cut(order, self.config.batch_size)[index]]
         if not self.blocks:
             return batch
         per_step = self.config.batch_size * self.config.pretraining_share
+        # A share s of all examples is s/(1 − s) of the demonstrations.
         per_step /= 1 - self.config.pretraining_share
+        # Whole examples, whose number changes from step to step so that the share is right over the
+        # run: 32 demonstrations at 10 % are 3.56 blocks a step.
         first, last = int(step * per_step), int((step + 1) * per_step)
         places = stream(len(self.blocks), first, last - first, self.config.seed, "text")
         return batch + [self.blocks[i] for i in places]
 
     def _update(self, batch: list[Example], step: int) -> dict[str, float]:
         """Mean cross-entropy over all response tokens of the batch, one optimizer step."""
+        # Of the batch, not of a part or of this process: see `losses`.
         tokens = sum(len(example.response) for example in batch)
+        # Dropout draws from the global generator, which nothing else may have moved: set for every
+        # step, a resumed run drops out what the first would have.
         torch.manual_seed(derive(self.config.seed, "dropout", step))
+        # Where nothing drops out the model stays in evaluation mode: a router's jitter, for one, is
+        # only for training.
         self.policy.train(self.dropouts > 0)
         total = torch.zeros((), device=self.crew.device)
         parts = self._micro_batches(self.crew.share(batch))
@@ -170,25 +184,35 @@ class FineTuning:
     def _micro_batches(self, examples: list[Example]) -> list[list[Example]]:
         lengths = [example.length for example in examples]
         budget = self.config.tokens_per_micro_batch
+        # By length within the batch alone. Batches of like length would make steps that see only
+        # short answers.
         groups = lean_batches(lengths, budget, self.crew.device)
         return [[examples[i] for i in group] for group in groups]
 
     def _close_epoch(self, epoch: int) -> dict[str, float]:
         """Measure the epoch and keep its weights if it is the best so far."""
+        # Sampling and validation take another number of passes in every process.
         with self.crew.gathered(self.policy):
             metrics = self._evaluate(epoch)
         record = {"epoch": float(epoch), **metrics}
         self.epochs.append(record)
+        # The first epoch is always kept: a later one may be worse by every measure, and something
+        # has to be exported. Strictly better, so that of equals the earlier stays.
         if not self.best or self._is_better(record):
             self.best = record
             weights = self.crew.whole(self.policy.state_dict())
             if self.crew.is_first:
+                # Not part of the state but beside it: as large as one, and written only when there
+                # is a better epoch. A run that repeats the epoch writes the same bytes.
                 with writing(self.work / BEST):
                     save_policy(self.policy, self.tokenizer, self.work / BEST, weights)
             self.crew.wait()
         return metrics
 
     def _is_better(self, record: Mapping[str, float]) -> bool:
+        # Loss is the wrong judge of a policy that samples (section 3.5: "our SFT models overfit on
+        # validation loss after 1 epoch; however, … training for more epochs helps both the RM score
+        # and human preference ratings").
         if self.criterion == "reward":
             return record["eval/scores"] > self.best["eval/scores"]
         if self.criterion == "loss":
@@ -215,6 +239,7 @@ class FineTuning:
         assert self.reward is not None
         config, pad = self.config, pad_token_id(self.tokenizer)
         prompts = [example.prompt for example in self.validation][: config.eval_prompts]
+        # Without the epoch: the same draws for each, so that epochs differ by their weights.
         seed = derive(config.seed, "evaluation")
         stop = stop_token_ids(self.tokenizer)
         sampling = Sampling(config.max_response_tokens, 1.0, seed, stop, pad)
@@ -264,6 +289,8 @@ def set_residual_dropout(model: PreTrainedModel, rate: float) -> int:
     for name, module in model.named_modules():
         if isinstance(module, nn.Dropout):
             residual = name.endswith(RESIDUAL_DROPOUTS)
+            # The paper names residual dropout and no other; checkpoints bring attention and
+            # embedding dropout of their own, 0.1 as a rule.
             module.p = rate if residual else 0.0
             found += residual and rate > 0
     return found

@@ -36,8 +36,12 @@ from trainer.algorithms.seeds import derive
 from trainer.algorithms.settings import PPOConfig
 
 # Adapters count LORA_SCALE times, whatever their rank.
+# So alpha/r is the same at every rank (Hu et al. 2021, section 4.1): a rank can be changed without
+# looking for another learning rate.
 LORA_SCALE = 2
 # Layers whose weights a selective scan's kernels take for themselves, past an adapter beside them.
+# The kernels are handed `.weight` and never call the layer: an adapter there would be sampled with,
+# once merged, and not learned with.
 READ_BY_SCANS = ("out_proj", "conv1d", "dt_proj")
 
 
@@ -77,15 +81,21 @@ class SeparateTrunks:
         crew: Crew,
     ) -> None:
         self.config, self.pad_id, self.crew = config, pad_id, crew
+        # Copied before the policy is placed: FSDP's modules refuse to be copied.
         self.reference = crew.place(copy.deepcopy(policy).requires_grad_(False))
+        # The value model starts as the reward model (appendix C.4), and before the reward model is
+        # frozen: else the copy would be frozen with it.
         self.value = crew.place(copy.deepcopy(reward))
         self.policy, self.reward = crew.place(policy), crew.place(reward.requires_grad_(False))
 
     def sampling(self) -> AbstractContextManager[None]:
+        # Sampling takes as many passes as the longest answer has tokens, another number in every
+        # process: with shards each of them would wait for all others.
         return self.crew.gathered(self.policy)
 
     def judge(self, episodes: Episodes) -> list[Judged]:
         budget = self.config.tokens_per_micro_batch
+        # One after the other, so that only one model at a time is whole in memory.
         with self.crew.gathered(self.reference):
             reference = _logprobs(self.reference, episodes, self.config)
         with self.crew.gathered(self.reward):
@@ -101,6 +111,7 @@ class SeparateTrunks:
             for rows in lean_batches(episodes.lengths(), budget, self.value.head.weight.device):
                 batch = response_values(self.value, *episodes.tokens(rows), self.pad_id)
                 for row, value in zip(rows, batch.cpu(), strict=True):
+                    # On the CPU and as numbers: processes exchange them as objects.
                     values[row] = value[: len(episodes.responses[row])].tolist()
         return [values[i] for i in range(len(values))]
 
@@ -108,6 +119,8 @@ class SeparateTrunks:
         return response_values(self.value, *experience.episodes.tokens(rows), self.pad_id)
 
     def export(self, tokenizer: PreTrainedTokenizerBase, folder: Path) -> None:
+        # Every process has to ask, for shards are put together by all; the first alone keeps what
+        # comes out.
         weights = self.crew.whole(self.policy.state_dict())
         if self.crew.is_first:
             save_policy(self.policy, tokenizer, folder, weights)
@@ -132,8 +145,12 @@ class SharedTrunks:
     ) -> None:
         self.config, self.pad_id, self.crew = config, pad_id, crew
         self.policy, reward = crew.move(policy), crew.move(reward)
+        # PEFT puts its layers into the model it is given: `self.policy` is adapted from here on,
+        # and is its own reference while the adapters are off.
         self.adapted = _with_adapters(policy, config)
         self.reward = reward.requires_grad_(False)
+        # After freezing: the head's copy is a new parameter and trains, the transformer that both
+        # read does not.
         self.value = reward.with_own_head()
 
     @contextmanager
@@ -144,8 +161,13 @@ class SharedTrunks:
         weights = [_beside(layer) for layer in layers]
         frozen = [weight.data for weight in weights]
         for weight, layer in zip(weights, layers, strict=True):
+            # A new tensor, N more for as long as it samples: taking the delta away again would
+            # leave rounding in the frozen weights, a little more after every iteration, and the
+            # reference with them.
             weight.data = weight.data + _delta(layer)
         try:
+            # Off, for they are in the weights now; on as well they would count twice. Without them
+            # a token costs what it does without adapters.
             with self.adapted.disable_adapter():
                 yield
         finally:
@@ -154,8 +176,12 @@ class SharedTrunks:
 
     def judge(self, episodes: Episodes) -> list[Judged]:
         budget = self.config.tokens_per_micro_batch
+        # The reference needs no transformer of its own: it is this one, as it was before it
+        # learned.
         with self.adapted.disable_adapter():
             reference = _logprobs(self.policy, episodes, self.config)
+        # Score and values from one pass. The value of a token is read before it, so that no state
+        # depends on the end that `judged` puts in place of another.
         scores, states = read_episodes(self.reward, episodes, self.pad_id, budget)
         with torch.no_grad():
             values = [self.value.project(state).tolist() for state in states]
@@ -163,10 +189,14 @@ class SharedTrunks:
 
     def values(self, experience: Experience, rows: Sequence[int]) -> Tensor:
         states = [experience.states[row] for row in rows]
+        # No pass at all: the frozen transformer would say the same again. The head's gradient is as
+        # many numbers as a state is wide.
         return self.value.project(pad_sequence(states, batch_first=True))
 
     def export(self, tokenizer: PreTrainedTokenizerBase, folder: Path) -> None:
         if self.crew.is_first:
+            # A copy, since merging ends the adapters: the averaged ones are inside just now, and
+            # learning may go on after an export.
             save_policy(copy.deepcopy(self.adapted).merge_and_unload(), tokenizer, folder)
 
 
@@ -182,6 +212,8 @@ def _with_adapters(policy: PreTrainedModel, config: PPOConfig):  # type: ignore[
 
     The second factor starts at zero: the policy starts as the reference, to the bit.
     """
+    # By the parameter that every selective scan has (Mamba's, Jamba's, Falcon-H1's), not by a list
+    # of families.
     scans = any(name.endswith("A_log") for name, _ in policy.named_parameters())
     # A router that is a linear layer by descent gives more than a tensor.
     routers = [n for n, m in policy.named_modules() if _is_special_linear(m)]
@@ -190,9 +222,13 @@ def _with_adapters(policy: PreTrainedModel, config: PPOConfig):  # type: ignore[
         lora_alpha=LORA_SCALE * config.lora_rank,
         target_modules="all-linear",
         exclude_modules=[*routers, *(READ_BY_SCANS if scans else ())] or None,
+        # Dropout would keep the ratios from starting at 1, and `accumulate` takes adapters without
+        # it.
         lora_dropout=0.0,
     )
     with torch.random.fork_rng(devices=[]):
+        # The first factor is random, the second zero (section 4.1 of the LoRA paper): both zero,
+        # neither would ever get a gradient.
         torch.manual_seed(derive(config.seed, "adapters"))
         return get_peft_model(policy, lora).eval()
 
@@ -210,6 +246,7 @@ def _beside(layer: LoraLayer) -> Tensor:
 
 @torch.no_grad()
 def _delta(layer: LoraLayer) -> Tensor:
+    # PEFT's own: it knows which way round the layer's weight lies, and how experts' are stacked.
     return layer.get_delta_weight(layer.active_adapters[0])
 
 

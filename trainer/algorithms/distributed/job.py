@@ -48,9 +48,12 @@ class Job:
 
     def do(self, report: Reporter) -> Result:
         """Train. Raises TrainingError and CheckpointError."""
+        # Loaded here: the worker that writes a job's file, and waits for its processes, needs
+        # neither torch nor the trainers for it.
         from trainer.algorithms import ppo, reward, sft
 
         config = CONFIGS[self.stage].from_dict(self.settings)
+        # Before any model is read: what is refused here costs seconds.
         require_room(config.to_dict(), self.start)
         algorithms: dict[str, Any] = {"sft": sft, "reward": reward, "ppo": ppo}
         text = Path(self.pretraining_text) if self.pretraining_text else None
@@ -84,6 +87,7 @@ class Teller:
 def tell(**event: Any) -> None:
     """Write an event; fails when nobody reads any more, so that no orphan goes on."""
     sys.stdout.write(f"{MARK}{json.dumps(event)}\n")
+    # A pipe holds kilobytes back: the run's page would show a step when many more are done.
     sys.stdout.flush()
 
 
@@ -96,6 +100,7 @@ def main(path: Path) -> None:
     try:
         result = job.do(Teller(job))
     except (TrainingError, CheckpointError) as error:
+        # All processes fail alike, and one says so; the others tell the launcher by their exit.
         if crew.is_first:
             tell(failed=str(error))
         sys.exit(1)
