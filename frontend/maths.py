@@ -71,15 +71,11 @@ def mathml(latex: str, *, display: bool) -> str:
 
 def _written(root: Element) -> str:
     for element in root.iter():
-        if _is_unknown(element):
+        if element.tag == "mi" and (element.text or "").startswith("\\"):
             raise ValueError("a command that is not LaTeX")
         # The converter writes signs as references; written out, they are escaped once.
         element.text = unescape(element.text or "") or None
     return tostring(root, encoding="unicode")
-
-
-def _is_unknown(element: Element) -> bool:
-    return element.tag == "mi" and (element.text or "").startswith("\\")
 
 
 def _brackets(state: StateInline, silent: bool) -> bool:

@@ -38,6 +38,10 @@ class Interval:
     low: float
     high: float
 
+    def figure(self, count: int) -> dict[str, float]:
+        """As results keep it: `{"value", "low", "high", "n"}`, n what it rests on."""
+        return {"value": self.estimate, "low": self.low, "high": self.high, "n": count}
+
 
 @dataclass(frozen=True)
 class Clusters:

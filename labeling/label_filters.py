@@ -12,7 +12,7 @@ agreement          0 to 1; rankings of a task whose labelers agree on a smaller 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from datetime import date, datetime, time, timedelta
+from datetime import datetime, time, timedelta
 from itertools import groupby
 from operator import itemgetter
 from typing import Any, TypeVar
@@ -69,12 +69,8 @@ def moment(text: str, *, end: bool = False) -> datetime:
         day = parse_date(text)
         if day is None:
             raise ValueError(f"{text!r} is neither a day nor a moment")
-        found = _beginning(day + timedelta(days=int(end)))
+        found = datetime.combine(day + timedelta(days=int(end)), time.min)
     return found if timezone.is_aware(found) else timezone.make_aware(found)
-
-
-def _beginning(day: date) -> datetime:
-    return datetime.combine(day, time.min)
 
 
 def _disputed(agreement: float) -> list[int]:

@@ -6,8 +6,6 @@ and the count says how many moved, so that whoever comes second does nothing.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 from core.states import Move
 from labeling.models import Assignment, Import, LabelingTask, Prompt, Slot
 
@@ -91,13 +89,10 @@ def _section(machine: type) -> str:
     lines = [f"    [*] --> {start}" for start in machine.starts]  # type: ignore[attr-defined]
     lines += [
         f"    {source} --> {move.target}: {move.when}"
-        for move in _moves(machine)
+        for move in vars(machine).values()
+        if isinstance(move, Move)
         for source in move.sources
     ]
     body = "\n".join(lines)
     title = f"\n## {machine.__name__}\n\n{machine.__doc__}\n"
     return f"{title}\n```mermaid\nstateDiagram-v2\n{body}\n```\n"
-
-
-def _moves(machine: type) -> Iterator[Move]:
-    return (value for value in vars(machine).values() if isinstance(value, Move))

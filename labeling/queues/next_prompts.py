@@ -111,11 +111,8 @@ def _best(queue: Queue, rows: QuerySet[Prompt], wanted: int, why: str) -> list[C
         Candidate(prompt, points, _reason(prompt, reason))
         for prompt, (points, reason) in found.items()
     ]
-    return sorted(candidates, key=_place)[:wanted]
-
-
-def _place(one: Candidate) -> tuple[float, ...]:
-    return -one.priority, one.prompt.drawn, one.prompt.shuffle
+    candidates.sort(key=lambda one: (-one.priority, one.prompt.drawn, one.prompt.shuffle))
+    return candidates[:wanted]
 
 
 def _reason(prompt: Prompt, reason: str) -> str:

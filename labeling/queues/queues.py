@@ -12,7 +12,7 @@ import random
 
 from django.conf import settings
 from django.db import transaction
-from django.db.models import Exists, F, OuterRef, QuerySet
+from django.db.models import Exists, F, OuterRef
 
 from labeling.expiry import retiring_tasks
 from labeling.models import Assignment, LabelingTask, Prompt, Queue, Slot, TaskKind
@@ -92,12 +92,13 @@ def _ready(queue: Queue, split: str) -> int:
         split=split,
         state=Slot.State.FREE,
     )
-    sampling = _tasks(queue).filter(state=LabelingTask.State.SAMPLING, prompt__split=split)
+    sampling = LabelingTask.objects.filter(
+        kind=queue.kind,
+        purpose=queue.purpose,
+        prompt__split=split,
+        state=LabelingTask.State.SAMPLING,
+    )
     return free.order_by().values("task").distinct().count() + sampling.count()
-
-
-def _tasks(queue: Queue) -> QuerySet[LabelingTask]:
-    return LabelingTask.objects.filter(kind=queue.kind, purpose=queue.purpose)
 
 
 def _for_prompt(queue: Queue, one: Candidate) -> LabelingTask:

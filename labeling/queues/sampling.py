@@ -8,7 +8,7 @@ nothing.
 from __future__ import annotations
 
 import logging
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 from django.db import transaction
 from django.db.models import Q, QuerySet
@@ -93,7 +93,7 @@ def store_completions(*, task: LabelingTask, drawn: Drawn) -> bool:
 
     Only the claim's holder marks the task broken, or lets it wait for its model.
     """
-    ours = _claimed(task.pk, task.sampling_since)
+    ours = LabelingTask.objects.filter(pk=task.pk, sampling_since=task.sampling_since)
     if drawn.failure:
         return bool(Tasks.fail.apply(ours, failure=drawn.failure))
     if drawn.unanswered:
@@ -110,10 +110,6 @@ def store_completions(*, task: LabelingTask, drawn: Drawn) -> bool:
     Completion.objects.bulk_create(drawn.completions(task))
     Slot.objects.bulk_create(slots_of(task, overlap=_overlap(task)))
     return True
-
-
-def _claimed(task_id: int, since: datetime | None) -> QuerySet[LabelingTask]:
-    return LabelingTask.objects.filter(pk=task_id, sampling_since=since)
 
 
 def _overlap(task: LabelingTask) -> int:

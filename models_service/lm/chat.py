@@ -117,7 +117,8 @@ def encode_prompt(
     own = _control_ids(tokenizer)
     # The texts as they are first: taking tokens apart changes a text, and nearly none has any.
     if sum(i in own for i in ids) != controls:
-        ids = _encoded(tokenizer, [_disarmed_turn(tokenizer, turn) for turn in turns])
+        told = [(turn["role"], _disarm(tokenizer, turn["content"])) for turn in turns]
+        ids = _encoded(tokenizer, [Message(role=role, content=text) for role, text in told])
     return _within_rows(tokenizer, ids)
 
 
@@ -424,10 +425,6 @@ def _added(tokenizer: PreTrainedTokenizerBase) -> dict[int, str]:
     """Every token that is matched in a text as a whole, special or not, by id."""
     added = {i: token.content for i, token in tokenizer.added_tokens_decoder.items()}
     return added | _specials(tokenizer)
-
-
-def _disarmed_turn(tokenizer: PreTrainedTokenizerBase, turn: Message) -> Message:
-    return Message(role=turn["role"], content=_disarm(tokenizer, turn["content"]))
 
 
 def _disarm(tokenizer: PreTrainedTokenizerBase, text: str) -> str:

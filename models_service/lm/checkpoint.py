@@ -52,15 +52,15 @@ def write_folder(folder: Path | str) -> Iterator[Path]:
     folder = Path(folder)
     folder.parent.mkdir(parents=True, exist_ok=True)
     # Beside its place, for a rename is one step only within a file system. The dot hides it from
-    # every listing of checkpoints; what a kill leaves behind is found by it
-    # (`States._remove_half_written`).
+    # every listing of checkpoints; what a kill leaves behind is found by it (`States.latest`).
     new = folder.parent / f".{folder.name}.{uuid4().hex}.new"
     new.mkdir()
     try:
         yield new
         # Before the rename, never after: file systems may write the new name before the contents,
         # and a power cut between would leave a checkpoint of zeros under its final name.
-        _flush(new)
+        for path in [*new.rglob("*"), new]:
+            _flush(path)
         _replace(folder, new)
     finally:
         shutil.rmtree(new, ignore_errors=True)
@@ -313,15 +313,6 @@ def _explained(source: Path | str) -> Iterator[None]:
         ) from error
 
 
-def _flush(folder: Path) -> None:
-    for path in [*folder.rglob("*"), folder]:
-        handle = os.open(path, os.O_RDONLY)
-        try:
-            os.fsync(handle)
-        finally:
-            os.close(handle)
-
-
 def _replace(folder: Path, new: Path) -> None:
     old = new.with_suffix(".old")
     if folder.exists():
@@ -331,12 +322,12 @@ def _replace(folder: Path, new: Path) -> None:
         folder.rename(old)
     new.rename(folder)
     # The rename itself is an entry of the parent, and durable only with it.
-    _flush_entry(folder.parent)
+    _flush(folder.parent)
     shutil.rmtree(old, ignore_errors=True)
 
 
-def _flush_entry(parent: Path) -> None:
-    handle = os.open(parent, os.O_RDONLY)
+def _flush(path: Path) -> None:
+    handle = os.open(path, os.O_RDONLY)
     try:
         os.fsync(handle)
     finally:

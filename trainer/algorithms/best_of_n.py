@@ -169,13 +169,5 @@ def yardstick(scores: Sequence[Sequence[float]]) -> list[dict[str, Any]]:
     most = len(scores[0])
     # By doubling, since KL grows with ln n: points about equally far apart on the curve's axis.
     sizes = sorted({2**i for i in range(most.bit_length()) if 2**i <= most} | {most})
-    return [
-        {"n": k, "kl": kl_of_best(k), "score": _figure([expected_best(s, k) for s in scores])}
-        for k in sizes
-    ]
-
-
-def _figure(values: Sequence[float]) -> dict[str, Any]:
-    interval = independent_mean(values)
-    return {"value": interval.estimate, "low": interval.low, "high": interval.high,
-            "n": len(values)}  # fmt: skip
+    best = {k: independent_mean([expected_best(one, k) for one in scores]) for k in sizes}
+    return [{"n": k, "kl": kl_of_best(k), "score": best[k].figure(len(scores))} for k in sizes]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -86,19 +86,16 @@ def read_snapshot(path: Path) -> Snapshot:
         )
     # A line that cannot be used ends the run: skipped, it would train on other labels than the
     # snapshot's hash says.
-    lines = [_parse(path, number, line) for number, line in _numbered(content)]
+    # Split as bytes, at line feeds alone: str.splitlines would also cut at the separators U+2028
+    # and U+0085 that stand inside of JSON strings.
+    numbered = enumerate(content.split(b"\n"), start=1)
+    lines = [_parse(path, number, line) for number, line in numbered if line.strip()]
     return Snapshot(
         demonstrations=[line for line in lines if isinstance(line, Demonstration)],
         rankings=[line for line in lines if isinstance(line, Ranking)],
         prompts=[line for line in lines if isinstance(line, Prompt)],
         sha256=hashlib.sha256(content).hexdigest(),
     )
-
-
-def _numbered(content: bytes) -> Iterator[tuple[int, bytes]]:
-    # Split as bytes, at line feeds alone: str.splitlines would also cut at the separators U+2028
-    # and U+0085 that stand inside of JSON strings.
-    return ((i, line) for i, line in enumerate(content.split(b"\n"), start=1) if line.strip())
 
 
 def _parse(path: Path, number: int, line: bytes) -> Demonstration | Ranking | Prompt:

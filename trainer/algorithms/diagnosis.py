@@ -91,10 +91,7 @@ def calibration(groups: Sequence[Group], opinions: Sequence[Tensor]) -> list[dic
 def accuracy_figure(clusters: Sequence[Sequence[float]]) -> dict[str, Any] | None:
     """`{"value", "low", "high", "n"}` of outcomes, one list a prompt; None without a pair."""
     interval = clustered_mean(clusters)
-    if interval is None:
-        return None
-    count = sum(map(len, clusters))
-    return {"value": interval.estimate, "low": interval.low, "high": interval.high, "n": count}
+    return None if interval is None else interval.figure(sum(map(len, clusters)))
 
 
 def outcomes(groups: Sequence[Group], scores: Sequence[list[float]]) -> dict[str, list[float]]:

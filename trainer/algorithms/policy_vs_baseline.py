@@ -14,7 +14,7 @@ from typing import Any
 import torch
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-from labeling.intervals import Clusters, Interval, mean, rate
+from labeling.intervals import Clusters, mean, rate
 from models_service.lm.chat import Message, decode, pad_token_id, stop_token_ids
 from models_service.lm.checkpoint import load_policy, load_reward
 from models_service.lm.generation import Sampling
@@ -246,21 +246,15 @@ def _by_prompt(count: int, each: int) -> Clusters:
 
 
 def _rate(values: Sequence[float], each: int) -> dict[str, Any]:
-    return _figure(rate(values, _by_prompt(len(values), each)), len(values))
+    interval = rate(values, _by_prompt(len(values), each))
+    assert interval is not None, "a rate of nothing"
+    return interval.figure(len(values))
 
 
 def _mean(values: Sequence[float], each: int) -> dict[str, Any]:
-    return _figure(mean(values, _by_prompt(len(values), each)), len(values))
-
-
-def _figure(interval: Interval | None, count: int) -> dict[str, Any]:
-    assert interval is not None
-    return {
-        "value": interval.estimate,
-        "low": interval.low,
-        "high": interval.high,
-        "n": count,
-    }
+    interval = mean(values, _by_prompt(len(values), each))
+    assert interval is not None, "a mean of nothing"
+    return interval.figure(len(values))
 
 
 def _device() -> str:

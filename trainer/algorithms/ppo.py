@@ -148,7 +148,9 @@ class PPO:
         with self.clock.measure("train"), self.crew.repeatable():
             metrics |= self.learner.learn(experience, step)
         # After learning: this batch's rewards were made with the β that is reported with it.
-        self._adapt(kl)
+        if self.config.adaptive_kl:
+            horizon, episodes = self.config.kl_horizon, self.config.batch_size
+            self.beta = adapt_beta(self.beta, kl, self.config.kl_target, episodes, horizon)
         # Not after the last step, which `train` evaluates when the loop is over.
         if (step + 1) % self.config.evaluate_every == 0 and step + 1 < self.total:
             metrics |= self.evaluate(step + 1)
@@ -213,11 +215,6 @@ class PPO:
                 losses.explained_variance(e.values, e.returns, e.mask)
             ),
         }
-
-    def _adapt(self, kl: float) -> None:
-        c = self.config
-        if c.adaptive_kl:
-            self.beta = adapt_beta(self.beta, kl, c.kl_target, c.batch_size, c.kl_horizon)
 
     def _measure_baseline(self) -> None:
         before = self.evaluate(0)

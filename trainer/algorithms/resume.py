@@ -89,7 +89,8 @@ class States:
         """
         # What a kill left while writing is never read, but as large as a model, and after some
         # kills the disk would be full.
-        self._remove_half_written()
+        for folder in self.work.glob(".*"):
+            shutil.rmtree(folder, ignore_errors=True)
         for step, folder in self._folders():
             state = self._read(step, folder)
             if state is not None:
@@ -101,10 +102,6 @@ class States:
         found = [(STATE_NAME.fullmatch(p.name), p) for p in entries]
         # By number: as text state-9 would come after state-10.
         return sorted(((int(m[1]), p) for m, p in found if m), reverse=True)
-
-    def _remove_half_written(self) -> None:
-        for folder in self.work.glob(".*") if self.work.is_dir() else []:
-            shutil.rmtree(folder, ignore_errors=True)
 
     def _read(self, step: int, folder: Path) -> State | None:
         try:

@@ -159,7 +159,8 @@ class RewardModelling:
         encoded = encoder.groups(training)
         # Asked twice, since what to do differs: nothing fits, or nothing is preferred.
         require(encoded, "ranking to learn from", "Collect some, or raise the limits.")
-        self.groups = [group for group in encoded if _has_preference(group)]
+        # By one labeler at least: two who contradict each other still teach, that it is even.
+        self.groups = [one for one in encoded if any(len(set(r)) > 1 for r in one.rankings)]
         require(self.groups, "ranking that prefers anything", "Collect some without ties.")
         # By messages, not by id: a prompt may have come in twice, and this model has learned from
         # it whoever ranked it.
@@ -321,11 +322,6 @@ def _select(
     rankings: Sequence[Ranking], split: str, labelers: str = TRAINING_LABELERS
 ) -> list[Ranking]:
     return [r for r in rankings if r.split == split and r.group == labelers]
-
-
-def _has_preference(group: Group) -> bool:
-    # By one labeler at least: two who contradict each other still teach, that it is even.
-    return any(len(set(ranks)) > 1 for ranks in group.rankings)
 
 
 def _group_loss(opinions: Tensor, group: Group, weights: Tensor) -> Tensor:

@@ -148,16 +148,6 @@ def _additive(visible: Tensor, dtype: torch.dtype) -> Tensor:
     return hidden.masked_fill(visible, 0).unsqueeze(1)
 
 
-def _near(positions: Tensor, window: int) -> Tensor:
-    """Keys fewer than `window` positions away. By positions, for columns count the completions
-    that stand in between as well."""
-    return positions.unsqueeze(2) - positions.unsqueeze(1) < window
-
-
-def _same_chunk(positions: Tensor, chunk: int) -> Tensor:
-    return positions.unsqueeze(2) // chunk == positions.unsqueeze(1) // chunk
-
-
 def _layouts(config: Any) -> list[Layout]:
     """Ways to pack, the likeliest for this configuration first."""
     # From the configuration, as hints of what to try first; whether it is so the probe decides.
@@ -169,10 +159,13 @@ def _layouts(config: Any) -> list[Layout]:
         return _additive(block_mask(segments), dtype)
 
     def sliding(segments: Tensor, positions: Tensor, dtype: torch.dtype) -> Tensor:
-        return _additive(block_mask(segments) & _near(positions, int(window or 0)), dtype)
+        # By positions, for columns count the completions that stand in between as well.
+        near = positions.unsqueeze(2) - positions.unsqueeze(1) < int(window or 0)
+        return _additive(block_mask(segments) & near, dtype)
 
     def chunked(segments: Tensor, positions: Tensor, dtype: torch.dtype) -> Tensor:
-        return _additive(block_mask(segments) & _same_chunk(positions, int(chunk or 1)), dtype)
+        number = positions // int(chunk or 1)
+        return _additive(block_mask(segments) & (number.unsqueeze(2) == number.unsqueeze(1)), dtype)
 
     # By the names that the library gives to layer types. Its own masks are made per type as well,
     # and one that is handed over is taken as it is.

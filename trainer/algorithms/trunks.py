@@ -216,7 +216,8 @@ def _with_adapters(policy: PreTrainedModel, config: PPOConfig):  # type: ignore[
     # of families.
     scans = any(name.endswith("A_log") for name, _ in policy.named_parameters())
     # A router that is a linear layer by descent gives more than a tensor.
-    routers = [n for n, m in policy.named_modules() if _is_special_linear(m)]
+    linears = [(n, m) for n, m in policy.named_modules() if isinstance(m, nn.Linear)]
+    routers = [name for name, module in linears if type(module) is not nn.Linear]
     lora = LoraConfig(
         r=config.lora_rank,
         lora_alpha=LORA_SCALE * config.lora_rank,
@@ -231,10 +232,6 @@ def _with_adapters(policy: PreTrainedModel, config: PPOConfig):  # type: ignore[
         # neither would ever get a gradient.
         torch.manual_seed(derive(config.seed, "adapters"))
         return get_peft_model(policy, lora).eval()
-
-
-def _is_special_linear(module: nn.Module) -> bool:
-    return isinstance(module, nn.Linear) and type(module) is not nn.Linear
 
 
 def _beside(layer: LoraLayer) -> Tensor:

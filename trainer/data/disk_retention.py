@@ -64,7 +64,8 @@ def disposable() -> list[ModelVersion]:
     old = made.exclude(run__round__in=kept_rounds)
     # A best-of version of a new round may be an old one's weights, chosen from by an old judge.
     recent = made.filter(run__round__in=kept_rounds).values_list("pk", flat=True)
-    needed = {*recent, *_starts(), *_promoted(), *_best(), *awaited_versions()}
+    promoted = Promotion.objects.values_list("version_id", flat=True)
+    needed = {*recent, *_starts(), *promoted, *_best(), *awaited_versions()}
     needed |= set(ModelVersion.objects.filter(judged__in=needed).values_list("pk", flat=True))
     return [version for version in old if not _family(version) & needed]
 
@@ -94,10 +95,6 @@ def _starts() -> Iterator[int]:
     open_rounds = TrainingRound.objects.filter(state__in=OPEN)
     for start, reward in open_rounds.values_list("start_id", "reward_id"):
         yield from (pk for pk in (start, reward) if pk)
-
-
-def _promoted() -> Iterator[int]:
-    yield from Promotion.objects.values_list("version_id", flat=True)
 
 
 def _best() -> list[int]:

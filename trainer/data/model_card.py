@@ -144,13 +144,9 @@ def _told(figures: Mapping[str, Any]) -> list[tuple[str, Any]]:
     shown = [
         (name, value)
         for name, value in figures.items()
-        if name not in _UNTOLD and not (name.startswith("flag_") and not any(_bounds(value)))
+        if name not in _UNTOLD and (not name.startswith("flag_") or value["low"] or value["high"])
     ]
     return sorted(shown, key=lambda row: (row[0] not in _FIRST, row[0]))
-
-
-def _bounds(figure: Mapping[str, float]) -> tuple[float, float]:
-    return figure["low"], figure["high"]
 
 
 def _against(evaluation: Evaluation) -> str:

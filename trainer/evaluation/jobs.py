@@ -136,7 +136,8 @@ def _contest_figures(
         judge = Judge.HELD_OUT if group == LabelerProfile.Group.HELD_OUT else Judge.LABELERS
         for version, figures in verdict.versions.items():
             _store(contest, version, judge, figures)
-    answers = list(_answers(contest))
+    rows = Completion.objects.filter(task__head_to_head=contest)
+    answers = list(rows.select_related("task__prompt").order_by("pk"))
     begin(len(answers))
     if reward is None or reward.weights_removed_at:
         return {"without": "No reward model is in office, so none judged the answers."}
@@ -148,11 +149,6 @@ def _contest_figures(
     for pk, found in by_version.items():
         _store(contest, pk, Judge.REWARD, found)
     return {"reward": reward.name, "answers_refused": len(answers) - len(scores)}
-
-
-def _answers(contest: HeadToHead) -> QuerySet[Completion]:
-    rows = Completion.objects.filter(task__head_to_head=contest)
-    return rows.select_related("task__prompt").order_by("pk")
 
 
 def _by_version(contest: HeadToHead, scores: Mapping[Completion, float]) -> dict[int, Figures]:
@@ -172,7 +168,10 @@ def _by_version(contest: HeadToHead, scores: Mapping[Completion, float]) -> dict
             for both in by_task.values()
             if version != contest.baseline_id and {version, contest.baseline_id} <= both.keys()
         ]
-        outcomes = [_outcome(scores[one], scores[other]) for one, other in met]
+        outcomes = [
+            float(scores[one] > scores[other]) + 0.5 * (scores[one] == scores[other])
+            for one, other in met
+        ]
         if met:
             mine = [one for one, _ in met]
             figures["win_rate"] = figure(rate(outcomes, _clusters(mine)), len(met))
@@ -298,10 +297,6 @@ def _mean(answers: Sequence[Completion], values: Sequence[float]) -> Figures | N
 def _clusters(answers: Sequence[Completion]) -> Clusters:
     """By prompt alone: no labeler has to do with it."""
     return Clusters.of([answer.task.asked.pk for answer in answers], [0] * len(answers))
-
-
-def _outcome(mine: float, other: float) -> float:
-    return 0.5 if mine == other else float(mine > other)
 
 
 def _require_weights(version: ModelVersion) -> None:

@@ -70,7 +70,7 @@ def figure(found: Interval | None, count: int) -> Figures | None:
     """An interval as it is stored; None where there is none or it has no bounds."""
     if found is None or not (isfinite(found.low) and isfinite(found.high)):
         return None
-    return {"value": found.estimate, "low": found.low, "high": found.high, "n": count}
+    return found.figure(count)
 
 
 def pairs_of(rows: Iterable[Judged]) -> list[Pair]:

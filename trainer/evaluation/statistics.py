@@ -33,7 +33,8 @@ def bradley_terry(
     players that met, so that whoever never lost has a finite score; how far it moves a score counts
     as uncertain. None for a player that no chain of comparisons ties to player 0.
     """
-    met = _met(first, second, players)
+    met = np.zeros((players, players))
+    met[list(first), list(second)] = met[list(second), list(first)] = 1
     known = _tied_to_first(met)
     if len(known) < 2:
         return [Interval(0.0, 0.0, 0.0), *[None] * (players - 1)]
@@ -82,12 +83,6 @@ def _around(estimate: float, influence: Floats, clusters: Clusters) -> Interval:
     # The ties pull as far as all labels together, the other way.
     moved = float(influence.sum())
     return replace(found, variance=found.variance + moved**2).around(float(estimate))
-
-
-def _met(first: Sequence[int], second: Sequence[int], players: int) -> Floats:
-    met = np.zeros((players, players))
-    met[list(first), list(second)] = met[list(second), list(first)] = 1
-    return met
 
 
 def _tied_to_first(met: Floats) -> list[int]:

@@ -56,7 +56,8 @@ class Command(ExampleCommand):
             )
         bad, skip = imported.tally.get("bad", 0), options["skip_invalid"]
         if bad and skip:
-            _write_rejects(options["rejects"] or _beside(path), imported)
+            beside = path.with_name(f"{path.name}.rejects.jsonl")
+            _write_rejects(options["rejects"] or beside, imported)
         self._say(imported, options)
         if imported.state != Import.State.FINISHED:
             uploads.cancel(imported=imported)
@@ -110,10 +111,6 @@ def _measure(bar: tqdm, imported: Import) -> None:
 
 def _advance(bar: tqdm, size: int) -> None:
     bar.update(size)
-
-
-def _beside(path: Path) -> Path:
-    return path.with_name(f"{path.name}.rejects.jsonl")
 
 
 def _write_rejects(path: Path, imported: Import) -> None:
