@@ -22,7 +22,7 @@ from models_service.lm.heads import ScalarModel
 from trainer.algorithms.accuracy import independent_mean
 from trainer.algorithms.batches import cut
 from trainer.algorithms.contract import Reporter, Result, Starts, TrainingError
-from trainer.algorithms.data import Encoder, read_snapshot, require
+from trainer.algorithms.data import Encoder, read_snapshot, require, require_one_vocabulary
 from trainer.algorithms.distributed.group import Crew
 from trainer.algorithms.episodes import Episodes, episodes_of, sample_rows, score_episodes
 from trainer.algorithms.loop import Clock
@@ -69,7 +69,8 @@ class BestOfN:
         self.config, self.report = config, report
         self.crew, self.clock = Crew(), Clock()
         policy, self.tokenizer = load_policy(start.policy)
-        reward, _ = load_reward(start.reward)
+        reward, reward_tokenizer = load_reward(start.reward)
+        require_one_vocabulary({"policy": self.tokenizer, "reward model": reward_tokenizer})
         self.policy, self.reward = policy.to(self.crew.device), reward.to(self.crew.device)
         encoder = Encoder(self.tokenizer, config.max_prompt_tokens, config.max_response_tokens)
         lines = [p for p in read_snapshot(snapshot).prompts if p.split == "validation"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -224,6 +224,19 @@ class Encoder:
         # limit.
         finished = [tokens[-1:] == [stop] for tokens in completions]
         return Group(prompt, completions, [ranking.ranks for ranking in same], finished)
+
+
+def require_one_vocabulary(tokenizers: Mapping[str, PreTrainedTokenizerBase]) -> None:
+    """Raise TrainingError where models that read each other's tokens, by what they are to the run,
+    know them by different ids."""
+    # Nothing else would tell: under another vocabulary the same ids are other words, and are
+    # scored, learned from and compared all the same.
+    (first, known), *others = [(name, one.get_vocab()) for name, one in tokenizers.items()]
+    for name, vocabulary in others:
+        if vocabulary != known:
+            raise TrainingError(
+                f"The {first} and the {name} use different tokenizers. Choose models of one family."
+            )
 
 
 def require(items: list[Any], what: str, action: str) -> None:

@@ -22,7 +22,7 @@ from models_service.lm.heads import ScalarModel
 from models_service.lm.scoring import response_logprobs
 from trainer.algorithms.best_of_n import kl_of_best, sample_best, yardstick
 from trainer.algorithms.contract import Reporter, TrainingError
-from trainer.algorithms.data import Encoder, read_snapshot
+from trainer.algorithms.data import Encoder, read_snapshot, require_one_vocabulary
 from trainer.algorithms.episodes import Episodes, sample_episodes, sample_rows, score_episodes
 from trainer.algorithms.room import require_room
 from trainer.algorithms.settings import EvaluationConfig
@@ -79,17 +79,16 @@ def evaluate(
     Raises TrainingError and CheckpointError.
     """
     require_room(config.to_dict(), contest.folders)
-    # All three are asked in the judge's tokens, and so have to share its vocabulary.
     judge, tokenizer = load_reward(contest.reward)
     asked, skipped = questions(config, snapshot, tokenizer)
-    policy = load_policy(contest.policy)[0]
+    policy = _policy(contest.policy, "policy", tokenizer)
     new = _answer(config, policy, asked, tokenizer, judge, contest.best_of)
     report.metrics(1, STEPS, {})
     if report.should_stop():
         return None
     # Loaded only now: a round that is asked to stop after the new policy's answers need not read
     # it.
-    baseline = load_policy(contest.baseline)[0]
+    baseline = _policy(contest.baseline, "baseline", tokenizer)
     old = _answer(config, baseline, asked, tokenizer)
     report.metrics(2, STEPS, {})
     sides = [_scored(config, judge, tokenizer, episodes) for episodes in (new, old)]
@@ -101,7 +100,7 @@ def evaluate(
         # nothing was trained before.
         [kl_of_best(contest.best_of)] * len(asked)
         if contest.best_of > 1
-        else _divergence(policy, baseline, new, config.temperature)
+        else _divergence(config, policy, baseline, new)
     )
     figures = compare(sides[0], sides[1], divergence, config.answers_per_prompt)
     report.metrics(STEPS, STEPS, {})
@@ -121,7 +120,8 @@ def win_rates(
     judge, tokenizer = load_reward(contest.reward)
     asked, _ = questions(config, snapshot, tokenizer)
     scores: dict[str, list[list[float]]] = {"reward": [], "gold": []}
-    policies = [load_policy(folder)[0] for folder in (contest.policy, contest.baseline)]
+    sides_of = {"policy": contest.policy, "baseline": contest.baseline}
+    policies = [_policy(folder, name, tokenizer) for name, folder in sides_of.items()]
     # The same answers for both judges: what the reward model and the utility differ by is then not
     # the draws.
     sides = [_answer(config, policy, asked, tokenizer) for policy in policies]
@@ -132,7 +132,7 @@ def win_rates(
             [utility(one.messages, text) for one, text in zip(asked, texts, strict=True)]
         )
     each = config.answers_per_prompt
-    divergence = _divergence(policies[0], policies[1], sides[0], config.temperature)
+    divergence = _divergence(config, policies[0], policies[1], sides[0])
     rates = {who: win_rate(new, old, each) for who, (new, old) in scores.items()}
     return {**rates, "kl": _mean(divergence, each)}
 
@@ -187,6 +187,13 @@ def questions(
     return asked, dict(encoder.counts)
 
 
+def _policy(folder: Path, name: str, tokenizer: PreTrainedTokenizerBase) -> PreTrainedModel:
+    """A policy that reads the judge's tokens, in which all questions are asked."""
+    policy, own = load_policy(folder)
+    require_one_vocabulary({name: own, "reward model": tokenizer})
+    return policy
+
+
 def _answer(
     config: EvaluationConfig,
     policy: PreTrainedModel,
@@ -216,12 +223,13 @@ def _scored(
 
 
 def _divergence(
-    policy: PreTrainedModel, baseline: PreTrainedModel, answers: Episodes, temperature: float
+    config: EvaluationConfig, policy: PreTrainedModel, baseline: PreTrainedModel, answers: Episodes
 ) -> list[float]:
+    said = (answers.prompts, answers.responses)
+    limits = (config.temperature, config.tokens_per_micro_batch)
     with torch.no_grad():
         mine, theirs = (
-            response_logprobs(model, answers.prompts, answers.responses, temperature).logprobs
-            for model in (policy, baseline)
+            response_logprobs(model, *said, *limits).logprobs for model in (policy, baseline)
         )
     # k1, unclamped, as the KL that training reports. Padding is 0 on both sides.
     return (mine - theirs).sum(dim=1).tolist()

@@ -20,7 +20,13 @@ from models_service.lm.generation import Sampling
 from trainer.algorithms import loop, losses
 from trainer.algorithms.batches import PretrainingText
 from trainer.algorithms.contract import Reporter, Result, Starts, TrainingError
-from trainer.algorithms.data import Encoder, Example, read_snapshot, require
+from trainer.algorithms.data import (
+    Encoder,
+    Example,
+    read_snapshot,
+    require,
+    require_one_vocabulary,
+)
 from trainer.algorithms.distributed.group import Crew
 from trainer.algorithms.episodes import Episodes, sample_episodes, sample_rows
 from trainer.algorithms.learner import Learner
@@ -95,13 +101,7 @@ class PPO:
             raise TrainingError("PPO needs a reward model. Train one on rankings first.")
         policy, self.tokenizer = load_policy(start.policy)
         reward, reward_tokenizer = load_reward(start.reward)
-        # The reward model reads the policy's tokens as they are: under another vocabulary they
-        # would be other words, and score all the same.
-        if reward_tokenizer.get_vocab() != self.tokenizer.get_vocab():
-            raise TrainingError(
-                "The policy and the reward model use different tokenizers. "
-                "Train the reward model from this policy's family."
-            )
+        require_one_vocabulary({"policy": self.tokenizer, "reward model": reward_tokenizer})
         self.stop_ids, self.pad_id = stop_token_ids(self.tokenizer), pad_token_id(self.tokenizer)
         kind = TRUNKS[self.config.trunk]
         self.trunks = kind(self.config, policy, reward, self.pad_id, self.crew)

@@ -20,6 +20,7 @@ from models_service.lm.chat import pad_token_id, stop_token_ids
 from models_service.lm.checkpoint import load_policy, load_reward, save_policy, write_folder
 from models_service.lm.cpu import accumulate
 from models_service.lm.generation import Sampling
+from models_service.lm.heads import ScalarModel
 from models_service.lm.padding import lean_batches
 from models_service.lm.scoring import response_logprobs
 from trainer.algorithms import loop, losses
@@ -96,8 +97,15 @@ class FineTuning:
         self.policy, self.tokenizer = load_policy(start.policy)
         self.crew.place(self.policy)
         self.dropouts = set_residual_dropout(self.policy, config.residual_dropout)
-        # Whole in every process, never sharded: it is asked once an epoch and not trained.
-        self.reward = load_reward(start.reward)[0].to(self.crew.device) if start.reward else None
+        self.reward: ScalarModel | None = None
+        if start.reward:
+            reward, reward_tokenizer = load_reward(start.reward)
+            # Of a base of another family the reward model in office reads nothing: until it has one
+            # of its own, its epoch is chosen by loss, as in a first round.
+            if reward_tokenizer.get_vocab() == self.tokenizer.get_vocab():
+                # Whole in every process, never sharded: it is asked once an epoch and not trained.
+                self.reward = reward.to(self.crew.device)
+        self.reward_left_out = start.reward is not None and self.reward is None
         self.optimizer = adam(self.policy, config.adam_epsilon)
         self._read(snapshot, start, pretraining_text)
         self.steps_per_epoch = ceil(len(self.examples) / config.batch_size)
@@ -267,13 +275,14 @@ class FineTuning:
 
     def notes(self) -> dict[str, Any]:
         """What was decided on the way, for the run's page."""
-        name = type(self.policy).__name__
+        name, left_out = type(self.policy).__name__, self.reward_left_out
         dropout = self.config.residual_dropout if self.dropouts else f"none in {name}"
         return {
             "chosen_epoch": int(self.best["epoch"]),
             "chosen_by": self.criterion,
             "epochs": self.epochs,
             "residual_dropout": dropout,
+            **({"reward_model": "left out: it uses another tokenizer"} if left_out else {}),
             "demonstrations": len(self.examples),
             **self.encoder.counts,
             **self.text_notes,

@@ -120,6 +120,16 @@ def tiny_reward(tiny: Path) -> Path:
     return folder
 
 
+@pytest.fixture(scope="session")
+def foreign_reward(tiny: Path) -> Path:
+    """A reward model of another family: one token more, and so another vocabulary."""
+    policy, tokenizer = load_policy(tiny)
+    tokenizer.add_tokens(["zebra"])
+    folder = tiny.parent / "foreign"
+    save_reward(ScalarModel.from_policy(policy), tokenizer, folder)
+    return folder
+
+
 @pytest.fixture
 def write_snapshot(tmp_path: Path) -> Callable[[list[dict[str, Any]]], Path]:
     def write(lines: list[dict[str, Any]]) -> Path:

@@ -122,9 +122,13 @@ def test_it_stops_when_it_is_asked_to(run, make_recorder) -> None:
     assert run(report=make_recorder(stop_after=0)) == Result(0, stopped=True)
 
 
-def test_it_says_what_it_lacks(run, tiny: Path, write_snapshot, lines: list) -> None:
+def test_it_says_what_it_lacks(
+    run, tiny: Path, foreign_reward: Path, write_snapshot, lines: list
+) -> None:
     with pytest.raises(TrainingError, match="Train one on rankings first"):
         run(start=Starts(tiny))
+    with pytest.raises(TrainingError, match="policy and the reward model use different tokenizers"):
+        run(start=Starts(tiny, foreign_reward))
     write_snapshot([line for line in lines if line["split"] != "validation"])
     with pytest.raises(TrainingError, match=r"no validation prompt to answer.*Import some"):
         run()

@@ -2,10 +2,20 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
+from models_service.lm.checkpoint import load_policy, save_policy
+from trainer.algorithms import policy_vs_baseline
+from trainer.algorithms.contract import TrainingError
 from trainer.algorithms.episodes import Episodes
-from trainer.algorithms.policy_vs_baseline import Answers, compare, win_rate
+from trainer.algorithms.policy_vs_baseline import Answers, Contest, compare, win_rate
+from trainer.algorithms.settings import EvaluationConfig
+
+CONFIG = EvaluationConfig(
+    prompts=2, answers_per_prompt=1, max_prompt_tokens=64, max_response_tokens=4
+)
 
 
 def answers(scores: list[float], lengths: list[int]) -> Answers:
@@ -60,3 +70,38 @@ def test_means_keep_their_own_scale() -> None:
     student = 4.302653  # two degrees of freedom
     assert figures["kl"]["high"] == pytest.approx(2 + student * error)
     assert 0 <= figures["finished"]["low"] < figures["finished"]["high"] <= 1
+
+
+def test_all_three_models_read_the_same_tokens(
+    tiny: Path, tiny_reward: Path, snapshot: Path, tmp_path: Path, recorder
+) -> None:
+    policy, tokenizer = load_policy(tiny)
+    tokenizer.add_tokens(["zebra"])
+    save_policy(policy, tokenizer, tmp_path / "zebra")
+    for name in ("policy", "baseline"):
+        folders = {"policy": tiny, "baseline": tiny, name: tmp_path / "zebra"}
+        contest = Contest(**folders, reward=tiny_reward)
+        with pytest.raises(TrainingError, match=f"The {name} and the reward model use different"):
+            policy_vs_baseline.evaluate(CONFIG, snapshot=snapshot, contest=contest, report=recorder)
+        with pytest.raises(TrainingError, match=f"The {name} and the reward model use different"):
+            policy_vs_baseline.win_rates(
+                CONFIG, snapshot=snapshot, contest=contest, utility=lambda asked, text: 0.0
+            )
+
+
+def test_the_divergence_is_taken_within_the_settings_budget(
+    tiny: Path, tiny_reward: Path, snapshot: Path, recorder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    budgets = []
+    scored = policy_vs_baseline.response_logprobs
+
+    def spied(model, prompts, responses, temperature, budget):
+        budgets.append(budget)
+        return scored(model, prompts, responses, temperature, budget)
+
+    monkeypatch.setattr(policy_vs_baseline, "response_logprobs", spied)
+    config = EvaluationConfig.from_dict(CONFIG.to_dict() | {"tokens_per_micro_batch": 70})
+    contest = Contest(tiny, tiny, tiny_reward)
+    found = policy_vs_baseline.evaluate(config, snapshot=snapshot, contest=contest, report=recorder)
+    assert found is not None and found["kl"]["value"] == 0
+    assert budgets == [70, 70]

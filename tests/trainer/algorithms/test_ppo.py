@@ -389,14 +389,13 @@ def test_a_run_does_not_go_on_with_another_reward_model_in_the_same_folder(
         run(start=start)
 
 
-def test_ppo_needs_a_reward_model_of_the_same_tokenizer(run, tiny: Path, tmp_path: Path) -> None:
+def test_ppo_needs_a_reward_model_of_the_same_tokenizer(
+    run, tiny: Path, foreign_reward: Path
+) -> None:
     with pytest.raises(TrainingError, match="Train one on rankings first"):
         run(start=Starts(tiny))
-    policy, tokenizer = load_policy(tiny)
-    tokenizer.add_tokens(["zebra"])
-    save_reward(ScalarModel.from_policy(policy), tokenizer, tmp_path / "other")
     with pytest.raises(TrainingError, match="different tokenizers"):
-        run(start=Starts(tiny, tmp_path / "other"))
+        run(start=Starts(tiny, foreign_reward))
 
 
 def test_a_snapshot_without_prompts_is_refused(run, write_snapshot, lines: list) -> None:

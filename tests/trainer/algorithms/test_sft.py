@@ -126,6 +126,15 @@ def test_with_a_reward_model_the_epoch_of_best_score_is_exported(
     assert recorder.samples[0][1][0].keys() == {"prompt", "response", "score"}
 
 
+def test_a_reward_model_of_another_family_is_not_asked(
+    run, tiny: Path, foreign_reward: Path
+) -> None:
+    result = run(start=Starts(tiny, foreign_reward))
+    assert result.notes["chosen_by"] == "loss"
+    assert result.notes["reward_model"] == "left out: it uses another tokenizer"
+    assert "reward_model" not in run(name="b").notes
+
+
 def test_pretraining_text_is_its_share_of_the_examples(
     tiny: Path, snapshot: Path, text: Path, tmp_path: Path, recorder
 ) -> None:
