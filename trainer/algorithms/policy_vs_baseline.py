@@ -73,7 +73,8 @@ def evaluate(
     """Figures of the contest as `{"win_rate": {"value", "low", "high", "n"}, "kl": …, …}`.
 
     `win_rate` is the share of prompts' answer pairs that the new policy wins, ties counting half;
-    `kl` the mean over its answers of log π(y|x) − log π_baseline(y|x), in nats a response;
+    `kl` the mean over its answers of log π(y|x) − log π_baseline(y|x), in nats a response, and
+    of a best of n also what its choice adds (`kl_of_best`);
     `best_of_n` the yardstick, what the best of several answers of the baseline would score;
     `skipped` counts the prompts that could not be asked, by reason. None when it was asked to stop.
     Raises TrainingError and CheckpointError.
@@ -94,14 +95,12 @@ def evaluate(
     sides = [_scored(config, judge, tokenizer, episodes) for episodes in (new, old)]
     report.sample(STEPS, _rows(sides, tokenizer))
     report.metrics(3, STEPS, {})
-    divergence = (
-        # Best of n has no log-probability of its own that a pass would give; its divergence is
-        # known, as a bound, by n alone. It is from its own base, which the baseline is where
-        # nothing was trained before.
-        [kl_of_best(contest.best_of)] * len(asked)
-        if contest.best_of > 1
-        else _divergence(config, policy, baseline, new)
-    )
+    divergence = _divergence(config, policy, baseline, new)
+    if contest.best_of > 1:
+        # Best of n has no log-probability of its own that a pass would give. But log(best/baseline)
+        # is log(best/policy) + log(policy/baseline): n alone tells the first part's mean, or bounds
+        # it, and the passes tell the second.
+        divergence = [kl_of_best(contest.best_of) + one for one in divergence]
     figures = compare(sides[0], sides[1], divergence, config.answers_per_prompt)
     report.metrics(STEPS, STEPS, {})
     return figures | {"skipped": skipped}

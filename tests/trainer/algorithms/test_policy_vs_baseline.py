@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 
 import pytest
+import torch
 
 from models_service.lm.checkpoint import load_policy, save_policy
+from models_service.lm.scoring import Scored
 from trainer.algorithms import policy_vs_baseline
 from trainer.algorithms.contract import TrainingError
 from trainer.algorithms.episodes import Episodes
@@ -105,3 +108,21 @@ def test_the_divergence_is_taken_within_the_settings_budget(
     found = policy_vs_baseline.evaluate(config, snapshot=snapshot, contest=contest, report=recorder)
     assert found is not None and found["kl"]["value"] == 0
     assert budgets == [70, 70]
+
+
+def test_the_divergence_of_a_best_of_n_is_from_the_baseline_not_from_its_own_weights(
+    tiny: Path, tiny_reward: Path, snapshot: Path, recorder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # A token is e times as likely to the policy as to the baseline.
+    logprobs = iter([-1.0, -2.0])
+
+    def said(model, prompts, responses, *limits):
+        mask = torch.tensor([[float(at < len(one)) for at in range(4)] for one in responses])
+        return Scored(next(logprobs) * mask, mask)
+
+    monkeypatch.setattr(policy_vs_baseline, "response_logprobs", said)
+    contest = Contest(tiny, tiny, tiny_reward, best_of=4)
+    found = policy_vs_baseline.evaluate(CONFIG, snapshot=snapshot, contest=contest, report=recorder)
+    assert found is not None
+    own = math.log(4) - 3 / 4
+    assert found["kl"]["value"] == pytest.approx(own + found["response_tokens"]["value"])
