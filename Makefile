@@ -5,6 +5,12 @@ PYTHON ?= python3
 PORT ?= 8000
 export PYTHONUNBUFFERED := 1
 PIP := .venv/bin/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
+PROCESSES := --numprocesses logical --maxprocesses 4 --dist loadfile
+# What the tricks for processors and the prepared statements compute: tested without them too.
+SWITCHED := tests/labeling/work tests/labeling/test_prepared.py \
+	tests/models_service/lm/cpu tests/models_service/lm/test_generation.py \
+	tests/models_service/lm/test_scoring.py $(addprefix tests/trainer/algorithms/test_, \
+	sft.py reward.py ppo.py episodes.py trunks.py)
 
 .PHONY: run test lint bench measure vendor
 
@@ -13,7 +19,8 @@ run: .venv/runtime
 
 test: .venv/dev lint
 	@if command -v node >/dev/null; then node --test tests/js/*.mjs; fi
-	.venv/bin/python -m pytest --numprocesses logical --maxprocesses 4 --dist loadfile
+	.venv/bin/python -m pytest $(PROCESSES)
+	CPU_KERNELS=0 PREPARED_STATEMENTS=0 .venv/bin/python -m pytest $(PROCESSES) $(SWITCHED)
 
 lint: .venv/dev
 	.venv/bin/ruff check

@@ -35,6 +35,8 @@ MODELS_IN_MEMORY = env.number("MODELS_IN_MEMORY", 2, low=1)
 MODEL_MEMORY_MIB = env.number("MODEL_MEMORY_MIB", 0)
 # float16 lets a CPU sample for labelers somewhat faster, at the cost of a copy of the weights.
 SAMPLING_WEIGHTS = env.choice("SAMPLING_WEIGHTS", ("float32", "float16"))
+# models_service/lm/cpu, which knows no settings, asks the environment; a wrong value stops here.
+CPU_KERNELS = env.flag("CPU_KERNELS", True)
 # Model servers are called at public addresses alone, and in these networks.
 ALLOWED_PRIVATE_NETWORKS = env.networks("ALLOWED_PRIVATE_NETWORKS")
 
@@ -110,6 +112,8 @@ DATABASES = {
         "CONN_HEALTH_CHECKS": True,
     }
 }
+# Whether the path of every label runs statements compiled and planned once (core/db/prepared.py).
+PREPARED_STATEMENTS = env.flag("PREPARED_STATEMENTS", True)
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 CACHES = {"default": {"BACKEND": "core.cache.RedisCache", "LOCATION": REDIS_URL}}
 

@@ -2,14 +2,17 @@
 
 Putting a query together takes several times as long as running it. A function that returns rows, or
 a change of rows, is decorated here and called once, with a placeholder for each positional
-argument; so it may only put them where a value goes in. Keyword arguments are part of the
-statement, of which there is one for each of their combinations: they should have few values.
+argument; so it may only put them where a value goes in, and a list or an object is JSON. Keyword
+arguments are part of the statement, of which there is one for each of their combinations: they
+should have few values.
 
     @prepared.select
     def _held_by(labeler: int, *, kind: str) -> QuerySet[Slot]:
         return Slot.objects.filter(labeler=labeler, kind=kind)
 
     slots = _held_by(labeler.pk, kind="ranking")  # a list
+
+`PREPARED_STATEMENTS=0` runs the function's own query each time instead.
 """
 
 from __future__ import annotations
@@ -23,12 +26,14 @@ from itertools import count
 from typing import Any, ClassVar, ParamSpec, TypeVar
 from weakref import WeakKeyDictionary
 
+from django.conf import settings
 from django.db import DEFAULT_DB_ALIAS, connections
 from django.db.models import Expression, QuerySet
 from django.db.models.sql import UpdateQuery
 from django.db.models.sql.compiler import SQLCompiler
 from django.db.models.sql.constants import ROW_COUNT
 from psycopg2.extensions import AsIs
+from psycopg2.extras import Json
 
 P = ParamSpec("P")
 Row = TypeVar("Row")
@@ -53,6 +58,8 @@ def select(build: Callable[P, QuerySet[Any, Row]]) -> Callable[P, list[Row]]:
 
     @wraps(build)
     def run(*given: P.args, **constants: P.kwargs) -> list[Row]:
+        if not settings.PREPARED_STATEMENTS:
+            return list(build(*given, **constants))
         rows, prepared = statement(**constants)
         # Django's own iterable turns rows into models, tuples or values as the query asked for;
         # only where it takes its compiler from is ours.
@@ -75,6 +82,9 @@ def update(build: Callable[P, Change]) -> Callable[P, int]:
 
     @wraps(build)
     def run(*given: P.args, **constants: P.kwargs) -> int:
+        if not settings.PREPARED_STATEMENTS:
+            rows, values = build(*given, **constants)
+            return rows.update(**values)
         # The count is what a compare-and-set asks: 0 means that somebody else was first.
         return int(statement(**constants).bound(given).execute_sql(ROW_COUNT))
 
@@ -129,7 +139,9 @@ class _Statement:
         # threads share this statement.
         bound = copy(self.compiler)
         bound.connection = connections[DEFAULT_DB_ALIAS]
-        call = self._call(bound.connection, given)
+        # As Django's JSONField would have it; without a type, as statements are told their values.
+        plain = [Json(one) if isinstance(one, dict | list) else one for one in given]
+        call = self._call(bound.connection, plain)
         # Past the compiler's own work, which is what takes several times as long as running the
         # query.
         bound.as_sql = lambda: call

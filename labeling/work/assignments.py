@@ -6,7 +6,6 @@ A claim locks the labeler's own row, so two tabs get the same task, and takes a 
 
 from __future__ import annotations
 
-import json
 import random
 from collections.abc import Iterable, Sequence
 from datetime import datetime
@@ -108,8 +107,7 @@ def _next_slot(
     profile: LabelerProfile, kinds: Sequence[str], purposes: Sequence[str], *, ahead: bool = False
 ) -> Slot | None:
     """The first free slot, locked; ahead of need, only if one more of its queue stays free."""
-    declined = json.dumps(profile.declined_topics)
-    find = partial(_free, profile.user_id, declined, group=profile.group)
+    find = partial(_free, profile.user_id, profile.declined_topics, group=profile.group)
     for kind, purpose in product(kinds, purposes):
         # Looking locks nothing: a slot that somebody only looks at must not seem taken to another.
         if ahead and len(find(kind=kind, purpose=purpose, take=False)) < 2:
@@ -121,7 +119,7 @@ def _next_slot(
 
 @prepared.select
 def _free(
-    labeler: int, declined: str, *, kind: str, purpose: str, group: str, take: bool
+    labeler: int, declined: list[str], *, kind: str, purpose: str, group: str, take: bool
 ) -> QuerySet[Slot]:
     """The first free slot, locked, with what a claim reads of it; or a look at the first two."""
     profile = LabelerProfile(user_id=labeler, declined_topics=declined, group=group)

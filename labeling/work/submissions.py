@@ -126,14 +126,16 @@ def _fill_held(task: int, labeler: int) -> Change:
 
 def _close(assignment: Assignment, digest: str, seconds: int, draft: dict[str, Any]) -> Assignment:
     assignment.ended_at = timezone.now()
-    moved = _submit(assignment.pk, digest, assignment.ended_at, seconds, json.dumps(draft))
+    moved = _submit(assignment.pk, digest, assignment.ended_at, seconds, draft)
     assert moved == 1, "the assignment is locked and was open"
     assignment.state = Assignment.State.SUBMITTED
     return assignment
 
 
 @prepared.update
-def _submit(assignment: int, digest: str, at: datetime, seconds: int, draft: str) -> Change:
+def _submit(
+    assignment: int, digest: str, at: datetime, seconds: int, draft: dict[str, Any]
+) -> Change:
     rows, values = Assignment.objects.filter(pk=assignment), {"ended_at": at}
     values |= kept(digest=digest, seconds=seconds, draft=draft)
     return Assignments.submit.change(rows, **values)

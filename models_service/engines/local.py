@@ -18,6 +18,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 from models_service import worker_heartbeats
 from models_service.engines import reason
 from models_service.engines.base import Answer, EngineError, Request
+from models_service.lm import cpu
 from models_service.lm.chat import (
     PromptRefused,
     decode,
@@ -227,7 +228,7 @@ def _reduce(
 
     What this engine says is read by labelers alone; PPO's rollouts load their own exact weights.
     """
-    if settings.SAMPLING_WEIGHTS != "float16" or device != "cpu":
+    if settings.SAMPLING_WEIGHTS != "float16" or device != "cpu" or not cpu.enabled():
         return ""
     try:
         kl = halve_linears(model, tokenizer(_PROBE).input_ids)

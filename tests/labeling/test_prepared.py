@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 from django.db import connection
@@ -32,11 +33,14 @@ def raise_priority(task: int, points: int) -> prepared.Change:
     return Slot.objects.filter(task=task), {"priority": F("priority") + points}
 
 
-@pytest.fixture(params=["one connection", "a pool"])
-def connected(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture(params=["one connection", "a pool", "turned off"])
+def connected(
+    request: pytest.FixtureRequest, settings: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Connections of one's own keep statements; of a pooler's one never knows which it is."""
     pooled = request.param == "a pool"
     monkeypatch.setitem(connection.settings_dict, "DISABLE_SERVER_SIDE_CURSORS", pooled)
+    settings.PREPARED_STATEMENTS = request.param != "turned off"
 
 
 @pytest.mark.usefixtures("connected")
@@ -66,10 +70,20 @@ def test_a_change_is_made_and_counted(make_task: Make) -> None:
     assert list(priorities.values_list("priority", flat=True)) == [5, 5, 0]
 
 
-def test_a_connection_is_told_a_statement_once(make_task: Make) -> None:
+def test_a_connection_is_told_a_statement_once(make_task: Make, settings: Any) -> None:
+    settings.PREPARED_STATEMENTS = True
     task = make_task()
     with CaptureQueriesContext(connection) as sent:
         for number in range(3):
             slots_before(task.pk, number, state="held")
     verbs = [query["sql"].split()[0] for query in sent]
     assert verbs in (["PREPARE"] + ["EXECUTE"] * 3, ["EXECUTE"] * 3)
+
+
+def test_turned_off_nothing_is_prepared(make_task: Make, settings: Any) -> None:
+    settings.PREPARED_STATEMENTS = False
+    task = make_task()
+    with CaptureQueriesContext(connection) as sent:
+        slots_before(task.pk, 1, state="held")
+        raise_priority(task.pk, 1)
+    assert [query["sql"].split()[0] for query in sent] == ["SELECT", "UPDATE"]

@@ -19,7 +19,7 @@ from torch.autograd.function import once_differentiable
 from torch.distributed.tensor import DTensor
 
 from models_service.lm.cpu import gradients
-from models_service.lm.cpu.matmul import is_plain, linear
+from models_service.lm.cpu.matmul import linear, suits
 
 
 @contextmanager
@@ -51,7 +51,7 @@ def in_place(model: nn.Module) -> Iterator[None]:
 
 def _suits(module: nn.Module) -> bool:
     weights = list(module.parameters())
-    whole = all(is_plain(w) and not isinstance(w, DTensor) for w in weights)
+    whole = all(suits(w) and not isinstance(w, DTensor) for w in weights)
     if isinstance(module, LoraLinear) and type(module.get_base_layer()) is not nn.Linear:
         # _Adapted below multiplies by the base weight's transpose.
         return False  # GPT-2's Conv1D, whose weight is the other way round

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 from transformers import PreTrainedModel
 
-from models_service.lm.cpu.matmul import is_plain, linear
+from models_service.lm.cpu.matmul import linear, suits
 
 # Nats a token (SAMPLING_WEIGHTS in docs/operations.md). The tokens that labelers compare are then
 # as good as the model's own draws; what diverges by more is refused, not shown to them.
@@ -93,7 +93,7 @@ def _packable(layer: nn.Linear) -> bool:
     if "forward" in vars(layer):
         return False  # replaced already
     # By exact type, as in `accumulate`: a subclass's forward may do more than multiply.
-    plain = type(layer) is nn.Linear and is_plain(layer.weight)
+    plain = type(layer) is nn.Linear and suits(layer.weight)
     return plain and torch.backends.mkldnn.is_available()
 
 

@@ -11,6 +11,8 @@ import ctypes
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from models_service.lm import cpu
+
 # glibc's malloc.h. Once told, it does not adapt by itself any more: afterwards its limits are those
 # it adapts to in a process that frees large blocks (DEFAULT_MMAP_THRESHOLD_MAX and twice that).
 # From mallopt(3). Above the mmap threshold a block is a mapping of its own, which free() hands back
@@ -27,7 +29,7 @@ def kept() -> Iterator[None]:
     """Inside, freed memory stays with this process; afterwards it goes back, and so do blocks of
     more than ADAPTED bytes."""
     # musl and macOS have neither of the two: training is slower there, not wrong.
-    if not adjustable():
+    if not (cpu.enabled() and adjustable()):
         yield
         return
     _set_thresholds(LARGEST, LARGEST)

@@ -6,6 +6,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from models_service.lm import cpu
+
 
 def linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     """x·weightᵀ + bias, [..., out] of [..., in], without gradient.
@@ -15,8 +17,8 @@ def linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     rounding.
     """
     # Under a CPU's autocast F.linear rounds both factors, as whoever switched it on wants it.
-    suits = is_plain(x) and is_plain(weight) and not torch.is_autocast_enabled("cpu")
-    if suits and torch.backends.mkldnn.is_available():
+    fits = suits(x) and suits(weight) and not torch.is_autocast_enabled("cpu")
+    if fits and torch.backends.mkldnn.is_available():
         # At 512 rows of the packaged model's layers, on two cores of an AMD EPYC with AVX-512: MKL
         # 162 to 207 GFLOP/s, this 200 to 223 (docs/decisions/0009). It has no backward formula,
         # hence "without gradient"; `accumulate` gives it one.
@@ -25,6 +27,6 @@ def linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     return F.linear(x, weight, bias)
 
 
-def is_plain(tensor: Tensor) -> bool:
-    """Whether it holds float32 numbers on a CPU."""
-    return tensor.dtype == torch.float32 and tensor.device.type == "cpu"
+def suits(tensor: Tensor) -> bool:
+    """Whether the tricks here are for it: float32 numbers on a CPU, and not turned off."""
+    return tensor.dtype == torch.float32 and tensor.device.type == "cpu" and cpu.enabled()
