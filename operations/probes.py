@@ -11,14 +11,15 @@ from django.db import connection
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
+from core import __version__
 from operations.metrics import registry
 from operations.queues import unserved_queues
 
 
 @login_not_required
 def healthz(request: HttpRequest) -> HttpResponse:
-    """The process answers."""
-    return JsonResponse({"status": "ok"})
+    """The process answers, and says which version it is."""
+    return JsonResponse({"status": "ok", "version": __version__})
 
 
 @login_not_required

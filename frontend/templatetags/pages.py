@@ -15,6 +15,7 @@ from django.utils.html import format_html, strip_tags
 from django.utils.safestring import SafeString, mark_safe
 from django.utils.text import Truncator
 
+from core import __version__
 from frontend.rendering import render_markdown
 from labeling.intake.few_shot import is_told_by
 from labeling.models import Prompt, UseCase
@@ -44,6 +45,12 @@ def excerpt(text: str, length: int) -> str:
 def spoken(name: str) -> str:
     """A name as people write it: "mental_health" is "mental health"."""
     return name.replace("_", " ")
+
+
+@register.simple_tag
+def version() -> str:
+    """Of the product."""
+    return __version__
 
 
 @register.simple_tag

@@ -22,6 +22,7 @@ from typing import Any, BinaryIO
 from django.db.models import Max
 from django.utils import timezone
 
+from core import __version__
 from core.problems import Problem
 from labeling.exports import containers
 from labeling.exports.orders import Order
@@ -79,6 +80,7 @@ def _write(
         "schema": dict(order.form.schema),
         **about,
         "created_at": progress.created_at,
+        "tutelage_version": __version__,
         "labels": progress.labels,
         "rows": progress.rows,
         "bytes": size,

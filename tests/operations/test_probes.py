@@ -10,6 +10,7 @@ import redis
 from django.test import Client
 
 from config.celery import app, report_alive
+from core import __version__
 from operations.queues import QUEUES, forget_workers
 
 
@@ -29,7 +30,7 @@ def _work_on(*queues: str) -> None:
 
 
 def test_healthz_asks_nothing_else(client: Client) -> None:
-    assert client.get("/healthz").json() == {"status": "ok"}
+    assert client.get("/healthz").json() == {"status": "ok", "version": __version__}
 
 
 @pytest.mark.django_db

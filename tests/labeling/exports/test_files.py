@@ -13,6 +13,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from accounts.models import User
+from core import __version__
 from core.problems import Problem
 from labeling.exports import FILES, SHAPES, files
 from labeling.exports.containers import cell
@@ -80,6 +81,7 @@ def test_every_shape_reads_back_the_same_from_every_file(
         assert len(found[kind]) == manifest["rows"] == rows
         assert set(found[kind][0]) == set(manifest["schema"])
         assert manifest["sha256"] == hashlib.sha256(path.read_bytes()).hexdigest()
+        assert manifest["tutelage_version"] == __version__
         assert manifest == json.loads(files.manifest_path(path).read_text())
     assert found["jsonl"] == found["parquet"]
     told = {name: str(value) for name, value in found["jsonl"][0].items() if isinstance(value, int)}
