@@ -9,8 +9,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import fields
 from typing import Any
 
-import yaml
+from huggingface_hub import ModelCardData
 
+from core import __version__
 from models_service.models import Kind, ModelVersion
 from models_service.selectors import ancestors
 from trainer.algorithms.stages import CONFIGS
@@ -46,11 +47,12 @@ def body(card: str) -> str:
 
 def _front_matter(version: ModelVersion) -> str:
     line = ancestors(version)
-    tags = ["rlhf", version.kind]
-    values = {"library_name": "transformers", "tags": tags}
-    if line:
-        values["base_model"] = line[-1].name
-    return f"---\n{yaml.safe_dump(values, sort_keys=False).strip()}\n---"
+    data = ModelCardData(
+        library_name="transformers",
+        tags=["rlhf", version.kind],
+        base_model=line[-1].name if line else None,
+    )
+    return f"---\n{data}\n---"
 
 
 _WHAT = {
@@ -63,7 +65,7 @@ _WHAT = {
 
 
 def _sentence(version: ModelVersion) -> str:
-    made = f"Registered on {version.created_at:%Y-%m-%d}."
+    made = f"Registered on {version.created_at:%Y-%m-%d}; told by Tutelage {__version__}."
     prefix = f" It answers under this prefix prompt: “{version.prefix}”" if version.prefix else ""
     return f"{_what(version)}{prefix} {made}"
 

@@ -11,9 +11,11 @@ from typing import Any
 import pytest
 import torch
 from django.test import Client
+from huggingface_hub import ModelCard
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from accounts.models import User
+from core import __version__
 from labeling.models import Demonstration, Ranking
 from models_service.lm.checkpoint import load_policy
 from models_service.models import ModelVersion
@@ -123,7 +125,10 @@ def test_what_has_no_weights_here_cannot_be_downloaded(
     assert client_of(rosa).get(url).status_code == 409
     assert client_of(ada).get(url).status_code == 403
     card = client_of(rosa).get(f"/api/v1/versions/{gone.pk}/card/").content.decode()
-    assert card.startswith("---\nlibrary_name: transformers") and "## Limits" in card
+    assert "## Limits" in card and f"Tutelage {__version__}." in card
+    assert ModelCard(card).data.to_dict() == {
+        "library_name": "transformers", "base_model": base.name, "tags": ["rlhf", "sft"]
+    }  # fmt: skip
 
 
 def test_the_size_is_that_of_the_stream(tmp_path: Path) -> None:
