@@ -1,5 +1,6 @@
 # Everything a person runs, on a bare machine with Python 3.11 or 3.12.
 # `make run` · `make test` · `make lint` · `make bench NAME=web` · `make measure` · `make vendor`
+# for whoever changes it: `make dev` · `make test-fast` · `make docs`
 
 PYTHON ?= python3
 PORT ?= 8000
@@ -12,15 +13,24 @@ SWITCHED := tests/labeling/work tests/labeling/test_prepared.py \
 	tests/models_service/lm/test_scoring.py $(addprefix tests/trainer/algorithms/test_, \
 	sft.py reward.py ppo.py episodes.py trunks.py)
 
-.PHONY: run test lint bench measure vendor
+.PHONY: run dev test test-fast lint docs bench measure vendor
 
 run: .venv/runtime
 	@exec .venv/bin/python manage.py up --port $(PORT)
 
-test: .venv/dev lint
+dev: .venv/dev
+	@DEBUG=1 exec .venv/bin/python manage.py up --port $(PORT) --reload
+
+test: .venv/dev lint docs
 	@if command -v node >/dev/null; then node --test tests/js/*.mjs; fi
 	.venv/bin/python -m pytest $(PROCESSES)
 	CPU_KERNELS=0 PREPARED_STATEMENTS=0 .venv/bin/python -m pytest $(PROCESSES) $(SWITCHED)
+
+test-fast: .venv/dev
+	FAST_TESTS=1 .venv/bin/python -m pytest
+
+docs: .venv/dev
+	.venv/bin/mkdocs build --quiet --strict
 
 lint: .venv/dev
 	.venv/bin/ruff check

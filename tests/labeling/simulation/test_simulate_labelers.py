@@ -40,6 +40,7 @@ def test_a_judge_without_noise_orders_by_utility() -> None:
     assert judgment.overall["b"] > judgment.overall["c"] == judgment.overall["d"]
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize("flips", [0.05, 0.15, 0.3])
 def test_noise_flips_the_share_of_pairs_asked_for(flips: float) -> None:
     judge = Judge(lambda messages, text: float(text), Persona("p"), flips=flips, ties=0)
