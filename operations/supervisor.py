@@ -89,7 +89,7 @@ class Program:
                 os._exit(1)  # the supervisor died before the kernel knew whom to tell
 
 
-def supervise(programs: Sequence[Program], *, on_tick: Callable[[], None]) -> None:
+def supervise(programs: Sequence[Program], *, on_tick: Callable[[], object]) -> None:
     """Run the programs until a stop signal comes, calling `on_tick` about twice a second."""
     _adopt_orphans()
     before = signal.pthread_sigmask(signal.SIG_BLOCK, _STOP)

@@ -19,6 +19,7 @@ import psycopg2
 import pytest
 
 from operations.management.commands import up
+from operations.supervisor import Program
 
 READY_SECONDS = 120.0  # for a machine that does much else besides
 STOP_SECONDS = 40.0
@@ -177,3 +178,26 @@ def test_the_web_processes_count_requests_together_from_zero(settings: Any, tmp_
     folder = Path(web.environment["PROMETHEUS_MULTIPROC_DIR"])
     assert folder == tmp_path / "metrics"
     assert not list(folder.iterdir())
+
+
+def test_with_reload_a_changed_file_stops_the_programs_and_they_start_anew(tmp_path: Path) -> None:
+    program = Program("sleeper", ["sleep", "600"])
+    reload = up._Reload([program], [tmp_path])
+    program.start()
+    assert program.process
+    first = program.process.pid
+    try:
+        reload()
+        assert program.process.poll() is None
+        (tmp_path / "views.py").write_text("changed = True")
+        _wait(lambda: (reload(), program.process.poll() is not None)[1], STOP_SECONDS)
+        program.keep()
+        assert program.process.poll() is None and program.process.pid != first
+    finally:
+        program.kill()
+
+
+def test_what_is_watched_is_what_runs() -> None:
+    names = {folder.name for folder in up._code()}
+    assert {"config", "core", "labeling", "trainer", "frontend"} <= names
+    assert not {"tests", "docs", "var"} & names

@@ -9,6 +9,7 @@ import socket
 import subprocess
 import sys
 from argparse import ArgumentParser
+from collections.abc import Callable, Sequence
 from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 from typing import Any
@@ -41,6 +42,9 @@ class Command(BaseCommand):
         parser.add_argument(
             "--ready-file", type=Path, help="write the web address here once everything answers"
         )
+        parser.add_argument(
+            "--reload", action="store_true", help="start every program anew when a file changes"
+        )
 
     def handle(self, **options: Any) -> None:
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
@@ -54,10 +58,11 @@ class Command(BaseCommand):
         _prepare(demo=not options["no_demo"])
         self.stdout.write("Starting web server, workers and beat ...")
         forget_workers()
-        supervise(
-            _programs(options["host"], port),
-            on_tick=_Announcement(self, port, options["ready_file"]),
-        )
+        programs = _programs(options["host"], port)
+        ticks: list[Callable[[], None]] = [_Announcement(self, port, options["ready_file"])]
+        if options["reload"]:
+            ticks.append(_Reload(programs, _code()))
+        supervise(programs, on_tick=lambda: [tick() for tick in ticks])
         self.stdout.write("Stopped.")
 
 
@@ -77,6 +82,30 @@ class _Announcement:
         self.command.stdout.flush()
         if self.ready_file:
             self.ready_file.write_text(url)
+
+
+class _Reload:
+    """Stops the programs whenever a file below the folders changes; they are started again."""
+
+    def __init__(self, programs: Sequence[Program], folders: Sequence[Path]) -> None:
+        from watchfiles import watch  # only developers have it
+
+        self.programs = programs
+        # Looks without waiting: what changes between two looks is kept until the next.
+        self.changes = watch(*folders, debounce=50, rust_timeout=1, yield_on_timeout=True)
+        next(self.changes)  # from now on
+
+    def __call__(self) -> None:
+        if next(self.changes):
+            for program in self.programs:
+                program.pause = 0.0  # it did not fail
+                program.ask_to_stop()
+
+
+def _code() -> list[Path]:
+    """The folders of everything that runs."""
+    packages = {file.parent for file in Path(settings.BASE_DIR).glob("*/__init__.py")}
+    return sorted(folder for folder in packages if folder.name != "tests")
 
 
 def _leave(number: int, frame: object) -> None:
