@@ -7,7 +7,7 @@ from django.core.management import load_command_class
 
 COMMANDS = {
     "accounts": ["create_user"],
-    "operations": ["backup", "restore", "verify"],
+    "operations": ["backup", "draw_architecture", "restore", "verify"],
     "labeling": ["import_prompts", "simulate_labelers"],
     "trainer": ["erase_person", "export", "loop", "promote", "start_round"],
 }
@@ -18,4 +18,4 @@ COMMANDS = {
 )
 def test_help_ends_with_an_example(app: str, name: str) -> None:
     text = load_command_class(app, name).create_parser("manage.py", name).format_help()
-    assert f"manage.py {name} " in text.partition("\nexample:\n")[2]
+    assert f"manage.py {name}" in text.partition("\nexample:\n")[2]
