@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import datetime
+import fcntl
 import hashlib
 import re
 import shutil
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -38,7 +40,6 @@ _OURS = ("packaged", "tiny")
 Check = Callable[[Path], Mapping[str, Any]]
 
 
-@transaction.atomic
 def ensure_base(
     name: str, *, check: Check | None = None, options: Mapping[str, Any] | None = None
 ) -> ModelVersion:
@@ -46,30 +47,34 @@ def ensure_base(
 
     On the first call its weights are written below CHECKPOINT_DIR as float32 safetensors, with
     these `options` of its chat template, and checked unless they came with the product; processes
-    that call at the same time wait for the one that does it. Raises CheckpointError when it is
-    not a usable model, and leaves nothing of it.
+    that call at the same time wait for the one that does it. Not to be called in a transaction: a
+    download of minutes would hold it open. Raises CheckpointError when it is not a usable model,
+    and leaves nothing of it.
     """
-    _wait_for_turn(f"base:{name}")
     title = base_title(name)
-    known = ModelVersion.objects.filter(name=title).first()
-    if known and (known.folder / "config.json").exists():
-        return known
     folder = _base_folder(title)
-    if not (folder / "config.json").exists():
-        write_base(name, folder, options)
-    report = _approved(title, folder, check) if check and name not in _OURS else {}
-    return known or register_version(name=title, kind=Kind.BASE, folder=folder, check_report=report)
+    with _alone_at(folder):
+        known = ModelVersion.objects.filter(name=title).first()
+        if known and (known.folder / "config.json").exists():
+            return known
+        if not (folder / "config.json").exists():
+            write_base(name, folder, options)
+        report = _approved(title, folder, check) if check and name not in _OURS else {}
+        with transaction.atomic(durable=True):
+            return known or register_version(
+                name=title, kind=Kind.BASE, folder=folder, check_report=report
+            )
 
 
-@transaction.atomic
 def adopt_base(
     name: str, *, check: Check | None = None, options: Mapping[str, Any] | None = None
 ) -> ModelVersion:
     """`ensure_base`, and the first start makes it the policy that labelers see."""
     version = ensure_base(name, check=check, options=options)
-    _wait_for_turn("promotion")
-    if promoted(Promotion.Role.POLICY) is None:
-        promote(role=Promotion.Role.POLICY, version=version, reason="First start.")
+    with transaction.atomic():
+        _wait_for_turn("promotion")
+        if promoted(Promotion.Role.POLICY) is None:
+            promote(role=Promotion.Role.POLICY, version=version, reason="First start.")
     return version
 
 
@@ -320,6 +325,15 @@ def require_weights(version: ModelVersion) -> None:
             f"The weights of {version} were removed to free the disk. Choose another version, or "
             "restore its folder from a backup.",
         )
+
+
+@contextmanager
+def _alone_at(folder: Path) -> Iterator[None]:
+    """Hold the place of a base; who comes second, in whatever process, waits."""
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with (folder.parent / f".{folder.name}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
 
 
 def _wait_for_turn(what: str) -> None:

@@ -10,9 +10,10 @@ from pathlib import Path
 import pytest
 from django.core.management import call_command
 from django.core.management.base import CommandError
-from django.db import connection
+from django.db import connection, transaction
 
 from core.problems import Problem
+from models_service.lm import checkpoint
 from models_service.lm.checkpoint import CheckpointError, load_policy, weights_sha256
 from models_service.models import ModelVersion, Promotion
 from models_service.selectors import promoted
@@ -105,6 +106,33 @@ def test_two_processes_write_it_once(tmp_path: Path) -> None:
     printed = {racer.communicate(timeout=120)[0].strip() for racer in racers}
     assert [racer.returncode for racer in racers] == [0, 0]
     assert printed == {str(ModelVersion.objects.get().pk)}
+
+
+@pytest.mark.django_db(transaction=True)
+def test_it_is_downloaded_outside_any_transaction(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from models_service.lm.tiny import write_tiny_checkpoint
+
+    write_tiny_checkpoint(tmp_path / "model", seed=3)
+    inside: list[bool] = []
+
+    def checked(folder: Path) -> dict[str, object]:
+        inside.append(connection.in_atomic_block)
+        return {"accepted": True}
+
+    take_up = checkpoint.take_up
+
+    def download(*given: object, **also: object) -> None:
+        inside.append(connection.in_atomic_block)
+        take_up(*given, **also)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(checkpoint, "take_up", download)
+    base = adopt_base(str(tmp_path / "model"), check=checked)
+    assert inside == [False, False] and promoted(Promotion.Role.POLICY) == base
+    write_tiny_checkpoint(tmp_path / "other", seed=4)
+    with transaction.atomic(), pytest.raises(RuntimeError, match="durable"):
+        ensure_base(str(tmp_path / "other"))
 
 
 def _environment() -> dict[str, str]:
