@@ -3,19 +3,15 @@ sheet or, in a file that stands alone, `standalone` colours. Pure."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import cache
 from itertools import pairwise
 from math import ceil, floor, log10
-from pathlib import Path
 from xml.sax.saxutils import escape
 
 from trainer.figures.data import Figure, Point, Series, number
+from trainer.figures.style import written_out
 
-TOKENS = Path(__file__).parents[2] / "frontend" / "static" / "css" / "tokens.css"
-STYLE = TOKENS.with_name("figures.css")
 WIDE, NARROW = 540, 320
 _LINE, _TEXT, _CHARACTER = 18, 12, 7.2
 
@@ -36,8 +32,7 @@ def drawn(figures: Iterable[Figure]) -> list[Drawn]:
 
 def standalone(figure: Figure) -> str:
     """The drawing as a file of its own, in the colours of the light theme."""
-    style = re.sub(r"var\((--[\w-]+)\)", lambda found: _tokens()[found[1]], STYLE.read_text())
-    inside = f"<title>{escape(figure.title)}</title><style>{style}</style>"
+    inside = f"<title>{escape(figure.title)}</title><style>{written_out()}</style>"
     return svg(figure, WIDE).replace(">", f' xmlns="http://www.w3.org/2000/svg">{inside}', 1)
 
 
@@ -238,11 +233,3 @@ def _text(text: str, x: float, y: float, anchor: str, kind: str) -> str:
     return (
         f'<text class="{kind}" x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}">{escape(text)}</text>'
     )
-
-
-@cache
-def _tokens() -> dict[str, str]:
-    """Every token by its name, colours as the light theme has them."""
-    found = re.findall(r"(--[\w-]+):\s*([^;]+);", TOKENS.read_text())
-    plain = {name: re.sub(r"^light-dark\((#\w+),.*\)$", r"\1", value) for name, value in found}
-    return dict(reversed(plain.items()))
