@@ -125,3 +125,44 @@ def _judge_of_epochs(start: ModelVersion) -> dict[str, int]:
     if reward is None or start not in ancestors(reward):
         return {}
     return {"reward": reward.pk}
+
+
+def summary(round: TrainingRound) -> dict[str, Any]:
+    """What became of a round, for a program that started it."""
+    said = {name: getattr(round, name) for name in ("id", "preset", "recipe", "state", "failure")}
+    runs = round.runs.select_related("output").order_by("pk")
+    evaluations = round.evaluations.select_related("version", "baseline").order_by("pk")
+    return {
+        **said,
+        "title": str(round),
+        "start": str(round.start),
+        "policy": round.policy and str(round.policy),
+        "snapshot": round.snapshot_id,
+        **_times(round, "created_at", "started_at", "ended_at"),
+        "runs": [
+            {
+                "stage": run.stage,
+                "state": run.state,
+                "output": run.output and str(run.output),
+                "failure": run.failure,
+                "result": run.result,
+                **_times(run, "started_at", "ended_at"),
+            }
+            for run in runs
+        ],
+        "evaluations": [
+            {
+                "version": str(one.version),
+                "baseline": one.baseline and str(one.baseline),
+                "judge": one.get_judge_display(),
+                "split": one.split,
+                "figures": one.figures,
+                **_times(one, "created_at"),
+            }
+            for one in evaluations
+        ],
+    }
+
+
+def _times(row: object, *names: str) -> dict[str, str | None]:
+    return {name: (at := getattr(row, name)) and at.isoformat() for name in names}

@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import json
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
 import pytest
+from django.core.management import call_command
+from django.db import connection
 
 from accounts.models import User
 from core.problems import Problem
 from models_service.models import ModelVersion
 from models_service.services import register_prompted
 from tests.trainer.conftest import Labels
-from trainer.models import TrainingRound, TrainingRun
+from trainer import tasks
+from trainer.models import Evaluation, TrainingRound, TrainingRun
 from trainer.rounds.control import retry
 from trainer.rounds.preview import Wish, plan
-from trainer.rounds.reads import starts
+from trainer.rounds.reads import starts, summary
 from trainer.rounds.start import start_round
 from trainer.rounds.start_form import start_form
 
@@ -52,6 +56,42 @@ def test_it_stores_the_whole_recipe_and_starts_from_the_base(
     assert round.recipe["ppo"]["clip"] == 0.2
     assert round.start == base
     assert round.started_by == rosa
+
+
+def test_round_4_follows_round_3_whatever_the_database_has_skipped(labels: Labels) -> None:
+    labels.enough()
+    first = start_round(preset="tiny")
+    with connection.cursor() as cursor:  # as PostgreSQL does when it comes back from a crash
+        cursor.execute(
+            "SELECT setval(pg_get_serial_sequence('trainer_traininground', 'id'), %s)",
+            [first.pk + 32],
+        )
+    second = start_round(preset="tiny")
+    assert (second.pk, str(second)) == (first.pk + 1, f"Round {first.pk + 1}")
+
+
+def test_the_command_tells_a_program_of_its_round(
+    labels: Labels, base: ModelVersion, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tasks.advance_rounds, "delay", lambda: None)
+    labels.enough()
+    said = StringIO()
+    call_command("start_round", preset="tiny", name="First", json=True, stdout=said)
+    told = json.loads(said.getvalue())
+    round = TrainingRound.objects.get()
+    assert (told["id"], told["title"], told["state"]) == (round.pk, "First", "queued")
+    assert (told["start"], told["policy"], told["recipe"]) == (base.name, None, round.recipe)
+    assert told["created_at"] == round.created_at.isoformat() and told["ended_at"] is None
+    TrainingRun.objects.create(round=round, stage="sft", seed=1, output=base, result={"loss": 1.5})
+    Evaluation.objects.create(
+        round=round, version=base, judge="reward", split="validation", figures={}
+    )
+    told = summary(round)
+    assert [(run["stage"], run["output"], run["result"]) for run in told["runs"]] == [
+        ("sft", base.name, {"loss": 1.5})
+    ]
+    assert told["evaluations"][0]["version"] == base.name
+    assert json.loads(json.dumps(told)) == told
 
 
 def test_a_later_round_starts_from_the_base_of_the_promoted_policy(

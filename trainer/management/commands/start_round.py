@@ -12,9 +12,9 @@ from core.commands import ExampleCommand
 from core.problems import Problem
 from models_service.models import ModelVersion
 from trainer.algorithms.config import ConfigError
-from trainer.api.serializers import RoundDetailSerializer
 from trainer.management.following import follow
 from trainer.models import TrainingRound
+from trainer.rounds.reads import summary
 from trainer.rounds.recipes import from_yaml
 from trainer.rounds.start import start_round
 from trainer.tasks import advance_rounds
@@ -46,7 +46,7 @@ class Command(ExampleCommand):
         if options["wait"]:
             round = follow(round, say)
         if options["json"]:
-            self.stdout.write(json.dumps(RoundDetailSerializer(round).data, default=str))
+            self.stdout.write(json.dumps(summary(round)))
         if options["wait"] and round.state != TrainingRound.State.FINISHED:
             raise CommandError(f"{round} is {round.state}. {round.failure}".strip())
         if options["wait"]:
