@@ -38,7 +38,8 @@ def contracts(pyproject: Path) -> Rooms:
 
 def svg(rooms: Rooms) -> str:
     """The picture, in light colours or dark as the reader's system has it."""
-    parts, top = [], MARGIN
+    parts: list[str] = []
+    top = MARGIN
     for app, boxes in rooms.items():
         rows = _rows(boxes)
         height = _ROW * max(len(rows), 1) + _GAP // 2
