@@ -21,7 +21,7 @@ run: .venv/runtime
 dev: .venv/dev
 	@DEBUG=1 exec .venv/bin/python manage.py up --port $(PORT) --reload
 
-test: .venv/dev lint docs
+test: .venv/dev lint
 	@if command -v node >/dev/null; then node --test tests/js/*.mjs; fi
 	.venv/bin/python -m pytest $(PROCESSES)
 	CPU_KERNELS=0 PREPARED_STATEMENTS=0 .venv/bin/python -m pytest $(PROCESSES) $(SWITCHED)
@@ -48,7 +48,7 @@ measure: .venv/dev
 vendor: .venv/runtime
 	.venv/bin/python frontend/vendor.py
 
-.venv/runtime: pyproject.toml constraints.txt
+.venv/runtime: pyproject.toml setup.py constraints.txt
 	@echo "Installing the environment; the first time takes a few minutes ..."
 	@.venv/bin/python -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv --clear .venv
 	@$(PIP) setuptools
