@@ -13,7 +13,8 @@ from django.utils import timezone
 from unfold.decorators import display
 
 from accounts.admin.base import RecordAdmin
-from trainer.models import SavedRecipe, Schedule, TrainingRun
+from trainer.algorithms.stages import STAGES
+from trainer.models import SavedRecipe, Schedule
 from trainer.rounds.due_times import WEEKDAYS, in_words
 from trainer.rounds.recipes import to_yaml
 from trainer.rounds.schedules import count_rankings
@@ -43,7 +44,7 @@ class SavedRecipeAdmin(_OwnPages):
 
     @display(description="Stages")
     def stages(self, recipe: SavedRecipe) -> str:
-        return ", ".join(str(TrainingRun.Stage(stage).label) for stage in recipe.recipe["stages"])
+        return ", ".join(STAGES[stage].title for stage in recipe.recipe["stages"])
 
     def add_view(
         self, request: HttpRequest, form_url: str = "", extra_context: dict[str, Any] | None = None

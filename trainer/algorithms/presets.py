@@ -12,11 +12,9 @@ import yaml
 
 from trainer.algorithms.config import ConfigError
 from trainer.algorithms.settings import PPOConfig, RewardConfig, SFTConfig
+from trainer.algorithms.stages import scoring
 
 FOLDER = Path(__file__).parent.parent / "presets"
-# The stages that score answers. A reward model judges rightly what is as long as what it learned
-# from, so they have one limit, that of the queue whose answers are labeled.
-SCORING = ("reward", "best_of_n", "ppo", "evaluation")
 LIMIT = "max_response_tokens"
 
 
@@ -42,7 +40,7 @@ def with_one_limit(values: Mapping[str, Any]) -> dict[str, Any]:
     scores and does not say its own."""
     spread = {name: value for name, value in values.items() if name != LIMIT}
     if LIMIT in values:
-        for stage in SCORING:
+        for stage in scoring():
             own = spread.get(stage) or {}
             # What is no mapping is left for the settings' own check, which has a sentence for it.
             if isinstance(own, Mapping):

@@ -11,12 +11,11 @@ from accounts.models import User
 from labeling.models import Completion, Demonstration, Prompt, Ranking
 from models_service.models import ModelVersion
 from models_service.selectors import ancestors
+from trainer.algorithms.stages import STAGES
 from trainer.models import DatasetSnapshot, SnapshotLabel, TrainingRun
 
 Tree = dict[str, Any]
 LABELS: dict[str, Any] = {"demonstration": Demonstration, "ranking": Ranking}
-# What a demonstration shapes begins with SFT; what a ranking shapes begins with the reward model.
-_NOT_SHAPED = {"demonstration": (), "ranking": (TrainingRun.Stage.SFT,)}
 
 
 def of_version(version: ModelVersion) -> Tree:
@@ -39,7 +38,8 @@ def of_label(kind: str, label: Demonstration | Ranking) -> Tree:
     """What a label led to: the snapshots it is in and every checkpoint it shaped."""
     snapshots = DatasetSnapshot.objects.filter(**{f"labels__{kind}": label}).order_by("pk")
     runs = TrainingRun.objects.filter(round__snapshot__in=snapshots, output__isnull=False)
-    made = runs.exclude(stage__in=_NOT_SHAPED[kind]).values_list("output", flat=True)
+    shaped = [stage.name for stage in STAGES.values() if kind in stage.labels]
+    made = runs.filter(stage__in=shaped).values_list("output", flat=True)
     return {
         "label": {"kind": kind, "id": label.pk, "prompt": label.prompt_id,
                   "labeler": str(label.labeler.pseudonym), "created_at": label.created_at,

@@ -14,7 +14,7 @@ from huggingface_hub import ModelCardData
 from core import __version__
 from models_service.models import Kind, ModelVersion
 from models_service.selectors import ancestors
-from trainer.algorithms.stages import CONFIGS
+from trainer.algorithms.stages import STAGES
 from trainer.data import lineage
 from trainer.models import Evaluation, TrainingRun
 
@@ -115,7 +115,7 @@ def _training(version: ModelVersion) -> str:
     if run is None:
         return ""
     settings = run.config["settings"]
-    papers = {f.name: f.metadata["paper"] for f in fields(CONFIGS[run.stage])}
+    papers = {f.name: f.metadata["paper"] for f in fields(STAGES[run.stage].config)}
     names = [*papers, *(name for name in settings if name not in papers)]
     rows = (
         (name, settings[name], "–" if papers.get(name) is None else papers[name])

@@ -6,15 +6,14 @@ from collections.abc import Mapping
 from dataclasses import fields
 
 from trainer.algorithms.config import Config
-from trainer.algorithms.settings import BestOfNConfig, PPOConfig, RewardConfig, SFTConfig
+from trainer.algorithms.stages import STAGES
 
-PAGES: Mapping[str, type[Config]] = {
-    "sft": SFTConfig,
-    "reward": RewardConfig,
-    "best_of_n": BestOfNConfig,
-    "ppo": PPOConfig,
-}
 BEGIN, END = "## Settings\n", "\n## "
+
+
+def pages() -> Mapping[str, type[Config]]:
+    """The settings of each stage that makes a version, by the name of its page in docs/."""
+    return {stage.name: stage.config for stage in STAGES.values() if stage.outcome}
 
 
 def with_table(page: str, config: type[Config]) -> str:

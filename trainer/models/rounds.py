@@ -8,6 +8,7 @@ from django.conf import settings
 from django.db import models
 
 from models_service.models import ModelVersion
+from trainer.algorithms.stages import STAGES
 from trainer.models.snapshots import DatasetSnapshot
 
 
@@ -85,13 +86,6 @@ class TrainingRun(models.Model):
     again by the next worker, from the last checkpoint in its work folder.
     """
 
-    class Stage(models.TextChoices):
-        SFT = "sft", "SFT"
-        REWARD = "reward", "Reward model"
-        BEST_OF_N = "best_of_n", "Best of n"
-        PPO = "ppo", "PPO"
-        EVALUATION = "evaluation", "Evaluation"
-
     class State(models.TextChoices):
         QUEUED = "queued", "Queued"
         RUNNING = "running", "Running"
@@ -100,7 +94,9 @@ class TrainingRun(models.Model):
         STOPPED = "stopped", "Stopped"
 
     round = models.ForeignKey(TrainingRound, on_delete=models.PROTECT, related_name="runs")
-    stage = models.CharField(max_length=16, choices=Stage.choices)
+    stage = models.CharField(
+        max_length=16, choices=[(stage.name, stage.title) for stage in STAGES.values()]
+    )
     state = models.CharField(max_length=16, choices=State.choices, default=State.QUEUED)
     config = models.JSONField(default=dict)
     seed = models.BigIntegerField()

@@ -14,7 +14,7 @@ from accounts.audit import Act, record
 from accounts.models import User
 from core.problems import Problem
 from trainer.algorithms.config import ConfigError
-from trainer.algorithms.stages import CONFIGS
+from trainer.algorithms.stages import STAGES
 from trainer.models import TrainingRound, TrainingRun
 from trainer.rounds.recipes import changed
 from trainer.rounds.start import require_one_limit
@@ -107,7 +107,7 @@ def _change_recipe(
     for run in runs:
         settings = {**round.recipe[run.stage], "seed": round.seed}
         before, after = (
-            CONFIGS[run.stage].from_dict(s) for s in (run.config["settings"], settings)
+            STAGES[run.stage].config.from_dict(s) for s in (run.config["settings"], settings)
         )
         runs.filter(pk=run.pk).update(config={**run.config, "settings": settings})
         if before.identity() != after.identity():

@@ -11,6 +11,7 @@ from django.db.models.fields.json import KT
 from django.db.models.functions import Cast, Coalesce
 
 from models_service.models import ModelVersion
+from trainer.algorithms.stages import STAGES
 from trainer.models import Metric, TrainingRun
 from trainer.rounds import memory_model
 from trainer.rounds.recipes import Recipe
@@ -94,13 +95,14 @@ def _of(
     like: _Like | None,
 ) -> Estimate:
     needs = memory_model.needed(stage, settings, shape) / memory.MIB if shape else None
-    title = str(TrainingRun.Stage(stage).label)
+    title = STAGES[stage].title
     if like is None:
         return Estimate(stage, title, None, None, "", needs)
     run = like.run
     assert run.started_at and run.ended_at
-    then = _work(stage, run.config["settings"], _counts(run))
-    ratio = _work(stage, settings, counts) / then if then else 1.0
+    work = STAGES[stage].work
+    then = work(run.config["settings"], _counts(run))
+    ratio = work(settings, counts) / then if then else 1.0
     seconds = (run.ended_at - run.started_at).total_seconds() * ratio
     peak = like.peak and like.peak / memory.MIB
     if needs and shape:
@@ -160,25 +162,3 @@ def _counts(run: TrainingRun) -> dict[str, int]:
     prompts = counts.get("prompt", {}).get("validation", 0)
     trained = {f"{kind}s": of_kind.get("train", 0) for kind, of_kind in counts.items()}
     return {**trained, "validation_prompts": prompts}
-
-
-def _work(stage: str, settings: Mapping[str, Any], counts: Mapping[str, int]) -> float:
-    """Something the stage's time is proportional to; 1 where nothing is known."""
-
-    def at_most(limit: str, what: str) -> int:
-        there = counts.get(what, 0)
-        return min(settings.get(limit) or there, there)
-
-    if stage == "sft":
-        return float(settings["epochs"] * at_most("max_demonstrations", "demonstrations"))
-    if stage == "reward":
-        # Each of k folds learns from the other k - 1: together k - 1 runs more.
-        runs = max(1, settings.get("folds", 0))
-        return float(settings["epochs"] * at_most("max_rankings", "rankings") * runs)
-    length = settings.get("max_response_tokens", 1)
-    if stage == "ppo":
-        return float(settings["iterations"] * settings["batch_size"] * length)
-    if stage in ("best_of_n", "evaluation"):
-        answers = settings.get("n", settings.get("answers_per_prompt", 1)) * length
-        return float(at_most("prompts", "validation_prompts") * answers)
-    return 1.0

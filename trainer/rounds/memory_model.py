@@ -14,10 +14,9 @@ from math import prod
 from pathlib import Path
 from typing import Any
 
+from trainer.algorithms.stages import STAGES
+
 _FLOAT = 4
-_OF_TRAINING = 4  # weights, gradients, two moments
-_COPIES = {"sft": _OF_TRAINING, "reward": _OF_TRAINING, "ppo": 11}
-_SAMPLING = ("best_of_n", "evaluation")  # no backward pass, one model at a time at the least
 _SHARED_TRUNKS = 2
 # Numbers a token leaves in a layer for each of its hidden dimensions, attention and MLP together.
 _KEPT = 16
@@ -47,7 +46,7 @@ def shape_of(folder: Path) -> Shape | None:
 
 def needed(stage: str, settings: Mapping[str, Any], shape: Shape) -> int:
     """Bytes that a stage takes with these settings."""
-    copies = _SHARED_TRUNKS if settings.get("trunk") == "shared" else _COPIES.get(stage, 1)
+    copies = _SHARED_TRUNKS if settings.get("trunk") == "shared" else STAGES[stage].copies
     parameters = shape.parameters + settings.get("heads", 0) * shape.hidden
     return _FLOAT * copies * parameters + _tokens(settings) * _a_token(stage, settings, shape)
 
@@ -67,8 +66,8 @@ def _tokens(settings: Mapping[str, Any]) -> int:
 
 def _a_token(stage: str, settings: Mapping[str, Any], shape: Shape) -> int:
     # Without a backward pass one layer's numbers are there at a time.
-    layers = 1 if stage in _SAMPLING else shape.layers
-    logits = 2 * shape.vocabulary if stage == "sft" else 0
+    layers = 1 if STAGES[stage].only_asks else shape.layers
+    logits = STAGES[stage].logits * shape.vocabulary
     return _FLOAT * (_KEPT * layers * shape.hidden + logits + settings.get("heads", 0))
 
 

@@ -20,8 +20,9 @@ from models_service.lm.context import context_of
 from models_service.models import ModelVersion
 from models_service.selectors import check_report
 from trainer.algorithms.config import ConfigError
+from trainer.algorithms.stages import STAGES
 from trainer.data.snapshots import label_tally, totals, totals_of
-from trainer.models import DatasetSnapshot, TrainingRound, TrainingRun
+from trainer.models import DatasetSnapshot, TrainingRound
 from trainer.rounds import label_filters
 from trainer.rounds.estimates import estimates
 from trainer.rounds.reads import UNDER_WAY
@@ -165,7 +166,7 @@ def _notes(recipe: Recipe, counts: Mapping[str, int]) -> list[str]:
     for stage in recipe.stages:
         wanted = getattr(recipe.configs[stage], "prompts", 0)
         if wanted > there > 0:
-            title = TrainingRun.Stage(stage).label
+            title = STAGES[stage].title
             notes.append(f"{title} asks {there} validation prompts, all there are, not {wanted}.")
     return notes
 

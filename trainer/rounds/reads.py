@@ -11,6 +11,7 @@ from labeling.models import Ranking
 from labeling.queues import sampling_reads
 from models_service.models import ModelVersion, Promotion
 from models_service.selectors import ancestors, promoted
+from trainer.algorithms.stages import STAGES, last_policy
 from trainer.models import TrainingRound, TrainingRun
 from trainer.rounds.decide import RoundState
 
@@ -52,30 +53,22 @@ def starts(round: TrainingRound, stage: str) -> dict[str, int]:
     }
     if round.reward_id:
         made.setdefault("reward", round.reward_id)
-    supervised = made.get("sft", round.start_id)
-    if stage == "sft":
-        return {"policy": round.start_id, **_judge_of_epochs(round.start)}
-    if stage == "reward":
-        return {"policy": supervised}
-    if stage in ("best_of_n", "ppo"):
-        return {"policy": supervised, "reward": made["reward"]}
-    if policy := made.get("ppo") or made.get("best_of_n"):
-        return {"policy": policy, "baseline": supervised, "reward": made["reward"]}
-    return {"policy": supervised, "baseline": round.start_id, "reward": made["reward"]}
+    judge = _judge_of_epochs(round.start) if stage == "sft" else {}
+    return STAGES[stage].starts(made, round.start_id) | judge
 
 
 def outcome(round: TrainingRound) -> ModelVersion | None:
-    """The policy a round ends with: PPO's, else the best-of-n one, else the supervised one."""
+    """The policy a round ends with: that of its last stage that makes one."""
     outputs = {
         run.stage: run.output
         for run in round.runs.filter(output__isnull=False).select_related("output")
     }
-    return outputs.get("ppo") or outputs.get("best_of_n") or outputs.get("sft")
+    return last_policy(outputs)
 
 
 def stage_titles(round: TrainingRound) -> list[tuple[str, str]]:
     """Name and title of each stage, in order."""
-    return [(stage, str(TrainingRun.Stage(stage).label)) for stage in round.recipe["stages"]]
+    return [(stage, STAGES[stage].title) for stage in round.recipe["stages"]]
 
 
 def settings_by_stage(round: TrainingRound) -> list[tuple[str, dict[str, Any]]]:

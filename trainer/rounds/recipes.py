@@ -12,18 +12,11 @@ from typing import Any, Self
 import yaml
 
 from trainer.algorithms.config import Config, ConfigError, not_known
-from trainer.algorithms.presets import FOLDER, LIMIT, SCORING, preset_names, with_one_limit
-from trainer.algorithms.settings import (
-    PPOConfig,
-)
-from trainer.algorithms.stages import CONFIGS, NEEDS, STAGES, USUAL_STAGES
+from trainer.algorithms.presets import FOLDER, LIMIT, preset_names, with_one_limit
+from trainer.algorithms.settings import PPOConfig
+from trainer.algorithms.stages import STAGES, scoring
 from trainer.rounds import label_filters
 
-_BATCHES = {
-    "demonstrations": "sft.batch_size",
-    "rankings": "reward.batch_size",
-    "prompts": "ppo.minibatch_size",
-}
 PROMOTE = {
     "never": "Never: a researcher decides",
     "if_better": "If better: when the win rate's whole interval lies above 50 %",
@@ -58,7 +51,7 @@ class Recipe:
             raise ConfigError(errors)
         seed = values.get("seed", 1)
         configs = {stage: replace(config, seed=seed) for stage, config in configs.items()}  # type: ignore[call-arg]
-        chosen = values.get("stages", USUAL_STAGES)
+        chosen = values.get("stages", usual_stages())
         stages = tuple(stage for stage in STAGES if stage in chosen)
         return cls(stages, configs, values.get("promote", "if_better"), seed, labels)
 
@@ -76,21 +69,31 @@ class Recipe:
         for what, address in self.batch_settings().items():
             stage, size = address.split(".")
             needed[what] = int(getattr(self.configs[stage], size))
-        asking = {"best_of_n", "evaluation"} & set(self.stages)
+        asking = any(STAGES[stage].only_asks for stage in self.stages)
         return needed | ({"validation_prompts": 2} if asking else {})
 
     def limits(self) -> dict[str, int]:
         """The token limit of each of its stages that score answers, by its address."""
         return {
             f"{stage}.{LIMIT}": int(getattr(self.configs[stage], LIMIT))
-            for stage in SCORING
+            for stage in scoring()
             if stage in self.stages
         }
 
     def batch_settings(self) -> dict[str, str]:
-        """What fills the batches of each stage, and the setting that says how large they are."""
-        return {what: address for what, address in _BATCHES.items()
-                if address.split(".")[0] in self.stages}  # fmt: skip
+        """What fills the batches of each stage, and the setting that says how large they are: of
+        several stages' that are filled by the same, the largest."""
+        batches = [
+            (int(getattr(self.configs[stage], size)), what, f"{stage}.{size}")
+            for stage in self.stages
+            for what, size in STAGES[stage].batches.items()
+        ]
+        return {what: address for _, what, address in sorted(batches, key=lambda one: one[0])}
+
+
+def usual_stages() -> tuple[str, ...]:
+    """What a round does unless its recipe says otherwise."""
+    return tuple(stage.name for stage in STAGES.values() if stage.usual)
 
 
 def preset(name: str) -> dict[str, Any]:
@@ -148,7 +151,7 @@ def _configs(values: Mapping[str, Any]) -> tuple[dict[str, Config], dict[str, st
     """Each stage's settings, and what is wrong with them."""
     configs: dict[str, Config] = {}
     errors: dict[str, str] = {}
-    for stage, kind in CONFIGS.items():
+    for stage, kind in ((stage.name, stage.config) for stage in STAGES.values()):
         settings = values.get(stage) or {}
         try:
             configs[stage] = kind.from_dict(settings if isinstance(settings, Mapping) else {})
@@ -170,13 +173,13 @@ def _unknown_keys(values: Mapping[str, Any]) -> dict[str, str]:
 
 def _check_frame(values: Mapping[str, Any], given: Collection[str]) -> dict[str, str]:
     errors: dict[str, str] = {}
-    stages = values.get("stages", USUAL_STAGES)
+    stages = values.get("stages", usual_stages())
     if not isinstance(stages, (list, tuple)) or not stages or any(s not in STAGES for s in stages):
         errors["stages"] = f"must be some of {', '.join(STAGES)}"
     else:
         for stage in stages:
             there = {*stages, *given}
-            if missing := [need for need in NEEDS.get(stage, ()) if need not in there]:
+            if missing := [need for need in STAGES[stage].needs if need not in there]:
                 errors["stages"] = f"{stage} needs {', '.join(missing)}, in this round or given"
     if values.get("promote", "never") not in tuple(PROMOTE):
         errors["promote"] = f"must be one of {', '.join(PROMOTE)}"

@@ -18,7 +18,7 @@ from models_service.models import ModelVersion, Promotion
 from models_service.selectors import check_report, promoted
 from trainer.algorithms.config import ConfigError
 from trainer.algorithms.room import too_long
-from trainer.algorithms.stages import NEEDS
+from trainer.algorithms.stages import STAGES
 from trainer.data.snapshots import count_labels, totals_of
 from trainer.models import DatasetSnapshot, TrainingRound, TrainingRun
 from trainer.rounds.estimates import over_memory
@@ -182,7 +182,7 @@ def _require_context(recipe: Recipe, start: ModelVersion, reward: ModelVersion |
     """Raises Problem where the longest prompt and response do not fit into what a model reads."""
     readers = [(start, recipe.stages)]
     if reward:
-        readers.append((reward, tuple(stage for stage in recipe.stages if stage in NEEDS)))
+        readers.append((reward, tuple(stage for stage in recipe.stages if STAGES[stage].needs)))
     errors: dict[str, list[str]] = {}
     for version, stages in readers:
         context = context_of(version.folder)

@@ -14,8 +14,8 @@ from labeling.models import Guideline, UseCase
 from labeling.queues.sampling_settings import training_limit
 from models_service.models import Kind, ModelVersion
 from trainer.algorithms.config import Config
-from trainer.algorithms.presets import LIMIT, SCORING, preset_names
-from trainer.algorithms.stages import CONFIGS
+from trainer.algorithms.presets import LIMIT, preset_names
+from trainer.algorithms.stages import STAGES
 from trainer.data.snapshots import count_labels
 from trainer.models import DatasetSnapshot, SavedRecipe, TrainingRound, TrainingRun
 from trainer.rounds.label_filters import GROUPS
@@ -133,7 +133,7 @@ def start_form(query: Mapping[str, str]) -> StartForm:
     return StartForm(
         source=source,
         presets=[(name, words["title"], words["description"]) for name, words in described.items()],
-        stages=[_stage(stage, recipe, usual) for stage in CONFIGS],
+        stages=[_stage(stage, recipe, usual) for stage in STAGES],
         promote=recipe.promote,
         rules=PROMOTE,
         seed=recipe.seed,
@@ -187,7 +187,7 @@ def _of_round(round: TrainingRound, stage: str) -> Source:
     return Source(
         round.preset,
         {**round.recipe, "stages": stages[stages.index(stage) :]},
-        f"Goes on from {round}: {TrainingRun.Stage(stage).label} again, with what the stages "
+        f"Goes on from {round}: {STAGES[stage].title} again, with what the stages "
         "before it made and the same labels.",
         start=made.get("sft", round.start_id) if "sft" in before else round.start_id,
         reward=made.get("reward", round.reward_id) if "reward" in before else round.reward_id,
@@ -203,13 +203,13 @@ def _stage(stage: str, recipe: Recipe, usual: Recipe) -> StageForm:
         for field in fields(config)
         if field.name != "seed"
     ]
-    title = TrainingRun.Stage(stage).label
-    return StageForm(stage, str(title), stage in recipe.stages, shown)
+    title = STAGES[stage].title
+    return StageForm(stage, title, stage in recipe.stages, shown)
 
 
 def _setting(stage: str, field: Field, config: Config, usual: Config) -> Setting:
     value, explained = getattr(config, field.name), field.metadata.get("help", "")
-    if field.name == LIMIT and stage in SCORING:
+    if field.name == LIMIT and STAGES[stage].scores:
         explained += f". The queue samples {training_limit()} at most: the same"
     return Setting(
         address=f"{stage}.{field.name}",
@@ -233,7 +233,7 @@ def _labels(recipe: Recipe) -> list[tuple[str, int, int]]:
 def _choice(chosen: Mapping[str, Any]) -> LabelChoice:
     def marked(name: str, options: Any) -> list[tuple[Any, str, bool]]:
         picked = chosen.get(name, [])
-        return [(value, str(title), value in picked) for value, title in options]
+        return [(value, title, value in picked) for value, title in options]
 
     guidelines = Guideline.objects.filter(purpose="training").order_by("-version")
     versions = {

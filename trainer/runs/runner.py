@@ -25,6 +25,7 @@ from models_service.models import Kind, ModelVersion
 from models_service.services import register_best_of, register_version
 from trainer.algorithms.distributed.job import Job
 from trainer.algorithms.settings import BestOfNConfig, EvaluationConfig
+from trainer.algorithms.stages import STAGES
 from trainer.data.snapshots import file_sha256
 from trainer.models import Evaluation, TrainingRound, TrainingRun
 from trainer.runs import machine_memory
@@ -42,7 +43,6 @@ RESULT_CODE = (
     "trainer/algorithms/policy_vs_baseline.py",
     "labeling/intervals.py",
 )
-KINDS = {"sft": Kind.SFT, "reward": Kind.REWARD, "ppo": Kind.POLICY}
 # What is counted in a run's notes, and why it was not used.
 _SKIPPED = {
     "prompts_skipped_too_long": "prompts over max_prompt_tokens",
@@ -70,7 +70,7 @@ def execute(run_id: int) -> bool:
         return False
     try:
         with heartbeat(run), logged(run) as log:
-            outcome = ALGORITHMS[run.stage](run, RunReporter(run, log))
+            outcome = _MEASURING.get(run.stage, _train)(run, RunReporter(run, log))
         close(run, outcome)
     except LostRunError as lost:
         logger.warning("%s", lost)
@@ -136,7 +136,7 @@ def close(run: TrainingRun, outcome: Outcome) -> None:
         return
     if output := _register(run, outcome):
         TrainingRun.objects.filter(pk=run.pk).update(output=output)
-    if run.stage == TrainingRun.Stage.EVALUATION:
+    if run.stage == "evaluation":
         _record_evaluation(run, outcome.result)
     transaction.on_commit(lambda: shutil.rmtree(run.work, ignore_errors=True))
 
@@ -281,11 +281,9 @@ def _fewer_prompts(config: EvaluationConfig, figures: Mapping[str, Any]) -> dict
     return {"prompts": sentence}
 
 
-ALGORITHMS: Mapping[str, Callable[[TrainingRun, RunReporter], Outcome]] = {
-    "sft": _train,
-    "reward": _train,
+# The stages that train nothing.
+_MEASURING: Mapping[str, Callable[[TrainingRun, RunReporter], Outcome]] = {
     "best_of_n": _best_of_n,
-    "ppo": _train,
     "evaluation": _evaluate,
 }
 
@@ -316,7 +314,7 @@ def _snapshot(run: TrainingRun) -> Path:
 
 def _register(run: TrainingRun, outcome: Outcome) -> ModelVersion | None:
     """The version that the run made: new weights, or the best of n answers of its policy."""
-    if run.stage == TrainingRun.Stage.BEST_OF_N:
+    if run.stage == "best_of_n":
         starts, n = _versions(run.config["start"]), run.config["settings"]["n"]
         return register_best_of(
             name=f"round-{run.round_id}-best-of-{n}",
@@ -327,10 +325,10 @@ def _register(run: TrainingRun, outcome: Outcome) -> ModelVersion | None:
         )
     if outcome.folder is None:
         return None
-    what = "policy" if run.stage == "ppo" else run.stage
+    stage = STAGES[run.stage]
     return register_version(
-        name=f"round-{run.round_id}-{what}",
-        kind=KINDS[run.stage],
+        name=f"round-{run.round_id}-{stage.version}",
+        kind=Kind(stage.outcome),
         folder=outcome.folder,
         parent=_versions(run.config["start"])["policy"],
         figures=outcome.result["metrics"],

@@ -14,14 +14,12 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from trainer.algorithms.config import Config
 from trainer.algorithms.contract import Reporter, Result, Starts, TrainingError
 from trainer.algorithms.room import require_room
-from trainer.algorithms.settings import PPOConfig, RewardConfig, SFTConfig
+from trainer.algorithms.stages import STAGES
 
 # No library that writes to the same place begins a line so.
 MARK = "\x1e"
-CONFIGS: Mapping[str, type[Config]] = {"sft": SFTConfig, "reward": RewardConfig, "ppo": PPOConfig}
 
 
 @dataclass(frozen=True)
@@ -50,22 +48,21 @@ class Job:
         """Train. Raises TrainingError and CheckpointError."""
         # Loaded here: the worker that writes a job's file, and waits for its processes, needs
         # neither torch nor the trainers for it.
-        from trainer.algorithms import ppo, reward, sft
-
-        config = CONFIGS[self.stage].from_dict(self.settings)
+        stage = STAGES[self.stage]
+        config = stage.config.from_dict(self.settings)
         # Before any model is read: what is refused here costs seconds.
         require_room(config.to_dict(), self.start)
-        algorithms: dict[str, Any] = {"sft": sft, "reward": reward, "ppo": ppo}
         text = Path(self.pretraining_text) if self.pretraining_text else None
-        return algorithms[self.stage].train(
+        result: Result = stage.train(
             config,
             snapshot=Path(self.snapshot),
             start=Starts(**{name: Path(folder) for name, folder in self.start.items()}),
             out=Path(self.out),
             work=Path(self.work),
             report=report,
-            **({} if self.stage == "reward" else {"pretraining_text": text}),
+            **({"pretraining_text": text} if stage.reads_pretraining else {}),
         )
+        return result
 
 
 class Teller:

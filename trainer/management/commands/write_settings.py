@@ -7,15 +7,15 @@ from typing import Any
 from django.conf import settings
 
 from core.commands import ExampleCommand
-from trainer.management.settings_tables import PAGES, with_table
+from trainer.management.settings_tables import pages, with_table
 
 
 class Command(ExampleCommand):
-    help = "Write the tables of settings into docs/sft.md, reward.md, best_of_n.md and ppo.md."
+    help = "Write the table of settings into the page of each stage in docs/."
     example = "manage.py write_settings"
 
     def handle(self, **options: Any) -> None:
-        for name, config in PAGES.items():
+        for name, config in pages().items():
             path = settings.BASE_DIR / "docs" / f"{name}.md"
             path.write_text(with_table(path.read_text(), config))
             self.stdout.write(f"{path} is written.")
