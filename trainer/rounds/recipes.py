@@ -173,8 +173,9 @@ def _unknown_keys(values: Mapping[str, Any]) -> dict[str, str]:
 
 def _check_frame(values: Mapping[str, Any], given: Collection[str]) -> dict[str, str]:
     errors: dict[str, str] = {}
-    stages = values.get("stages", usual_stages())
-    if not isinstance(stages, (list, tuple)) or not stages or any(s not in STAGES for s in stages):
+    stages, known = values.get("stages", usual_stages()), tuple(STAGES)
+    # In a tuple, not in the mapping: what is named may be anything, also what has no hash.
+    if not isinstance(stages, (list, tuple)) or not stages or any(s not in known for s in stages):
         errors["stages"] = f"must be some of {', '.join(STAGES)}"
     else:
         for stage in stages:
