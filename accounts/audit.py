@@ -26,6 +26,7 @@ class Act(models.TextChoices):
     LABELER_CHANGED = "labeler_changed", "Labeler changed"
     PERSON_ERASED = "person_erased", "Person erased"
     PROMPTS_IMPORTED = "prompts_imported", "Prompts imported"
+    LABELS_IMPORTED = "labels_imported", "Labels imported"
     PROMPTS_CHANGED = "prompts_changed", "Prompts changed"
     PROMPT_REDACTED = "prompt_redacted", "Prompt redacted"
     PROMPT_RELEASED = "prompt_released", "Prompt released from quarantine"

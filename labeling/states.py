@@ -59,7 +59,7 @@ class Prompts:
 
 
 class Imports:
-    """A file of prompts on its way in."""
+    """A file of prompts or labels on its way in."""
 
     starts = (Import.State.RECEIVING, Import.State.QUEUED)
     receive = Move(("receiving",), "queued", "its last piece is here")
@@ -67,7 +67,7 @@ class Imports:
     checked = Move(("checking",), "checked", "every row is checked")
     accept = Move(("checked",), "accepted", "somebody says so")
     store = Move(("accepted", "storing"), "storing", "a worker takes it up")
-    finish = Move(("storing",), "finished", "its good rows are prompts")
+    finish = Move(("storing",), "finished", "its good rows are stored")
     fail = Move(("checking", "storing"), "failed", "it cannot be read or stored")
     cancel = Move(
         ("receiving", "queued", "checking", "checked", "accepted", "storing"),

@@ -11,7 +11,6 @@ from collections import Counter, deque
 from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
 from dataclasses import dataclass
-from functools import partial
 
 from labeling.intake import languages
 from labeling.intake.chats import as_row
@@ -31,20 +30,20 @@ _AHEAD = 4  # batches that may be under way at once
 class Looked:
     """What the rows of a batch turned out to be, ready to be stored, and where reading goes on."""
 
-    good: list[tuple[int, str, str]]
-    """Line, name and what `Examined.as_dict` says, as JSON."""
+    good: list[tuple[int, int, str, str, str | None]]
+    """Line, number on that line, name, what `Examined.as_dict` says, and the label, as JSON."""
     bad: list[tuple[int, str, str]]
     """Line, reason and how the row begins."""
     tally: dict[str, Counter[str]]
     """Good rows by the kinds of personal data in them, languages and use cases."""
     after: Cursor | None
+    rows: int
 
 
 def looked_at(
-    batches: Iterable[list[Row]], *, region: str, pipeline: str, size: int
+    batches: Iterable[list[Row]], look: Callable[[list[Row]], Looked], *, size: int
 ) -> Generator[Looked]:
-    """The batches in their order, each row cleaned or named bad."""
-    look = partial(_look_at, region=region, pipeline=pipeline)
+    """The batches in their order, each row cleaned or named bad by `look`."""
     if size < LONG or (os.cpu_count() or 1) < _PROCESSES or _is_daemon():
         yield from map(look, batches)
         return
@@ -88,7 +87,8 @@ def _in_order(
         yield waiting.popleft().result()
 
 
-def _look_at(batch: list[Row], region: str, pipeline: str) -> Looked:
+def prompts_of(batch: list[Row], region: str, pipeline: str) -> Looked:
+    """The prompts in a batch of rows, cleaned, and the bad rows."""
     rows: list[tuple[int, str, NewPrompt]] = []
     bad = []
     for row in batch:
@@ -99,10 +99,10 @@ def _look_at(batch: list[Row], region: str, pipeline: str) -> Looked:
     found = Recognisers(region, installed_names(pipeline))
     prompts = examined([prompt for _, _, prompt in rows], found)
     good = [
-        (line, name, json.dumps(one.as_dict()))
+        (line, 0, name, json.dumps(one.as_dict()), None)
         for (line, name, _), one in zip(rows, prompts, strict=True)
     ]
-    return Looked(good, bad, _tally(prompts), batch[-1].after)
+    return Looked(good, bad, _tally(prompts), batch[-1].after, len(batch))
 
 
 def _read(row: Row) -> tuple[str, NewPrompt]:

@@ -15,28 +15,29 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from typing import Any, NoReturn
 
-from django.conf import settings
 from django.core.cache import cache
 from django.db import connection, transaction
 from django.db.models import F, Min, TextField, Window
 from django.db.models.functions import Cast, Now
 
-from accounts.audit import Act, record
+from accounts.audit import record
 from core.problems import Problem
 from labeling.intake.cleaning import Examined
 from labeling.intake.examining import Looked, looked_at
-from labeling.intake.prompts import BATCH, Added, take
+from labeling.intake.import_kinds import Result, Staged, work_of
+from labeling.intake.prompts import BATCH
 from labeling.intake.readers import Cursor, FileRefused, Row
 from labeling.intake.readers.sniffing import FORMATS, sniff
-from labeling.models import Import, Prompt, RejectedRow, StagedPrompt
+from labeling.models import Import, RejectedRow, StagedPrompt
 from labeling.states import Imports
 
 Advance = Callable[[int], None]
 
 _STAGE = """
-INSERT INTO labeling_stagedprompt (of_id, line, name, examined)
-SELECT %s, line, name, examined::jsonb
-FROM unnest(%s::bigint[], %s::text[], %s::text[]) AS row (line, name, examined)
+INSERT INTO labeling_stagedprompt (of_id, line, number, name, examined, label)
+SELECT %s, line, number, name, examined::jsonb, label::jsonb
+FROM unnest(%s::bigint[], %s::integer[], %s::text[], %s::text[], %s::text[])
+AS row (line, number, name, examined, label)
 """
 _LOCK = 0x1B4  # the first half of the key of an import's lock
 _KEPT_NAMES = 40  # languages of a tally
@@ -70,6 +71,8 @@ def check(
             if _stage_all(mine, seconds, advance):
                 return True
             _name_repeated(mine)
+            for line, reason in work_of(mine).conflicts(mine):
+                _reject(mine, line, reason)
             if rehearse:
                 _rehearse(mine)
         except FileRefused as refused:
@@ -127,15 +130,13 @@ def accept(*, imported: Import, skip_invalid: bool = False) -> None:
 def _stage_all(mine: Import, seconds: float | None, advance: Advance) -> bool:
     """Whether the time was over before the file was."""
     end = time.monotonic() + seconds if seconds is not None else float("inf")
-    mine.format = mine.format or sniff(mine.file, mine.name)
+    work = work_of(mine)
+    mine.format = mine.format or sniff(mine.file, mine.name, work.columns)
     form, cursor = FORMATS[mine.format], Cursor(*mine.cursor.get("at", (0, 0)))
-    mine.cursor = {"of": form.total(mine.file), "at": [cursor.offset, cursor.line]}
-    looked = looked_at(
-        _batches(form.rows(mine.file, cursor)),
-        region=settings.PHONE_REGION,
-        pipeline=settings.NAMES_PIPELINE,
-        size=mine.size,
-    )
+    total = form.total(mine.file, work.columns)
+    mine.cursor = {"of": total, "at": [cursor.offset, cursor.line]}
+    rows = work.gathered(form.rows(mine.file, cursor, work.columns))
+    looked = looked_at(_batches(rows), work.look, size=mine.size)
     with closing(looked):
         for batch in looked:
             _stage(mine, batch)
@@ -176,7 +177,7 @@ def _stage(mine: Import, batch: Looked) -> None:
 
 
 def _count(tally: dict[str, Any], batch: Looked) -> None:
-    tally["rows"] = tally.get("rows", 0) + len(batch.good) + len(batch.bad)
+    tally["rows"] = tally.get("rows", 0) + batch.rows
     tally["bad"] = tally.get("bad", 0) + len(batch.bad)
     for name, found in batch.tally.items():
         counts = Counter(tally.get(name, {})) + found
@@ -188,12 +189,16 @@ def _name_repeated(mine: Import) -> None:
     first = Window(Min("line"), partition_by=[F("name")])
     rows = mine.staged.exclude(name="").annotate(first=first).filter(line__gt=F("first"))
     for pk, line, name, first_line in list(rows.values_list("pk", "line", "name", "first")):
-        reason = f"id {name[:60]!r} stands on line {first_line} already"
-        with transaction.atomic():
-            RejectedRow.objects.create(of=mine, line=line, reason=reason)
-            StagedPrompt.objects.filter(pk=pk).delete()
-            mine.tally["bad"] += 1
-            _keep(mine, tally=mine.tally)
+        _reject(mine, line, f"id {name[:60]!r} stands on line {first_line} already", pk=pk)
+
+
+@transaction.atomic
+def _reject(mine: Import, line: int, reason: str, **which: int) -> None:
+    """Take what a line gave out of what is staged, and say why."""
+    RejectedRow.objects.create(of=mine, line=line, reason=reason)
+    StagedPrompt.objects.filter(of=mine, line=line, **which).delete()
+    mine.tally["bad"] += 1
+    _keep(mine, tally=mine.tally)
 
 
 def _rehearse(mine: Import) -> None:
@@ -206,29 +211,32 @@ def _rehearse(mine: Import) -> None:
         _keep(mine, result=vars(result))
 
 
-def _take_all(mine: Import, advance: Advance) -> Added:
-    result = Added()
+def _take_all(mine: Import, advance: Advance) -> Result:
+    work = work_of(mine)
+    result = work.result()
     for batch in _staged(mine):
-        take(batch, result, source=Prompt.Source.IMPORT)
+        work.take(batch, result)
         advance(len(batch))
         cache.set(mine.progress_key, result.taken, timeout=300)
         _require_wanted(mine)
     return result
 
 
-def _staged(mine: Import) -> Iterator[list[Examined]]:
+def _staged(mine: Import) -> Iterator[list[Staged]]:
     """The staged rows in batches; each is decoded while the one before it is being stored."""
     with connection.cursor() as cursor:
         # Of a table that has just grown the planner knows nothing, and would sort it every time.
         cursor.execute("ANALYZE labeling_stagedprompt")
-    rows = mine.staged.order_by("line").annotate(found=Cast("examined", TextField()))
+    rows = mine.staged.order_by("pk").values_list(
+        "pk", "line", Cast("examined", TextField()), Cast("label", TextField())
+    )
     last = 0
 
-    def fetched() -> list[str]:
+    def fetched() -> list[tuple[int, int, str, str | None]]:
         nonlocal last
-        batch = list(rows.filter(line__gt=last).values_list("line", "found")[:BATCH])
+        batch = list(rows.filter(pk__gt=last)[:BATCH])
         last = batch[-1][0] if batch else last
-        return [found for _, found in batch]
+        return batch
 
     with ThreadPoolExecutor(1) as beside:
         coming = beside.submit(_decoded, fetched())
@@ -237,13 +245,16 @@ def _staged(mine: Import) -> Iterator[list[Examined]]:
             yield batch
 
 
-def _decoded(found: list[str]) -> list[Examined]:
-    return [Examined.from_dict(json.loads(one)) for one in found]
+def _decoded(found: list[tuple[int, int, str, str | None]]) -> list[Staged]:
+    return [
+        Staged(line, Examined.from_dict(json.loads(examined)), label and json.loads(label))
+        for _, line, examined, label in found
+    ]
 
 
-def _note(mine: Import, result: Added) -> None:
+def _note(mine: Import, result: Result) -> None:
     detail = {"rows": mine.tally["rows"], "bad": mine.tally["bad"], **vars(result)}
-    record(act=Act.PROMPTS_IMPORTED, by=mine.by, target=mine, detail=detail)
+    record(act=work_of(mine).act, by=mine.by, target=mine, detail=detail)
 
 
 @contextmanager

@@ -90,6 +90,24 @@ def take(rows: Sequence[Examined], result: Added, *, source: str) -> None:
     result.added += len(prompts) - quarantined - len(links)
 
 
+def placed(rows: Sequence[tuple[Examined, str]]) -> tuple[dict[str, int], list[Examined]]:
+    """The ids, by fingerprint, of different prompts that come with labels, and which are new.
+
+    New ones are stored on the side of the split that is given, to be learned from and not asked: no
+    other prompt is a near-duplicate of one, and no author has too many.
+    """
+    wanted = [one.marks.fingerprint for one, _ in rows]
+    stored = Prompt.objects.filter(is_one_of("fingerprint", wanted)).order_by()
+    known = set(stored.values_list("fingerprint", flat=True))
+    new = [(one, split) for one, split in rows if one.marks.fingerprint not in known]
+    apart: dict[str, Any] = {"prefix_fingerprint": "", "bands": []}
+    with connection.cursor() as cursor:
+        _insert(cursor, [
+            _row(one, Prompt.Source.LABELS) | apart | {"split": split} for one, split in new
+        ])  # fmt: skip
+    return dict(stored.values_list("fingerprint", "pk")), [one for one, _ in new]
+
+
 def split_of(author: str, organisation: str, otherwise: str) -> str:
     """The side of the split, 80/10/10 by a hash of the organisation, else the author.
 

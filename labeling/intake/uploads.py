@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import timedelta
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from django.db import transaction
 from django.db.models import QuerySet
@@ -28,17 +29,25 @@ _WORK = {
 }
 
 
-def begin(*, name: str, size: int, modified: int, by: User) -> Import:
+def begin(
+    *,
+    name: str,
+    size: int,
+    modified: int,
+    by: User,
+    what: str = Import.What.PROMPTS,
+    options: Mapping[str, Any] | None = None,
+) -> Import:
     """An upload of this file; the one that was begun, where it is not complete.
 
     Raises Problem naming the field.
     """
     if not 0 < size <= MAX_BYTES:
         _refuse("size", f"The file must hold 1 to {MAX_BYTES:,} bytes; this one has {size:,}.")
-    begun = Import.objects.filter(
-        name=name, size=size, modified=modified, by=by, state=Import.State.RECEIVING
-    )
-    return begun.first() or Import.objects.create(name=name, size=size, modified=modified, by=by)
+    file: dict[str, Any] = {"name": name, "size": size, "modified": modified, "by": by}
+    file |= {"what": what, "options": dict(options or {})}
+    begun = Import.objects.filter(**file, state=Import.State.RECEIVING)
+    return begun.first() or Import.objects.create(**file)
 
 
 @transaction.atomic
@@ -66,10 +75,17 @@ def append(*, import_id: int, offset: int, chunk: bytes) -> Import:
     return found
 
 
-def named(path: Path, *, by: User | None = None) -> Import:
+def named(
+    path: Path,
+    *,
+    by: User | None = None,
+    what: str = Import.What.PROMPTS,
+    options: Mapping[str, Any] | None = None,
+) -> Import:
     """The import of a file that lies here, to be checked; one that was not ended goes on."""
     about = path.stat()
-    same = {"path": str(path.resolve()), "size": about.st_size, "modified": about.st_mtime_ns}
+    same: dict[str, Any] = {"what": what, "options": dict(options or {})}
+    same |= {"path": str(path.resolve()), "size": about.st_size, "modified": about.st_mtime_ns}
     unfinished = [Import.State.QUEUED, Import.State.CHECKING, Import.State.CHECKED]
     begun = Import.objects.filter(**same, state__in=[*unfinished, *_WORK["store"]]).first()
     return begun or Import.objects.create(

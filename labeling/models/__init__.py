@@ -8,6 +8,7 @@ from labeling.models.exports import ExportKey
 from labeling.models.guidelines import FormVersion, Guideline, GuidelineRead
 from labeling.models.imports import Import, RejectedRow, StagedPrompt
 from labeling.models.labelers import LabelerProfile
+from labeling.models.origins import LabelOrigin, LabelSet
 from labeling.models.prompts import Prompt, QuarantinedPrompt, UseCase
 from labeling.models.rankings import RankedCompletion, Ranking
 from labeling.models.reports import Report
@@ -28,6 +29,8 @@ __all__ = [
     "GuidelineRead",
     "HeadToHead",
     "Import",
+    "LabelOrigin",
+    "LabelSet",
     "LabelerProfile",
     "LabelingTask",
     "Prompt",

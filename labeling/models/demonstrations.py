@@ -14,6 +14,8 @@ from labeling.models.tasks import Assignment, LabelingTask
 class Label(models.Model):
     """What every label keeps: who, on what, under which guideline, in how much active time.
 
+    One that was imported has no labeler here: its task's origin says whose it is.
+
     An amended label is a new row that names the one it takes the place of; the old one stays,
     excluded. An assignment so has one first label, and each label at most one that follows it.
     """
@@ -26,7 +28,7 @@ class Label(models.Model):
     )
     task = models.ForeignKey(LabelingTask, on_delete=models.PROTECT, related_name="+")
     labeler = models.ForeignKey(
-        settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="+"
+        settings.AUTH_USER_MODEL, null=True, on_delete=models.PROTECT, related_name="+"
     )
     # The labeler's when it was given: whoever changes groups later moves no label.
     group = models.CharField(

@@ -1,4 +1,4 @@
-"""Files of prompts on their way in."""
+"""Files of prompts or labels on their way in."""
 
 from __future__ import annotations
 
@@ -27,6 +27,13 @@ class Import(models.Model):
         FAILED = "failed", "Failed"
         CANCELLED = "cancelled", "Cancelled"
 
+    class What(models.TextChoices):
+        PROMPTS = "prompts", "Prompts"
+        LABELS = "labels", "Labels"
+
+    what = models.CharField(max_length=8, choices=What.choices, default=What.PROMPTS)
+    # Of labels: {set, licence, split, columns}; see labeling.intake.labels.options.
+    options = models.JSONField(default=dict)
     name = models.CharField(max_length=200)
     path = models.TextField(blank=True, editable=False)
     size = models.PositiveBigIntegerField()
@@ -39,7 +46,8 @@ class Import(models.Model):
     cursor = models.JSONField(default=dict)
     # Of the rows checked so far: {rows, bad, personal: {kind: rows}, languages, use_cases}.
     tally = models.JSONField(default=dict)
-    # What became of the rows, or would become; see labeling.intake.prompts.Added.
+    # What became of the rows, or would become; see Added in labeling.intake.prompts and in
+    # labeling.intake.labels.storing.
     result = models.JSONField(default=dict)
     failure = models.TextField(blank=True)
     by = models.ForeignKey(
@@ -68,16 +76,21 @@ class Import(models.Model):
 
 
 class StagedPrompt(models.Model):
-    """A good row of an import that is not stored yet, cleaned (labeling.intake.cleaning)."""
+    """A good row of an import that is not stored yet: its prompt, cleaned
+    (labeling.intake.cleaning), and what was said of it where labels come in. A message tree gives
+    several, numbered."""
 
     of = models.ForeignKey(Import, on_delete=models.CASCADE, related_name="staged")
     line = models.PositiveBigIntegerField()
+    number = models.PositiveIntegerField(default=0, db_default=0)
     # The row's own id, which no other row of the file may have.
     name = models.CharField(max_length=200, blank=True)
     examined = models.JSONField()
+    # See labeling.intake.labels.parsed.
+    label = models.JSONField(null=True)
 
     class Meta:
-        constraints = [models.UniqueConstraint(fields=["of", "line"], name="staged_line")]
+        constraints = [models.UniqueConstraint(fields=["of", "line", "number"], name="staged_once")]
 
     def __str__(self) -> str:
         return f"Line {self.line}"

@@ -24,8 +24,8 @@ class UseCase(models.TextChoices):
 
 
 class Split(models.TextChoices):
-    """Fixed at intake by a hash of the organisation, else the author; the database checks it and
-    refuses every change (migration 0012)."""
+    """Fixed at intake by a hash of the organisation, else the author, or by the set that a label
+    came in; the database checks it and refuses every change (migrations 0012, 0026)."""
 
     TRAIN = "train", "Training"
     VALIDATION = "validation", "Validation"
@@ -55,6 +55,8 @@ class Prompt(models.Model):
         API = "api", "API"
         LABELER = "labeler", "Labeler"
         DEMO = "demo", "Demo"
+        # Came with a label, to be learned from: no queue asks it.
+        LABELS = "labels", "Imported with labels"
 
     messages = models.JSONField()
     kind = models.CharField(max_length=16, choices=Kind.choices, default=Kind.PLAIN)

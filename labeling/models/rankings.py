@@ -36,7 +36,8 @@ class RankedCompletion(models.Model):
     ranking = models.ForeignKey(Ranking, on_delete=models.CASCADE, related_name="ranked")
     completion = models.ForeignKey(Completion, on_delete=models.PROTECT, related_name="ranked")
     rank = models.PositiveSmallIntegerField()
-    overall = models.PositiveSmallIntegerField()
+    # None where a ranking came in without ratings.
+    overall = models.PositiveSmallIntegerField(null=True)
     flags = models.JSONField(default=list)
 
     class Meta:

@@ -13,10 +13,15 @@ from core.db import prepared
 from labeling.models.evaluations import HeadToHead
 from labeling.models.guidelines import FormVersion, Guideline, Purpose, TaskKind
 from labeling.models.labelers import LabelerProfile
+from labeling.models.origins import LabelOrigin
 from labeling.models.prompts import Prompt, Split
 from models_service.models import ModelVersion
 
 __all__ = ["Assignment", "Completion", "LabelingTask", "Purpose", "Queue", "Slot", "TaskKind"]
+
+
+IMPORTED = "imported"
+"""The purpose of a task that came with its label: no queue has it, and nobody is asked."""
 
 
 class Queue(models.Model):
@@ -95,7 +100,15 @@ class LabelingTask(models.Model):
         BROKEN = "broken", "Broken"
 
     kind = models.CharField(max_length=16, choices=TaskKind.choices)
-    purpose = models.CharField(max_length=16, choices=Purpose.choices, default=Purpose.TRAINING)
+    purpose = models.CharField(
+        max_length=16,
+        choices=[*Purpose.choices, (IMPORTED, "Imported")],
+        default=Purpose.TRAINING,
+    )
+    # Where its label, or its completions, came from, if not from here.
+    origin = models.OneToOneField(
+        LabelOrigin, null=True, blank=True, on_delete=models.PROTECT, related_name="task"
+    )
     # A prompt-writing task has no prompt; its outcome is one.
     prompt = models.ForeignKey(
         Prompt, null=True, blank=True, on_delete=models.PROTECT, related_name="tasks"
@@ -192,7 +205,10 @@ class Completion(models.Model):
 
     task = models.ForeignKey(LabelingTask, on_delete=models.PROTECT, related_name="completions")
     position = models.PositiveSmallIntegerField()
-    version = models.ForeignKey(ModelVersion, on_delete=models.PROTECT, related_name="completions")
+    # None of an answer that was imported: `sampling` says which model it is said to be of.
+    version = models.ForeignKey(
+        ModelVersion, null=True, on_delete=models.PROTECT, related_name="completions"
+    )
     text = models.TextField()
     sampling = models.JSONField(help_text="Temperature, length limit and engine.")
     seed = models.BigIntegerField()

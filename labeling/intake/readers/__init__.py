@@ -6,7 +6,7 @@ never holds more than a few rows. It knows nothing of prompts.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,7 @@ COLUMNS = (
     "id", "messages", "conversations", "conversation", "prompt", "text", "kind", "instruction",
     "examples", "use_case", "topic", "language", "author", "organisation",
 )  # fmt: skip
-"""What a column can be called; others are not read."""
+"""What a prompt's column can be called; others are not read."""
 
 
 class FileRefused(ValueError):
@@ -50,7 +50,8 @@ class Row:
 
 @dataclass(frozen=True)
 class Format:
-    """How a kind of file is read: its rows from a place on, and how much there is of it."""
+    """How a kind of file is read: its rows from a place on, and how much there is of it; both are
+    told which columns matter."""
 
-    rows: Callable[[Path, Cursor], Iterator[Row]]
-    total: Callable[[Path], int]
+    rows: Callable[[Path, Cursor, Collection[str]], Iterator[Row]]
+    total: Callable[[Path, Collection[str]], int]

@@ -6,7 +6,7 @@ A record is named by the line it ends on, or by its line that is bad.
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -25,10 +25,10 @@ from labeling.intake.readers.lines import Lines, beginning, decoded, size
 _DELIMITERS = ",;\t"
 
 
-def rows(path: Path, cursor: Cursor) -> Iterator[Row]:
+def rows(path: Path, cursor: Cursor, columns: Collection[str] = COLUMNS) -> Iterator[Row]:
     """The rows from a place on, each `{column: cell}` without empty cells."""
     csv.field_size_limit(MAX_LINE_BYTES)
-    heading, delimiter, begin = _heading(path)
+    heading, delimiter, begin = _heading(path, columns)
     records = _Records(path, cursor if cursor.offset else begin)
     reader = csv.reader(records, strict=True, delimiter=delimiter)
     while True:
@@ -78,7 +78,7 @@ class _Records:
             )
 
 
-def heading_of(line: str) -> tuple[list[str], str] | None:
+def heading_of(line: str, columns: Collection[str] = COLUMNS) -> tuple[list[str], str] | None:
     """The column names in a heading and what parts them; None where none is known."""
     for delimiter in _DELIMITERS:
         try:
@@ -86,20 +86,17 @@ def heading_of(line: str) -> tuple[list[str], str] | None:
         except csv.Error:
             continue
         names = [name.strip() for name in names]
-        if {name.casefold() for name in names} & set(COLUMNS):
-            return [_known(name) for name in names], delimiter
+        if {name.casefold() for name in names} & {*columns} or {*names} & {*columns}:
+            known = (name.casefold() if name.casefold() in columns else name for name in names)
+            return list(known), delimiter
     return None
 
 
-def _known(name: str) -> str:
-    return name.casefold() if name.casefold() in COLUMNS else name
-
-
-def _heading(path: Path) -> tuple[list[str], str, Cursor]:
+def _heading(path: Path, columns: Collection[str]) -> tuple[list[str], str, Cursor]:
     lines = Lines(path)
     for number, line in enumerate(lines, start=1):
         if line.strip():
-            found = heading_of(decoded(line))
+            found = heading_of(decoded(line), columns)
             if found is None:
                 break
             return *found, Cursor(lines.offset, number)

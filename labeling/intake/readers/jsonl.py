@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Any
 
-from labeling.intake.readers import BadLine, Cursor, Format, Row
+from labeling.intake.readers import COLUMNS, BadLine, Cursor, Format, Row
 from labeling.intake.readers.lines import Lines, beginning, decoded, size
 
 
-def rows(path: Path, cursor: Cursor) -> Iterator[Row]:
-    """The rows from a place on."""
+def rows(path: Path, cursor: Cursor, columns: Collection[str] = COLUMNS) -> Iterator[Row]:
+    """The rows from a place on, with every column."""
     lines = Lines(path, cursor.offset)
     for number, line in enumerate(lines, start=cursor.line + 1):
         if not line.strip():

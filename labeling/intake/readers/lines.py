@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 
-from labeling.intake.readers import MAX_LINE_BYTES, SHOWN, BadLine
+from labeling.intake.readers import COLUMNS, MAX_LINE_BYTES, SHOWN, BadLine
 
 _BOM = b"\xef\xbb\xbf"
 
@@ -49,6 +49,6 @@ def beginning(line: bytes) -> str:
     return text.replace("\0", "\ufffd")
 
 
-def size(path: Path) -> int:
+def size(path: Path, columns: Collection[str] = COLUMNS) -> int:
     """How much there is to read, in bytes."""
     return path.stat().st_size

@@ -6,7 +6,7 @@ texts; a batch is made into texts only when it is known how long these are.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -20,18 +20,18 @@ _BATCH = 256
 _BATCH_BYTES = 8 * 2**20
 
 
-def rows(path: Path, cursor: Cursor) -> Iterator[Row]:
+def rows(path: Path, cursor: Cursor, columns: Collection[str] = COLUMNS) -> Iterator[Row]:
     """The rows from a place on, each `{column: value}` of the columns that are known."""
     import pyarrow as pa  # a second of loading, for those who bring Parquet alone
 
     try:
-        yield from _rows(path, cursor)
+        yield from _rows(path, cursor, columns)
     except (pa.ArrowException, OSError) as error:
         raise FileRefused(f"The file is damaged or no Parquet: {error}") from None
 
 
-def _rows(path: Path, cursor: Cursor) -> Iterator[Row]:
-    file, columns = _opened(path)
+def _rows(path: Path, cursor: Cursor, known: Collection[str]) -> Iterator[Row]:
+    file, columns = _opened(path, known)
     first = 0
     for group in range(file.metadata.num_row_groups):
         count = file.metadata.row_group(group).num_rows
@@ -45,22 +45,22 @@ def _rows(path: Path, cursor: Cursor) -> Iterator[Row]:
         first += count
 
 
-def total(path: Path) -> int:
+def total(path: Path, columns: Collection[str] = COLUMNS) -> int:
     """How many rows there are."""
     import pyarrow as pa
 
     try:
-        return int(_opened(path)[0].metadata.num_rows)
+        return int(_opened(path, columns)[0].metadata.num_rows)
     except (pa.ArrowException, OSError) as error:
         raise FileRefused(f"The file is damaged or no Parquet: {error}") from None
 
 
-def _opened(path: Path) -> tuple[Any, list[str]]:
+def _opened(path: Path, known: Collection[str]) -> tuple[Any, list[str]]:
     import pyarrow.parquet as pq
 
     footer = {"thrift_string_size_limit": _MAX_FOOTER_TEXT}
     metadata = pq.read_metadata(path)
-    columns = [name for name in metadata.schema.to_arrow_schema().names if name in COLUMNS]
+    columns = [name for name in metadata.schema.to_arrow_schema().names if name in known]
     if not columns:
         raise FileRefused(
             "No column is known: there has to be one called prompt, text or messages."

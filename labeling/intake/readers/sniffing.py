@@ -2,9 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from pathlib import Path
 
-from labeling.intake.readers import MAX_LINE_BYTES, BadLine, FileRefused, Format, csv_records, jsonl
+from labeling.intake.readers import (
+    COLUMNS,
+    MAX_LINE_BYTES,
+    BadLine,
+    FileRefused,
+    Format,
+    csv_records,
+    jsonl,
+)
 from labeling.intake.readers import parquet as parquet_rows
 from labeling.intake.readers.csv_records import heading_of
 from labeling.intake.readers.lines import Lines, decoded
@@ -26,7 +35,7 @@ _OTHERS = {
 }
 
 
-def sniff(path: Path, name: str = "") -> str:
+def sniff(path: Path, name: str = "", columns: Collection[str] = COLUMNS) -> str:
     """The name of the format, one of FORMATS. Raises FileRefused for what is none of them.
 
     `name` counts only where the content could be either.
@@ -43,7 +52,7 @@ def sniff(path: Path, name: str = "") -> str:
         raise FileRefused("The file is one JSON array: write one object a line instead.")
     if first.startswith("{"):
         return "jsonl"
-    if heading_of(first) or (name or path.name).lower().endswith((".csv", ".tsv")):
+    if heading_of(first, columns) or (name or path.name).lower().endswith((".csv", ".tsv")):
         return "csv"
     return "jsonl"
 
