@@ -45,6 +45,7 @@ def next_prompts(
 ) -> list[Candidate]:
     """Prompts without such a task; for rankings, then those asked least often once more."""
     active = Prompt.objects.filter(state=Prompt.State.ACTIVE, split=split)
+    active = active.exclude(source=Prompt.Source.LABELS)
     asked = LabelingTask.objects.filter(
         kind=queue.kind, purpose=queue.purpose, prompt=OuterRef("pk")
     ).exclude(state=LabelingTask.State.EXPIRED)

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from io import StringIO
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
-from django.core.management import CommandError, call_command
 
+from labeling.intake import imports, uploads
+from labeling.intake.label_options import label_options
 from labeling.models import (
     Completion,
     Demonstration,
@@ -19,38 +21,16 @@ from labeling.models import (
     LabelOrigin,
     LabelSet,
     Prompt,
-    RankedCompletion,
+    Queue,
     Ranking,
     Slot,
     StagedPrompt,
 )
+from labeling.queues.next_prompts import next_prompts
+from tests.labeling.management.importing import run
 from tests.shared_data import case
 
 pytestmark = pytest.mark.django_db
-Row = dict[str, Any]
-Said = tuple[list[Row], str, tuple[tuple[str, int | None], ...]]
-
-
-def run(path: Path, *options: str) -> Row:
-    """What the command says with `--json`; `exit` is its exit code."""
-    out, code = StringIO(), 0
-    try:
-        call_command("import_labels", str(path), "--json", *options, stdout=out, stderr=StringIO())
-    except SystemExit as ended:
-        code = int(ended.code or 0)
-    return {**json.loads(out.getvalue()), "exit": code}
-
-
-@pytest.fixture
-def file(tmp_path: Path) -> Callable[..., Path]:
-    """`file(row, row)`: JSON lines called `labels.jsonl`."""
-
-    def write(*rows: Any, name: str = "labels.jsonl") -> Path:
-        path = tmp_path / name
-        path.write_text("".join(json.dumps(row) + "\n" for row in rows))
-        return path
-
-    return write
 
 
 def ranked() -> list[list[tuple[str, int]]]:
@@ -148,16 +128,13 @@ def test_instructions() -> None:
 
 
 def test_conversations_are_told_by_line_what_is_wrong() -> None:
-    path = case("imports/messages.jsonl")
-    said = run(path)
+    said = run(case("imports/messages.jsonl"))
     assert (said["exit"], said["imported"], Demonstration.objects.count()) == (1, False, 0)
     reasons = {one["line"]: one["reason"] for one in said["rejects"]}
     assert set(reasons) == {2, 4, 5, 6, 7, 8}
     assert "tool" in reasons[2]
     assert "no answer" in reasons[4]
     assert "is empty" in reasons[6]
-    rejects = path.parent / "nowhere"
-    assert not rejects.exists()
 
 
 def test_good_lines_are_imported_when_somebody_says_so(tmp_path: Path) -> None:
@@ -167,5 +144,116 @@ def test_good_lines_are_imported_when_somebody_says_so(tmp_path: Path) -> None:
     lines = [json.loads(line)["line"] for line in bad.read_text().splitlines()]
     assert lines == [3, 6]
     texts = Demonstration.objects.order_by("pk").values_list("text", flat=True)
-    assert list(texts)[0] == "Crumb."
+    assert texts[0] == "Crumb."
     assert asked()[1] == ["user: What weighs more, a litre of oil or of water?"]
+
+
+WATER = {"prompt": "Is it wet?", "chosen": "Yes.", "rejected": "No."}
+
+
+def test_a_dry_run_keeps_nothing(write_rows: Callable[..., Path]) -> None:
+    said = run(write_rows(WATER), "--dry-run")
+    assert (said["imported"], said["rankings"], said["prompts"]) == (False, 1, 1)
+    for table in (Ranking, Prompt, LabelOrigin, StagedPrompt):
+        assert not table.objects.exists()
+
+
+def test_the_same_file_again_adds_nothing(write_rows: Callable[..., Path]) -> None:
+    run(write_rows(WATER, {**WATER, "prompt": "And you?"}))
+    said = run(write_rows(WATER, {**WATER, "prompt": "And you?"}))
+    assert (said["known"], said["rankings"], Ranking.objects.count()) == (2, 0, 2)
+
+
+def test_whose_it_is_is_kept(write_rows: Callable[..., Path]) -> None:
+    row = {**WATER, "id": "r9", "labeler": "w3", "created_at": "2020-05-01T10:00:00Z"}
+    run(write_rows(row), "--set", "puddles", "--licence", "CC-BY 4.0", "--split", "test")
+    origin = LabelOrigin.objects.get()
+    assert (origin.of.name, origin.of.licence) == ("puddles", "CC-BY 4.0")
+    assert (origin.row, origin.labeler, origin.form) == ("r9", "w3", "pairs")
+    assert origin.at and origin.at.isoformat() == "2020-05-01T10:00:00+00:00"
+    ranking = Ranking.objects.get()
+    assert (ranking.labeler, ranking.assignment, ranking.task.origin) == (None, None, origin)
+    assert ranking.created_at == origin.at
+    assert (ranking.task.purpose, ranking.prompt.split) == ("imported", "test")
+    # A set whose licence is known needs it no more.
+    other = write_rows({**WATER, "prompt": "Still?"}, name="more.jsonl")
+    run(other, "--set", "puddles")
+    assert LabelSet.objects.get().origins.count() == 2
+
+
+def test_columns_of_other_names(write_rows: Callable[..., Path]) -> None:
+    path = write_rows({"q": "Is it wet?", "good": "Yes.", "bad": "No.", "chosen": "ignored"})
+    renamed = ("--column", "prompt=q", "--column", "chosen=good", "--column", "rejected=bad")
+    assert run(path, *renamed)["rankings"] == 1
+    assert ranked() == [[("Yes.", 1), ("No.", 2)]]
+
+
+def test_csv_and_parquet(tmp_path: Path) -> None:
+    table = tmp_path / "labels.csv"
+    table.write_text('q,chosen,rejected,split\n"Is it\nwet?",Yes.,No.,valid\n')
+    assert run(table, "--column", "prompt=q")["rankings"] == 1
+    columns = tmp_path / "labels.parquet"
+    pq.write_table(pa.Table.from_pylist([{"instruction": "Is it dry?", "output": "No."}]), columns)
+    assert run(columns)["demonstrations"] == 1
+    assert Prompt.objects.filter(split="validation", messages__0__content="Is it\nwet?").exists()
+
+
+def test_answers_to_be_ranked_are_an_open_task(write_rows: Callable[..., Path]) -> None:
+    Queue.objects.create(kind="ranking", purpose="training", overlap=2)
+    said = run(write_rows({"prompt": "Is it wet?", "responses": ["Yes.", "No.", "Perhaps."]}))
+    assert (said["completions"], said["rankings"]) == (1, 0)
+    task = LabelingTask.objects.get()
+    assert (task.purpose, task.state, task.completions.count()) == ("training", "open", 3)
+    assert Slot.objects.filter(task=task, state="free").count() == 2
+
+
+def test_ties_and_aspects(write_rows: Callable[..., Path]) -> None:
+    rated = [
+        {"response": text, "annotations": {"a": {"Rating": a}, "b": {"Rating": b}}}
+        for text, a, b in (("So.", "2", "4"), ("Thus.", "3", "3"), ("Hm.", "1", "N/A"))
+    ]
+    ranks = {"prompt": "Why?", "responses": ["So.", "Thus.", "Hm."], "ranks": [1, 2, 1]}
+    run(write_rows(ranks, {"instruction": "Why?", "completions": rated}))
+    assert ranked() == [
+        [("So.", 1), ("Thus.", 2), ("Hm.", 1)],
+        [("So.", 1), ("Thus.", 1), ("Hm.", 2)],
+    ]
+
+
+def test_liked_answers_beside_each_other_are_one_ranking(write_rows: Callable[..., Path]) -> None:
+    rows = [("Why?", "So.", True), ("Why?", "Hm.", False), ("How?", "Thus.", True)]
+    run(write_rows(*({"prompt": p, "completion": c, "label": good} for p, c, good in rows)))
+    assert ranked() == [[("So.", 1), ("Hm.", 2)], [("Thus.", 1)]]
+
+
+def test_a_tree_asks_with_the_whole_thread(write_rows: Callable[..., Path]) -> None:
+    message = {"message_tree_id": "t", "synthetic": False}
+    rows = [
+        ("a", None, "prompter", "Why?", None),
+        ("b", "a", "assistant", "So.", 1),
+        ("c", "a", "assistant", "Hm.", 0),
+        ("d", "b", "prompter", "And then?", None),
+        ("e", "d", "assistant", "Nothing.", None),
+    ]
+    names = ("message_id", "parent_id", "role", "text", "rank")
+    said = run(write_rows(*(message | dict(zip(names, row, strict=True)) for row in rows)))
+    assert (said["lines"], said["rankings"], said["demonstrations"]) == (5, 1, 1)
+    assert ranked() == [[("So.", 2), ("Hm.", 1)]]
+    assert asked()[1] == ["user: Why?", "assistant: So.", "user: And then?"]
+    assert len(set(Prompt.objects.values_list("split", flat=True))) == 1
+
+
+def test_no_queue_asks_what_came_with_a_label(write_rows: Callable[..., Path]) -> None:
+    queue = Queue.objects.create(kind="demonstration", purpose="training")
+    run(write_rows(WATER, {"prompt": "Dry?", "output": "No."}), "--split", "train")
+    assert next_prompts(queue, split="train", policy=None, wanted=5) == []
+
+
+def test_interrupted_it_goes_on(write_rows: Callable[..., Path], monkeypatch: Any) -> None:
+    monkeypatch.setattr(imports, "BATCH", 10)
+    path = write_rows(*({**WATER, "prompt": f"Is {n} wet?"} for n in range(25)))
+    begun = uploads.named(path, what="labels", options=label_options(name=path.name, columns={}))
+    assert imports.check(begun.pk, seconds=0)
+    assert StagedPrompt.objects.count() == 10
+    assert run(path)["rankings"] == 25
+    assert Import.objects.count() == 1
