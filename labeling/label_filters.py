@@ -2,6 +2,7 @@
 
 since, until       ISO moments or days; a day given as `until` is still in
 use_cases          names; of prompts to sample from, too
+origins            here, imported, or names of sets that labels were imported from; of prompts, too
 groups             of the labelers when they gave the label: training, held_out
 policies           names of the model versions asked; of rankings
 ranking_guidelines, demonstration_guidelines   version numbers; of labels of that kind
@@ -11,7 +12,7 @@ agreement          0 to 1; rankings of a task whose labelers agree on a smaller 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from datetime import datetime, time, timedelta
 from itertools import groupby
 from operator import itemgetter
@@ -21,8 +22,10 @@ from django.db.models import Count, Q, QuerySet
 from django.utils import timezone
 from django.utils.dateparse import parse_date, parse_datetime
 
-from labeling.models import Demonstration, Prompt, RankedCompletion, Ranking
+from labeling.intake.labels import about
+from labeling.models import Demonstration, LabelingTask, Prompt, RankedCompletion, Ranking
 from labeling.models.guidelines import Purpose
+from labeling.models.tasks import IMPORTED
 from labeling.people.agreement import among
 
 Filters = Mapping[str, Any]
@@ -35,7 +38,8 @@ def usable(rows: QuerySet[Label], filters: Filters | None = None) -> QuerySet[La
 
     Raises ValueError for a filter that does not exist.
     """
-    chosen = Q(excluded_at=None, prompt__state=Prompt.State.ACTIVE, task__purpose=Purpose.TRAINING)
+    chosen = Q(excluded_at=None, prompt__state=Prompt.State.ACTIVE)
+    chosen &= Q(task__purpose__in=[Purpose.TRAINING, IMPORTED])
     rules = _OF_LABELS | (_OF_RANKINGS if rows.model is Ranking else _OF_DEMONSTRATIONS)
     for name, value in _known(filters).items():
         if name in rules:
@@ -44,9 +48,15 @@ def usable(rows: QuerySet[Label], filters: Filters | None = None) -> QuerySet[La
 
 
 def active_prompts(filters: Filters | None = None) -> QuerySet[Prompt]:
-    """Prompts to sample from: only the use cases matter."""
-    use_cases = _known(filters).get("use_cases")
+    """Prompts to sample from: only the use cases matter, and where they come from."""
+    chosen = _known(filters)
     rows = Prompt.objects.filter(state=Prompt.State.ACTIVE).order_by("pk")
+    if origins := chosen.get("origins"):
+        here = Q(source=Prompt.Source.LABELS, _negated=True)
+        tasks = LabelingTask.objects.filter(_of_sets(origins, "origin"))
+        came = ~here & Q(pk__in=tasks.values("prompt"))
+        rows = rows.filter(here | came if about.HERE in origins else came)
+    use_cases = chosen.get("use_cases")
     return rows.filter(use_case__in=use_cases) if use_cases else rows
 
 
@@ -71,6 +81,18 @@ def moment(text: str, *, end: bool = False) -> datetime:
             raise ValueError(f"{text!r} is neither a day nor a moment")
         found = datetime.combine(day + timedelta(days=int(end)), time.min)
     return found if timezone.is_aware(found) else timezone.make_aware(found)
+
+
+def _of_origins(origins: Collection[str]) -> Q:
+    """Labels made here, or imported, from any of these."""
+    chosen = _of_sets(origins, "task__origin")
+    return chosen | Q(task__purpose=Purpose.TRAINING) if about.HERE in origins else chosen
+
+
+def _of_sets(origins: Collection[str], path: str) -> Q:
+    if about.IMPORTED in origins:
+        return Q(**{f"{path}__isnull": False})
+    return Q(**{f"{path}__of__name__in": [*origins]})
 
 
 def _disputed(agreement: float) -> list[int]:
@@ -105,6 +127,7 @@ _OF_LABELS: dict[str, Rule] = {
     "until": lambda value: Q(created_at__lt=moment(value, end=True)),
     "use_cases": lambda value: Q(prompt__use_case__in=value),
     "groups": lambda value: Q(group__in=value),
+    "origins": _of_origins,
 }
 _OF_RANKINGS: dict[str, Rule] = {
     "policies": lambda value: Q(task__policy__name__in=value),

@@ -142,7 +142,7 @@ def _collect(file: BinaryIO, note: Path, order: Order, progress: _Progress, repo
                 file.write(_encoded({name: line[name] for name in columns}))
                 progress.rows += 1
         progress.labels += len(chunk)
-        progress.after = int(chunk[-1]["id"])
+        progress.after = chunk[-1]["label"]
         _flush(file)
         progress.bytes = file.tell()
         _keep(note, asdict(progress))

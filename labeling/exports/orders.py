@@ -50,7 +50,8 @@ class Order:
         return rows.filter(snapshots__snapshot=self.snapshot) if self.snapshot else rows
 
     def rows(self, *, after: int = 0, upto: int) -> Iterator[Row]:
-        """Label rows by id, those behind `after` up to `upto`, labelers under other names."""
+        """Label rows by id, `label`, those behind `after` up to `upto`, labelers under other names.
+        """
         name_of = pseudonyms()
         read: Any = (
             training_rows.demonstrations
@@ -59,8 +60,11 @@ class Order:
         )
         for row in read(self.labels().filter(pk__gt=after, pk__lte=upto)):
             yield row | {
+                "label": int(row["id"]),
                 "labeler": name_of(row["labeler"]),
                 "created_at": row["created_at"].isoformat(),
+                # What came out of an export goes out again as it was.
+                **(row["said"] or {}),
             }
 
 

@@ -9,9 +9,12 @@ from typing import Any
 
 from django.db.models import Count, F, Func, IntegerField, QuerySet, Sum
 
+from labeling.exports.training_rows import labeler_of
 from labeling.label_filters import Filters, active_prompts, own_few_shot_prompts, usable
 from labeling.models import Demonstration, LabelerProfile, RankedCompletion, Ranking
 from labeling.models.prompts import Split
+
+_WHO = ("labeler__pseudonym", "task__origin__of__name", "task__origin__labeler")
 
 
 @dataclass(frozen=True)
@@ -60,7 +63,7 @@ def _trained_on(filters: Filters | None) -> QuerySet[Ranking]:
 
 
 def _of_labels(kind: str, rows: QuerySet[Any]) -> Iterator[Tally]:
-    common = ("prompt__split", "prompt__use_case", "labeler__pseudonym", "group")
+    common = ("prompt__split", "prompt__use_case", "group", *_WHO)
     counted = rows.order_by().values_list(*common).annotate(count=Count("pk"))
-    for split, use_case, labeler, group, count in counted:
-        yield Tally(kind, split, use_case, str(labeler), group, count)
+    for split, use_case, group, *who, count in counted:
+        yield Tally(kind, split, use_case, labeler_of(*who), group, count)

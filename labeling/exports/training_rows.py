@@ -11,7 +11,9 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from django.contrib.postgres.aggregates import ArrayAgg, JSONBAgg
-from django.db.models import BooleanField, ExpressionWrapper, Q, QuerySet
+from django.db.models import BooleanField, ExpressionWrapper, Q, QuerySet, TextField
+from django.db.models.fields.json import KeyTextTransform
+from django.db.models.functions import Coalesce
 
 from labeling.intake import few_shot
 from labeling.label_filters import Filters, active_prompts, own_few_shot_prompts, usable
@@ -30,7 +32,12 @@ _PLACES = {
     "ranks": "rank",
     "ratings": "overall",
     "flags": "flags",
-    "policies": "completion__version__name",
+    # Of an imported answer, who is said to have given it.
+    "policies": Coalesce(
+        "completion__version__name",
+        KeyTextTransform("model", "completion__sampling"),
+        output_field=TextField(),
+    ),
 }
 _HEAD = {
     "split": "prompt__split",
@@ -41,7 +48,11 @@ _HEAD = {
     "created_at": "created_at",
     "pseudonym": "labeler__pseudonym",
     "group": "group",
+    "set": "task__origin__of__name",
+    "their_labeler": "task__origin__labeler",
 }
+# Of an imported label what its row said of itself.
+_SAID = {"said": "task__origin__said"}
 
 
 def training_demonstrations(filters: Filters | None = None) -> Iterator[Row]:
@@ -61,14 +72,16 @@ def training_rankings(filters: Filters | None = None) -> Iterator[Row]:
 
 def demonstrations(found: QuerySet[Demonstration]) -> Iterator[Row]:
     """What `training_demonstrations` gives, with use case, guideline version, time and date."""
-    for chunk in _chunks(found, {"response": "text"}):
+    for chunk in _chunks(found, {"response": "text", **_SAID}):
         yield from chunk
 
 
 def rankings(found: QuerySet[Ranking]) -> Iterator[Row]:
     """What `training_rankings` gives, with use case, guideline and form version, time and date,
-    and of each completion its rating (1 to 7), its flags and who answered."""
-    for chunk in _chunks(found, {"form": "form__version"}):
+    and of each completion its rating (1 to 7), its flags and who answered.
+
+    `said` of an imported one is what its row said of itself."""
+    for chunk in _chunks(found, {"form": "form__version", **_SAID}):
         places = _places([int(row["id"]) for row in chunk])
         for row in chunk:
             yield row | places[int(row["id"])]
@@ -116,8 +129,15 @@ def _chunks(found: QuerySet[Any], own: Mapping[str, str]) -> Iterator[list[Row]]
 
 
 def _row(pk: int, row: Row) -> Row:
-    group, labeler = row.pop("group"), str(row.pop("pseudonym"))
+    labeler = labeler_of(row.pop("pseudonym"), row.pop("set"), row.pop("their_labeler"))
+    group = row.pop("group")
     return {"id": str(pk), **row, "labeler": labeler, "group": group}
+
+
+def labeler_of(pseudonym: Any, label_set: str | None, labeler: str | None) -> str:
+    """Who gave a label: the account's pseudonym, or of an imported one SET/LABELER. All whom a set
+    does not tell apart are one."""
+    return f"{label_set}/{labeler}" if label_set is not None else str(pseudonym)
 
 
 def _places(rankings: list[int]) -> dict[int, Row]:

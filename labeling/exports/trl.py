@@ -16,7 +16,8 @@ DPO = {"prompt": MESSAGES, "chosen": MESSAGES, "rejected": MESSAGES}
 PREFERENCE = {**DPO, "margin": "double"}
 LIKED = {**COMPLETION, "label": "bool"}
 
-_MIDDLE_RATING = 4
+# What a rating from 1 to 7 says of an answer in itself.
+_OPINIONS = (None, False, False, False, None, True, True, True)
 
 
 def chat(row: Row) -> Iterator[Row]:
@@ -43,16 +44,13 @@ def dpo(row: Row) -> Iterator[Row]:
 def liked(row: Row) -> Iterator[Row]:
     """`{prompt, completion, label}` for KTOTrainer, which asks whether an answer is good in itself.
 
-    That is what the rating says: above the middle of its scale yes, below it no; the middle says
-    neither and gives no line.
+    That is what the rating says: above the middle of its scale yes, below it no; the middle, or
+    none, says neither and gives no line. Answers that came in liked or not go out so.
     """
-    for text, rating in zip(row["completions"], row["ratings"], strict=True):
-        if rating != _MIDDLE_RATING:
-            yield {
-                "prompt": row["messages"],
-                "completion": [_said(text)],
-                "label": rating > _MIDDLE_RATING,
-            }
+    by_rating = [rating and _OPINIONS[rating] for rating in row["ratings"]]
+    for text, is_liked in zip(row["completions"], row.get("liked", by_rating), strict=True):
+        if is_liked is not None:
+            yield {"prompt": row["messages"], "completion": [_said(text)], "label": is_liked}
 
 
 def _pair(pair: Row) -> Row:

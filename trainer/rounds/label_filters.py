@@ -69,6 +69,7 @@ _RULES: Mapping[str, Callable[[Any], str]] = {
     "until": _moment,
     "use_cases": _words,
     "groups": _groups,
+    "origins": _words,
     "policies": _words,
     "ranking_guidelines": _versions,
     "demonstration_guidelines": _versions,

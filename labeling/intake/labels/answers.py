@@ -27,7 +27,9 @@ def conversations(row: Row) -> Labels:
     """`messages` or `conversations` that end with an answer: a demonstration."""
     name = next(name for name in ("messages", "conversations", "conversation") if name in row)
     prompt, text = split_answer(turns_of(row[name], name), name)
-    yield Label({"messages": prompt}, [Answer(answer(text, name))], row)
+    if not text.strip():
+        raise RowError(name, "ends with an answer that is empty")
+    yield Label({"messages": prompt}, [Answer(answer(text, name, spoken=True))], row)
 
 
 def written(row: Row) -> Labels:
@@ -38,8 +40,10 @@ def written(row: Row) -> Labels:
         [*before, last] = turns_of(value, name)
         if before or last["role"] != "assistant":
             raise RowError(name, "must be one turn of the assistant")
-        value = last["content"]
-    yield Label({"messages": _asked(row)}, [Answer(answer(value, name))], row)
+        text = answer(last["content"] or None, name, spoken=True)
+    else:
+        text = answer(value, name)
+    yield Label({"messages": _asked(row)}, [Answer(text)], row)
 
 
 def listed(row: Row) -> Labels:

@@ -45,7 +45,7 @@ def text_of(row: Row) -> str:
         turns = turns_of(value, "completion")
         if [turn["role"] for turn in turns] != ["assistant"]:
             raise RowError("completion", "must be one turn of the assistant")
-        return answer(turns[0]["content"], "completion", trim=False)
+        return answer(turns[0]["content"], "completion", spoken=True)
     return answer(value, "completion")
 
 

@@ -66,7 +66,9 @@ def _label(row: Row, answers: list[Answer]) -> Label:
 
 
 def _text(row: Row, name: str) -> str:
-    return _GUARDED.sub("", _keepable(row.get(name, ""), name), count=1)
+    text = _keepable(row.get(name, ""), name)
+    is_csv = isinstance(row.get("active_seconds"), str)
+    return _GUARDED.sub("", text, count=1) if is_csv and _GUARDED.match(text) else text
 
 
 def _keepable(value: Any, name: str) -> str:

@@ -29,12 +29,14 @@ def pairs(row: Row) -> Labels:
         if name not in row:
             raise RowError(name, "is missing")
     chosen, rejected = decoded(row["chosen"]), decoded(row["rejected"])
+    spoken = isinstance(chosen, list) and isinstance(rejected, list)
     prompt = prompt_of(row)
     if prompt is None:
         prompt, chosen, rejected = _shared(chosen, rejected)
     else:
         chosen, rejected = _answer(chosen, prompt, "chosen"), _answer(rejected, prompt, "rejected")
-    best, other = answer(chosen, "chosen"), answer(rejected, "rejected")
+    best = answer(chosen, "chosen", spoken=spoken)
+    other = answer(rejected, "rejected", spoken=spoken)
     if best == other:
         raise RowError("rejected", "is the same as chosen")
     yield Label({"messages": prompt}, [Answer(best, 1), Answer(other, 1 + _margin(row))], row)

@@ -59,11 +59,16 @@ class Label:
 Labels = Iterator[Label]
 
 
-def answer(text: Any, name: str, *, trim: bool = True) -> str:
-    """The text of an answer. Raises RowError that names the column."""
-    if reason := texts.fault(text):
+def answer(text: Any, name: str, *, spoken: bool = False) -> str:
+    """The text of an answer. Raises RowError that names the column.
+
+    Args:
+        spoken: It is a turn's own content: the spaces around it belong to it, and one of several
+            answers may be nothing at all.
+    """
+    if not (spoken and text == "") and (reason := texts.fault(text)):
         raise RowError(name, reason)
-    return str(text).strip() if trim else str(text)
+    return str(text) if spoken else str(text).strip()
 
 
 def several(answers: list[Answer], name: str) -> list[Answer]:

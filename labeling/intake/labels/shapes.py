@@ -45,7 +45,8 @@ def _any(names: Sequence[str] | frozenset[str]) -> Callable[[Row], bool]:
 
 
 def _is_own_pair(row: Row) -> bool:
-    return "messages" in row and isinstance(row.get("chosen"), str) and "rejected" in row
+    """Either answer may be nothing at all."""
+    return _has("messages", "margin")(row) and ("chosen" in row or "rejected" in row)
 
 
 def _is_own_ranking(row: Row) -> bool:
