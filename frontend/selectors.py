@@ -104,7 +104,7 @@ class Placed:
     """A completion in a submitted ranking: its letter, its rating and the labels of its flags."""
 
     letter: str
-    overall: int
+    overall: int | None
     flags: list[str]
     text: str
 

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
-Ids = Sequence[int] | Integers
+Ids = Sequence[int] | Sequence[int | str] | Integers
 
 Z95 = 1.959963984540054
 """The 97.5 % quantile of the normal distribution."""

@@ -50,8 +50,8 @@ class Order:
         return rows.filter(snapshots__snapshot=self.snapshot) if self.snapshot else rows
 
     def rows(self, *, after: int = 0, upto: int) -> Iterator[Row]:
-        """Label rows by id, `label`, those behind `after` up to `upto`, labelers under other names.
-        """
+        """Label rows in order of `label`, their number here, those behind `after` up to `upto`;
+        labelers under other names."""
         name_of = pseudonyms()
         read: Any = (
             training_rows.demonstrations

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from django.db.models import Count, Q, QuerySet
 
 from accounts.models import Role, User
-from labeling.exports.training_rows import FINISHED
+from labeling.exports.training_rows import FINISHED, labeler_of
 from labeling.models import (
     HeadToHead,
     LabelerProfile,
@@ -39,17 +39,21 @@ class Progress:
 
 @dataclass(frozen=True)
 class Judged:
-    """One completion as one labeler saw it; two of a `ranking` make a comparison."""
+    """One completion as one labeler saw it; two of a `ranking` make a comparison.
+
+    The labeler of an imported ranking is named SET/LABELER; its completions are of no version, and
+    may have no rating.
+    """
 
     ranking: int
     prompt: int
     use_case: str
-    labeler: int
+    labeler: int | str
     group: str
     completion: int
-    version: int
+    version: int | None
     rank: int
-    overall: int
+    overall: int | None
     flags: list[str]
     tokens: int
     finished: bool
@@ -109,8 +113,10 @@ def judged_in(rankings: QuerySet[Ranking]) -> Iterator[Judged]:
     rows = RankedCompletion.objects.filter(ranking__in=rankings)
     values = rows.order_by("ranking", "completion__position").values_list(
         "ranking", "ranking__prompt", "ranking__prompt__use_case", "ranking__labeler",
+        "ranking__task__origin__of__name", "ranking__task__origin__labeler",
         "ranking__group", "completion", "completion__version", "rank", "overall",
         "flags", "completion__completion_tokens", FINISHED,
     )  # fmt: skip
-    for row in values.iterator(2000):
-        yield Judged(*row)
+    for ranking, prompt, use_case, labeler, of, theirs, *rest in values.iterator(2000):
+        who = labeler if of is None else labeler_of(None, of, theirs)
+        yield Judged(ranking, prompt, use_case, who, *rest)

@@ -8,7 +8,7 @@ import os
 import threading
 import time
 from collections import Counter, deque
-from collections.abc import Callable, Generator, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from dataclasses import dataclass
 
@@ -30,7 +30,7 @@ _AHEAD = 4  # batches that may be under way at once
 class Looked:
     """What the rows of a batch turned out to be, ready to be stored, and where reading goes on."""
 
-    good: list[tuple[int, int, str, str, str | None]]
+    good: Sequence[tuple[int, int, str, str, str | None]]
     """Line, number on that line, name, what `Examined.as_dict` says, and the label, as JSON."""
     bad: list[tuple[int, str, str]]
     """Line, reason and how the row begins."""

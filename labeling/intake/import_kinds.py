@@ -51,7 +51,10 @@ class Work:
 
 def work_of(imported: Import) -> Work:
     """The work that an import is."""
-    where = {"region": settings.PHONE_REGION, "pipeline": settings.NAMES_PIPELINE}
+    where: dict[str, Any] = {
+        "region": settings.PHONE_REGION,
+        "pipeline": settings.NAMES_PIPELINE,
+    }
     if imported.what == Import.What.PROMPTS:
         return Work(
             Act.PROMPTS_IMPORTED,

@@ -13,6 +13,7 @@ from typing import Any
 
 from django.db import transaction
 from django.db.models import CharField, Q, QuerySet, Value
+from django.db.models.fields.json import KT
 from django.db.models.functions import Cast, Coalesce, Concat, Now
 
 from accounts.models import User
@@ -24,6 +25,7 @@ from labeling.models import (
     Import,
     LabelerProfile,
     LabelingTask,
+    LabelOrigin,
     Prompt,
     Ranking,
     RejectedRow,
@@ -51,16 +53,23 @@ class Held:
     reports: list[int]
     reviews: list[int]
     staged: list[int]
+    origins: list[int]
 
     def __bool__(self) -> bool:
         return any(getattr(self, field.name) for field in fields(self))
 
 
 def held_of(*, account: User | None, authors: Collection[str]) -> Held:
-    """What prompts by these authors and labels by this account consist of."""
+    """What prompts by these authors and labels by this account consist of.
+
+    Of an imported set people are called SET/NAME, its authors as well as its labelers.
+    """
     prompts = _ids(Prompt.objects.filter(author__in=authors))
     tasks = _ids(LabelingTask.objects.filter(prompt__in=prompts))
-    labels = Q(prompt__in=prompts) | Q(labeler=account) if account else Q(prompt__in=prompts)
+    named = Concat("of__name", Value("/"), "labeler", output_field=CharField())
+    given = LabelOrigin.objects.exclude(labeler="").alias(person=named).filter(person__in=authors)
+    labels = Q(prompt__in=prompts) | Q(task__origin__in=given.values("pk"))
+    labels |= Q(labeler=account, labeler__isnull=False)
     drafts = Q(task__in=tasks) | Q(labeler=account) if account else Q(task__in=tasks)
     assignments = _ids(Assignment.objects.filter(drafts))
     return Held(
@@ -73,6 +82,7 @@ def held_of(*, account: User | None, authors: Collection[str]) -> Held:
         reports=_ids(Report.objects.filter(assignment__in=assignments)),
         reviews=_ids(Review.objects.filter(assignment__in=assignments)),
         staged=_ids(_staged(authors)),
+        origins=sorted({*_ids(given), *_ids(LabelOrigin.objects.filter(task__in=tasks))}),
     )
 
 
@@ -97,6 +107,10 @@ def destroy(*, held: Held, account: User | None) -> None:
     Report.objects.filter(pk__in=held.reports).update(text=ERASED, answer="")
     Review.objects.filter(pk__in=held.reviews).update(text=ERASED)
     LabelerProfile.objects.filter(user=account).update(declined_topics=[])
+    # The digest of a short text can be guessed.
+    LabelOrigin.objects.filter(pk__in=held.origins).update(
+        row="", labeler="", said={}, digest=Concat(Value("erased-"), Cast("pk", CharField()))
+    )
 
 
 def _destroy_prompts(prompts: list[int]) -> None:
@@ -141,8 +155,10 @@ def _end_work(held: Held, account: User | None) -> None:
 
 
 def _staged(authors: Collection[str]) -> QuerySet[StagedPrompt]:
-    """Rows by these authors in imports under way."""
-    return StagedPrompt.objects.filter(of__ended_at=None, examined__row__author__in=authors)
+    """Rows by these authors in imports under way, and labels by these labelers."""
+    labeler = Concat(KT("label__of"), Value("/"), KT("label__labeler"), output_field=CharField())
+    theirs = Q(examined__row__author__in=authors) | Q(labeler__in=authors)
+    return StagedPrompt.objects.alias(labeler=labeler).filter(theirs, of__ended_at=None)
 
 
 def _end_imports() -> None:

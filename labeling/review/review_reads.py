@@ -20,7 +20,7 @@ from labeling.work.contradictions import TITLES
 
 _BOTH = (
     "labeler", "prompt", "guideline", "assignment", "task__policy", "task__prompt", "excluded_by",
-    "supersedes",
+    "supersedes", "task__origin__of",
 )  # fmt: skip
 PROVENANCE: dict[type[Model], tuple[str, ...]] = {
     Demonstration: _BOTH,

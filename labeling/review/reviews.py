@@ -198,10 +198,12 @@ def _take_back(label: Label) -> None:
 
 
 def _median_ratings(task: LabelingTask) -> dict[int, int]:
-    rows = RankedCompletion.objects.filter(ranking__task=task, ranking__excluded_at=None)
+    rows = RankedCompletion.objects.filter(
+        ranking__task=task, ranking__excluded_at=None, overall__isnull=False
+    )
     ratings: dict[int, list[int]] = {}
     for completion, overall in rows.values_list("completion", "overall"):
-        ratings.setdefault(completion, []).append(overall)
+        ratings.setdefault(completion, []).append(overall or 0)
     return {pk: sorted(given)[len(given) // 2] for pk, given in ratings.items()}
 
 

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable
 from typing import Any
 
-from django.db.models import Count, Q
+from django.db.models import Count, F, Q, TextField
+from django.db.models.fields.json import KeyTextTransform
+from django.db.models.functions import Coalesce
 
-from accounts.models import User
-from labeling.models import Completion, Demonstration, Prompt, Ranking
+from labeling.exports.training_rows import labeler_of
+from labeling.models import Completion, Demonstration, LabelOrigin, Prompt, Ranking
 from models_service.models import ModelVersion
 from models_service.selectors import ancestors
 from trainer.algorithms.stages import STAGES
@@ -42,10 +45,28 @@ def of_label(kind: str, label: Demonstration | Ranking) -> Tree:
     made = runs.filter(stage__in=shaped).values_list("output", flat=True)
     return {
         "label": {"kind": kind, "id": label.pk, "prompt": label.prompt_id,
-                  "labeler": str(label.labeler.pseudonym), "created_at": label.created_at,
-                  "excluded_at": label.excluded_at},
+                  "labeler": _labeler(label), "created_at": label.created_at,
+                  "excluded_at": label.excluded_at, "origin": _origin(label.task.origin)},
         "snapshots": [{"id": s.pk, "filename": s.filename, "sha256": s.sha256} for s in snapshots],
         "checkpoints": [_version(v) for v in _with_descendants(made)],
+    }  # fmt: skip
+
+
+def _labeler(label: Demonstration | Ranking) -> str:
+    origin = label.task.origin
+    if label.labeler:
+        return str(label.labeler.pseudonym)
+    return f"{origin.of.name}/{origin.labeler}" if origin else ""
+
+
+def _origin(origin: LabelOrigin | None) -> Tree | None:
+    """Where an imported label came from."""
+    if origin is None:
+        return None
+    return {
+        "set": origin.of.name, "licence": origin.of.licence, "row": origin.row,
+        "line": origin.line, "labeler": origin.labeler, "at": origin.at, "form": origin.form,
+        "import": origin.imported_id,
     }  # fmt: skip
 
 
@@ -74,27 +95,52 @@ def _snapshot(snapshot: DatasetSnapshot) -> Tree:
                      "counts": snapshot.counts, "filters": snapshot.filters,
                      "created_at": snapshot.created_at},
         "labelers": _labelers(snapshot),
+        "sets": _sets(snapshot),
         "prompts": _counted(prompts, "source"),
-        "completions": _counted(said, "version__name"),
+        "completions": _counted(said, Coalesce(
+            "version__name", KeyTextTransform("model", "sampling"), output_field=TextField()
+        )),
     }  # fmt: skip
 
 
 def _labelers(snapshot: DatasetSnapshot) -> list[Tree]:
-    """How many labels each labeler gave, by pseudonym, the busiest first."""
-    counts: dict[int, dict[str, int]] = {}
+    """How many labels each labeler gave, by pseudonym, the busiest first; of imported labels by
+    SET/LABELER."""
+    counts: dict[str, dict[str, int]] = {}
     for kind in LABELS:
-        field = f"{kind}__labeler"
+        who = f"{kind}__labeler__pseudonym"
+        origin = f"{kind}__task__origin"
         rows = SnapshotLabel.objects.filter(snapshot=snapshot, **{f"{kind}__isnull": False})
-        for labeler, count in rows.values_list(field).annotate(count=Count("pk")):
-            counts.setdefault(labeler, dict.fromkeys(LABELS, 0))[kind] = count
-    people = User.objects.in_bulk(list(counts))
-    named = [{"labeler": str(people[pk].pseudonym), **count} for pk, count in counts.items()]
-    return sorted(named, key=lambda row: -sum(row[kind] for kind in LABELS))
+        named = rows.values_list(who, f"{origin}__of__name", f"{origin}__labeler")
+        for *labeler, count in named.annotate(count=Count("pk")):
+            counts.setdefault(labeler_of(*labeler), dict.fromkeys(LABELS, 0))[kind] = count
+    told = [{"labeler": labeler, **count} for labeler, count in counts.items()]
+    return sorted(told, key=lambda row: -sum(row[kind] for kind in LABELS))
 
 
-def _counted(rows: Any, field: str) -> list[Tree]:
-    counted = rows.order_by().values_list(field).annotate(count=Count("pk", distinct=True))
-    return [{"name": name, "count": count} for name, count in counted.order_by("-count", field)]
+def _sets(snapshot: DatasetSnapshot) -> list[Tree]:
+    """The sets that its imported labels are from, with their licences and how many they are."""
+    counts: Counter[tuple[str, str]] = Counter()
+    for kind in LABELS:
+        path = f"{kind}__task__origin__of"
+        rows = SnapshotLabel.objects.filter(snapshot=snapshot, **{f"{path}__isnull": False})
+        for name, licence, count in rows.values_list(f"{path}__name", f"{path}__licence").annotate(
+            count=Count("pk")
+        ):
+            counts[name, licence] += count
+    return [
+        {"name": name, "licence": licence, "count": count}
+        for (name, licence), count in sorted(counts.items())
+    ]
+
+
+def _counted(rows: Any, field: Any) -> list[Tree]:
+    counted = rows.order_by().annotate(said_by=F(field) if isinstance(field, str) else field)
+    counted = counted.values_list("said_by").annotate(count=Count("pk", distinct=True))
+    return [
+        {"name": name or "unnamed", "count": count}
+        for name, count in counted.order_by("-count", "said_by")
+    ]
 
 
 def _with_descendants(made: Iterable[int]) -> list[ModelVersion]:

@@ -102,11 +102,17 @@ def _data(origin: Mapping[str, Any]) -> str:
     )
     said = ", ".join(f"{row['name']} ({row['count']})" for row in origin["completions"])
     asked = ", ".join(f"{row['name']} ({row['count']})" for row in origin["prompts"])
+    sets = _table(
+        ("imported set", "licence", "labels"),
+        ((row["name"], row["licence"] or "not stated", row["count"]) for row in origin["sets"]),
+    )
+    imported = f"\n\nLabels that were made elsewhere:\n\n{sets}" if origin["sets"] else ""
     return (
         f"## What it learned from\n\nSnapshot `{snapshot['filename']}`, sha256 "
         f"`{snapshot['sha256'][:16]}`, frozen on {snapshot['created_at']:%Y-%m-%d}, by "
         f"{len(origin['labelers'])} labelers.\n\n{counts}\n\nPrompts of its labels by source: "
         f"{asked or 'none'}. Completions that were ranked, by who said them: {said or 'none'}."
+        f"{imported}"
     )
 
 

@@ -153,7 +153,7 @@ def _contest_figures(
 
 def _by_version(contest: HeadToHead, scores: Mapping[Completion, float]) -> dict[int, Figures]:
     """The reward model's figures of every version: win rate over the baseline, scores, lengths."""
-    by_task: dict[int, dict[int, Completion]] = defaultdict(dict)
+    by_task: dict[int, dict[int | None, Completion]] = defaultdict(dict)
     for answer in scores:
         by_task[answer.task_id][answer.version_id] = answer
     found = {}
@@ -233,19 +233,25 @@ def _diagnosed(reward: ModelVersion, begin: Report, report: Report) -> dict[str,
     splits = dict(
         Prompt.objects.filter(pk__in={row.prompt for row in rows}).values_list("pk", "split")
     )
-    people = User.objects.in_bulk({row.labeler for row in rows})
-    pseudonyms = {pk: str(person.pseudonym) for pk, person in people.items()}
+    people = User.objects.in_bulk({row.labeler for row in rows if isinstance(row.labeler, int)})
+    pseudonyms = {row.labeler: str(row.labeler) for row in rows}
+    pseudonyms |= {pk: str(person.pseudonym) for pk, person in people.items()}
     found = diagnosis(scored_pairs(rows, splits, by_completion), pseudonyms)
     heaps: dict[str, list[float]] = defaultdict(list)
     for answer, value in scores.items():
-        heap = answer.version.name if isinstance(answer, Completion) else "Demonstrations"
-        heaps[heap].append(round(value, 4))
+        heaps[_heap(answer)].append(round(value, 4))
     return found | {
         "scores": {name: values for name, values in heaps.items() if values},
         "rankings": len(rankings),
         "most_rankings": MOST_RANKINGS,
         "answers_refused": len(texts) - len(scores),
     }
+
+
+def _heap(answer: Text) -> str:
+    if isinstance(answer, Demonstration):
+        return "Demonstrations"
+    return answer.version.name if answer.version else "Imported answers"
 
 
 def _newest_rankings(split: str) -> list[int]:

@@ -105,8 +105,9 @@ def _verdict(
 def _of_answers(rows: Sequence[Judged], flags: Sequence[str]) -> Figures:
     clusters = Clusters.of([row.prompt for row in rows], [row.labeler for row in rows])
     count = len(rows)
+    ratings = [row.overall for row in rows if row.overall is not None]  # all: the form asks for it
     return {
-        "likert": figure(mean([row.overall for row in rows], clusters), count),
+        "likert": figure(mean(ratings, clusters), count),
         "response_tokens": figure(mean([row.tokens for row in rows], clusters), count),
     } | {
         f"flag_{flag}": figure(rate([float(flag in row.flags) for row in rows], clusters), count)
@@ -152,7 +153,7 @@ def _strengths(
 ) -> Mapping[int, Figures | None]:
     """Bradley–Terry scores of the ladder, the baseline's being 0."""
     order = [baseline, *(version for version in ladder if version != baseline)]
-    place = {version: number for number, version in enumerate(order)}
+    place: dict[int | None, int] = {version: number for number, version in enumerate(order)}
     games = [pair for pair in pairs if {pair.mine.version, pair.other.version} <= place.keys()]
     if not games:
         return dict.fromkeys(ladder)

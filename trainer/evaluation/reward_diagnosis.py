@@ -27,7 +27,7 @@ UNSEEN, SEEN = "validation", "train"
 @dataclass(frozen=True)
 class Scored:
     """An untied pair: `margin` is the score of the answer the labeler ranked higher less that of
-    the other, `gap` the same of their ratings."""
+    the other, `gap` the same of their ratings, where they have any."""
 
     better: Judged
     worse: Judged
@@ -35,8 +35,9 @@ class Scored:
     margin: float
 
     @property
-    def gap(self) -> int:
-        return self.better.overall - self.worse.overall
+    def gap(self) -> int | None:
+        better, worse = self.better.overall, self.worse.overall
+        return None if better is None or worse is None else better - worse
 
     @property
     def ending(self) -> str:
@@ -63,7 +64,7 @@ def scored_pairs(
     return pairs
 
 
-def diagnosis(pairs: Sequence[Scored], pseudonyms: Mapping[int, str]) -> dict[str, Any]:
+def diagnosis(pairs: Sequence[Scored], pseudonyms: Mapping[int | str, str]) -> dict[str, Any]:
     """Accuracy by split, group, labeler, use case, rating gap and how the two answers ended;
     calibration; disagreements."""
     unseen = [pair for pair in pairs if pair.split == UNSEEN]
@@ -84,8 +85,10 @@ def diagnosis(pairs: Sequence[Scored], pseudonyms: Mapping[int, str]) -> dict[st
     }
 
 
-def gap_title(gap: int) -> str:
+def gap_title(gap: int | None) -> str:
     """Rating gaps in the order people read them; a contradiction is a gap of 0 or less."""
+    if gap is None:
+        return "not rated"
     return "0 or less" if gap <= 0 else str(gap) if gap < 4 else "4 or more"
 
 
@@ -102,7 +105,9 @@ def calibrated(pairs: Sequence[Scored]) -> list[Figures]:
     ]
 
 
-def disagreements(pairs: Iterable[Scored], pseudonyms: Mapping[int, str]) -> list[dict[str, Any]]:
+def disagreements(
+    pairs: Iterable[Scored], pseudonyms: Mapping[int | str, str]
+) -> list[dict[str, Any]]:
     """The pairs it orders most wrongly, the worst of each prompt, the worst prompt first."""
     worst: dict[int, Scored] = {}
     for pair in sorted(pairs, key=lambda pair: pair.margin):

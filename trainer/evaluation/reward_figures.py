@@ -12,7 +12,7 @@ from trainer.figures.data import Figure, Point, Series
 from trainer.figures.svg import ticks
 from trainer.models import Evaluation, Measurement, TrainingRun
 
-_GAPS = ("0 or less", "1", "2", "3", "4 or more")
+_GAPS = ("0 or less", "1", "2", "3", "4 or more", "not rated")
 _ENDINGS = {
     "finished": "Both finished",
     "mixed": "One cut, one finished",

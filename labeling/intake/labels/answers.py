@@ -53,10 +53,9 @@ def listed(row: Row) -> Labels:
     if not isinstance(found, list):
         raise RowError(name, "must be a list of answers")
     told = [_told(one, f"{name}[{place}]") for place, one in enumerate(found)]
-    ranks = _ranks(row, found)
+    ranks: Sequence[int | None] = _ranks(row, found) or [None] * len(told)
     answers = [
-        Answer(text, rank, None, model)
-        for (text, model), rank in zip(told, ranks or [None] * len(told), strict=True)
+        Answer(text, rank, None, model) for (text, model), rank in zip(told, ranks, strict=True)
     ]
     yield Label({"messages": _asked(row)}, several(answers, name), row)
 

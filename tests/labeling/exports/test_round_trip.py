@@ -1,4 +1,4 @@
-"""What leaves comes back: an export is imported where nothing is, and gives the same bytes again."""
+"""What leaves comes back: an export that is imported where nothing is gives the same bytes."""
 
 from __future__ import annotations
 
@@ -40,9 +40,10 @@ def labels(ada: User, make_task: Call) -> None:
         ranking = Ranking.objects.create(
             task=task, prompt=task.prompt, labeler=ada, guideline=guideline, active_seconds=9
         )
+        ranks = ((1, 1, 2, 3), (3, 2, 1, 3))[number % 2]
         for at, completion in enumerate(task.completions.all()):
             RankedCompletion.objects.create(
-                ranking=ranking, completion=completion, rank=((1, 1, 2, 3), (3, 2, 1, 3))[number % 2][at],
+                ranking=ranking, completion=completion, rank=ranks[at],
                 overall=7 - 2 * at, flags=["toxic"] if number else [],
             )  # fmt: skip
 

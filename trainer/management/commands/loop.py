@@ -124,7 +124,7 @@ def asked_policy(round: TrainingRound) -> str:
     assert round.snapshot is not None
     ranked = Completion.objects.filter(ranked__ranking__snapshots__snapshot=round.snapshot)
     newest = ranked.order_by("-ranked__ranking_id").select_related("version").first()
-    return newest.version.name if newest else ""
+    return newest.version.name if newest and newest.version else ""
 
 
 def table(rows: list[dict[str, Any]]) -> str:
