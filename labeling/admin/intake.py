@@ -1,4 +1,7 @@
-"""Files of prompts at the desk: uploaded, looked at before they count, followed. Admins."""
+"""Files of prompts and labels at the desk: uploaded, looked at before they count, followed.
+
+For admins.
+"""
 
 from __future__ import annotations
 
@@ -30,8 +33,10 @@ STATE_COLOURS = {
 @admin.register(Import)
 class ImportAdmin(AdminsOnly):
     empty_hint = "upload JSONL, CSV or Parquet; a dry run shows what would come in."
-    list_display = ("__str__", "name", "state_label", "rows", "bad", "new", "by", "created_at")
-    list_filter = ("state",)
+    list_display = (
+        "__str__", "what", "name", "state_label", "rows", "bad", "new", "by", "created_at",
+    )  # fmt: skip
+    list_filter = ("what", "state")
     list_select_related = ("by",)
     search_fields = ("name",)
 
@@ -40,7 +45,7 @@ class ImportAdmin(AdminsOnly):
     ) -> HttpResponse:
         """The page that takes a file."""
         return self.page(
-            request, "labeling/import.html", {"title": "Import prompts", "chunk": CHUNK}
+            request, "labeling/import.html", {"title": "Import prompts or labels", "chunk": CHUNK}
         )
 
     def change_view(
@@ -67,7 +72,10 @@ class ImportAdmin(AdminsOnly):
     def bad(self, imported: Import) -> int:
         return int(imported.tally.get("bad", 0))
 
-    @display(description="New prompts")
+    @display(description="New")
     def new(self, imported: Import) -> int | None:
-        finished = imported.state == Import.State.FINISHED
-        return imported.result.get("added") if finished else None
+        """Prompts, or labels and tasks to be labeled."""
+        if imported.state != Import.State.FINISHED:
+            return None
+        names = ("added", "rankings", "demonstrations", "completions")
+        return sum(imported.result.get(name, 0) for name in names)

@@ -1,4 +1,7 @@
-"""Files of prompts over HTTP: uploaded in pieces, checked, looked at, then imported. Admins."""
+"""Files of prompts or labels over HTTP: uploaded in pieces, checked, looked at, then imported.
+
+For admins.
+"""
 
 from __future__ import annotations
 
@@ -22,6 +25,7 @@ from labeling.api.bodies import json_object
 from labeling.exports.containers import cell
 from labeling.intake import imports, uploads
 from labeling.intake.import_reads import status
+from labeling.intake.label_options import label_options
 from labeling.models import Import
 
 
@@ -31,6 +35,12 @@ class UploadBody(serializers.Serializer[Any]):
     name = serializers.CharField(max_length=200)
     size = serializers.IntegerField(min_value=0)
     modified = serializers.IntegerField(min_value=0, default=0)
+    what = serializers.ChoiceField(Import.What.choices, default=Import.What.PROMPTS)
+    # Of labels alone; what they do, docs/import_labels.md says.
+    set = serializers.CharField(max_length=120, allow_blank=True, default="")
+    licence = serializers.CharField(max_length=200, allow_blank=True, default="")
+    split = serializers.CharField(max_length=16, allow_blank=True, default="")
+    columns = serializers.DictField(child=serializers.CharField(max_length=200), default=dict)
 
 
 class AcceptBody(serializers.Serializer[Any]):
@@ -55,7 +65,17 @@ class ImportsView(APIView):
         """Begin an upload, or learn how far the same file came before: send from `received` on."""
         body = UploadBody(data=json_object(request))
         body.is_valid(raise_exception=True)
-        begun = uploads.begin(by=person(request), **body.validated_data)
+        told = body.validated_data
+        file = {name: told[name] for name in ("name", "size", "modified", "what")}
+        options = (
+            label_options(
+                of=told["set"],
+                **{name: told[name] for name in ("name", "licence", "split", "columns")},
+            )
+            if told["what"] == Import.What.LABELS
+            else {}
+        )
+        begun = uploads.begin(by=person(request), options=options, **file)
         return Response(status(begun), status=201)
 
 

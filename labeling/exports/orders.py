@@ -13,6 +13,7 @@ from labeling.exports import FILES, SHAPES, SPLITS, Shape, training_rows
 from labeling.exports.pseudonyms import pseudonyms
 from labeling.label_filters import moment, usable
 from labeling.models import Demonstration, Guideline, LabelerProfile, Ranking, UseCase
+from labeling.origins import unknown_origins
 from models_service.models import ModelVersion
 
 Row = dict[str, Any]
@@ -80,6 +81,7 @@ def order(
     since: str = "",
     until: str = "",
     use_cases: list[str] | None = None,
+    origins: list[str] | None = None,
 ) -> Order:
     """A checked order. Raises Problem 400 that names the field."""
     _require("what", what, tuple(SHAPES))
@@ -95,6 +97,10 @@ def order(
         _require("use_cases", use_case, tuple(UseCase.values))
     if use_cases:
         filters["use_cases"] = use_cases
+    if unknown := unknown_origins(origins or []):
+        _refuse("origins", f"No labels were imported from {', '.join(unknown)}.")
+    if origins:
+        filters["origins"] = origins
     return Order(what, shape, file, _split(split), filters)
 
 

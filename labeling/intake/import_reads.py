@@ -18,6 +18,8 @@ def status(imported: Import) -> dict[str, Any]:
     at, total = imported.cursor.get("at", [0, 0]), imported.cursor.get("of", 0)
     return {
         "id": imported.pk,
+        "what": imported.what,
+        "options": imported.options,
         "name": imported.name,
         "size": imported.size,
         "modified": imported.modified,
@@ -31,7 +33,7 @@ def status(imported: Import) -> dict[str, Any]:
         "tally": imported.tally,
         "result": imported.result,
         "failure": imported.failure,
-        "first": [_first(row) for row in imported.staged.order_by("line")[:FIRST_ROWS]],
+        "first": [_first(row) for row in imported.staged.order_by("pk")[:FIRST_ROWS]],
         "bad": list(imported.rejected.values("line", "reason", "text")[:FIRST_BAD]),
     }
 
@@ -41,13 +43,23 @@ _COUNTING = (Import.State.CHECKING, Import.State.STORING)
 
 def _first(row: Any) -> dict[str, Any]:
     prompt = row.examined["row"]
-    text = prompt["messages"][-1]["content"]
     return {
         "line": row.line,
-        "text": text[:_EXCERPT] + ("…" if len(text) > _EXCERPT else ""),
+        "text": _excerpt(prompt["messages"][-1]["content"]),
         "messages": len(prompt["messages"]),
         "use_case": prompt["use_case"],
         "language": prompt["language"],
         "author": prompt["organisation"] or prompt["author"],
         "personal": sorted({span["kind"] for span in row.examined["spans"]}),
+        "label": row.label and _label(row.label),
     }
+
+
+def _label(told: dict[str, Any]) -> dict[str, Any]:
+    """What the page shows of a label beside its prompt; a demonstration's answer has no rank."""
+    answers = [{"rank": one["rank"], "text": _excerpt(one["text"])} for one in told["answers"]]
+    return {name: told[name] for name in ("form", "of", "labeler", "split")} | {"answers": answers}
+
+
+def _excerpt(text: str) -> str:
+    return text[:_EXCERPT] + ("…" if len(text) > _EXCERPT else "")

@@ -13,6 +13,7 @@ from accounts.admin.base import AdminsOnly
 from core.problems import Problem
 from labeling.exports import FILES, SHAPES, SPLITS
 from labeling.models import Guideline, UseCase
+from labeling.origins import origins
 from models_service.models import Kind, ModelVersion
 from trainer.data.erasure import Traces, trace
 from trainer.models import Erasure, Export, TrainingRound
@@ -71,6 +72,7 @@ class ExportAdmin(AdminsOnly):
             "splits": SPLITS,
             "rounds": rounds[:200],
             "guidelines": Guideline.objects.filter(kind__in=["ranking", "demonstration"]),
+            "origins": origins(),
             "policies": ModelVersion.objects.exclude(kind=Kind.REWARD),
             "use_cases": UseCase.choices,
         })  # fmt: skip

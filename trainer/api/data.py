@@ -48,6 +48,11 @@ class OrderSerializer(serializers.Serializer[Any]):
     since = serializers.CharField(allow_blank=True, default="")
     until = serializers.CharField(allow_blank=True, default="")
     use_cases = serializers.ListField(child=serializers.CharField(), default=list)
+    origins = serializers.ListField(
+        child=serializers.CharField(),
+        default=list,
+        help_text="here, imported, or names of imported sets; none means all",
+    )
 
 
 class ExportList(generics.ListAPIView):

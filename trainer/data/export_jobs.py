@@ -21,6 +21,7 @@ from accounts.models import User
 from core.problems import Problem
 from labeling.exports import files
 from labeling.exports.orders import Order, order
+from labeling.origins import sets_of
 from trainer.models import DatasetSnapshot, Export, TrainingRound
 
 State = Export.State
@@ -41,11 +42,13 @@ def ordered(*, round: int | None = None, **wanted: Any) -> Order:
 
 
 def about(order: Order) -> dict[str, Any]:
-    """What a manifest says beside its order: the snapshot, the licence, who the labelers are."""
+    """What a manifest says beside its order: the snapshot, the licence, the imported sets with
+    theirs, who the labelers are."""
     snapshot = DatasetSnapshot.objects.get(pk=order.snapshot) if order.snapshot else None
     return {
         "snapshot_sha256": snapshot.sha256 if snapshot else None,
         "licence": settings.EXPORT_LICENCE,
+        "sets": [str(one) for one in sets_of(order.labels())],
         "labelers": "pseudonyms by HMAC-SHA256, the same in every export of this installation",
     }
 

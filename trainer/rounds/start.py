@@ -10,6 +10,7 @@ from django.db import connection, transaction
 from accounts.audit import Act, record
 from accounts.models import User
 from core.problems import Problem
+from labeling.origins import unknown_origins
 from labeling.queues.sampling_settings import training_limit
 from models_service import services as versions
 from models_service.check_reports import refusal
@@ -101,6 +102,9 @@ def checked_recipe(
     if unknown := sorted(set(policies) - set(there)):
         sentence = f"There is no model version {', '.join(unknown)}."
         raise Problem(400, sentence, errors={"labels.policies": [sentence]})
+    if unknown := unknown_origins(recipe.labels.get("origins", [])):
+        sentence = f"No labels were imported from {', '.join(unknown)}."
+        raise Problem(400, sentence, errors={"labels.origins": [sentence]})
     return recipe
 
 

@@ -11,6 +11,7 @@ from dataclasses import Field, dataclass, field, fields
 from typing import Any
 
 from labeling.models import Guideline, UseCase
+from labeling.origins import origins
 from labeling.queues.sampling_settings import training_limit
 from models_service.models import Kind, ModelVersion
 from trainer.algorithms.config import Config
@@ -115,6 +116,7 @@ class LabelChoice:
 
     use_cases: list[tuple[str, str, bool]]
     groups: list[tuple[str, str, bool]]
+    origins: list[tuple[str, str, bool]]
     ranking_guidelines: list[tuple[int, str, bool]]
     demonstration_guidelines: list[tuple[int, str, bool]]
     policies: list[tuple[str, str, bool]]
@@ -244,6 +246,7 @@ def _choice(chosen: Mapping[str, Any]) -> LabelChoice:
     return LabelChoice(
         use_cases=marked("use_cases", UseCase.choices),
         groups=marked("groups", GROUPS.items()),
+        origins=marked("origins", origins()),
         ranking_guidelines=marked("ranking_guidelines", versions["ranking"]),
         demonstration_guidelines=marked("demonstration_guidelines", versions["demonstration"]),
         policies=marked("policies", policies),

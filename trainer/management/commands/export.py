@@ -18,7 +18,8 @@ from labeling.exports.files import write
 from trainer.data.export_jobs import about, ordered
 
 _FORMATS = sorted({shape for shapes in SHAPES.values() for shape in shapes})
-_FILTERS = ("split", "group", "round", "guideline", "policy", "since", "until", "use_cases")
+_FILTERS = ("split", "group", "round", "guideline", "policy", "since", "until", "use_cases",
+            "origins")  # fmt: skip
 
 
 class Command(ExampleCommand):
@@ -45,6 +46,13 @@ class Command(ExampleCommand):
         parser.add_argument("--since", default="", help="labels made then or later")
         parser.add_argument("--until", default="", help="labels made before that")
         parser.add_argument("--use-case", action="append", dest="use_cases", metavar="USE_CASE")
+        parser.add_argument(
+            "--origin",
+            action="append",
+            dest="origins",
+            metavar="ORIGIN",
+            help="here, imported, or a set that labels were imported from",
+        )
         parser.add_argument("--json", action="store_true", help="one machine-readable result")
 
     def handle(self, **options: Any) -> None:

@@ -30,7 +30,7 @@ export default class extends Controller {
   body() {
     const form = new FormData(this.element);
     const [what, format] = String(form.get("shape")).split(":");
-    const filled = [...form].filter(([name, value]) => value !== "" && !["shape", "use_cases"].includes(name));
-    return { what, format, ...Object.fromEntries(filled), use_cases: form.getAll("use_cases") };
+    const filled = [...form].filter(([name, value]) => value !== "" && !["shape", "use_cases", "origins"].includes(name));
+    return { what, format, ...Object.fromEntries(filled), use_cases: form.getAll("use_cases"), origins: form.getAll("origins") };
   }
 }

@@ -1,5 +1,5 @@
 /**
- * A file of prompts on its way in: taken from the computer, sent in pieces, followed while it is
+ * A file of prompts or labels on its way in: taken from the computer, sent in pieces, followed while it is
  * checked, shown before it counts, followed until it is imported.
  *
  *   <div data-controller="import" data-import-url-value="/api/v1/imports/"
@@ -16,7 +16,7 @@ const EVERY_MS = 1000;
 const MOVING = ["queued", "checking", "accepted", "storing"];
 const OVER = ["finished", "failed", "cancelled"];
 const BADGES = { finished: "badge-good", failed: "badge-bad", cancelled: "badge-warn", checked: "badge-warn" };
-const FIGURES = {
+const PROMPT_FIGURES = {
   added: ["New", "prompts that can be asked"],
   quarantined: ["Quarantined", "hold personal data and wait for you"],
   near_duplicates: ["Near-duplicates", "linked to the one kept, never asked"],
@@ -24,8 +24,19 @@ const FIGURES = {
   over_limit: ["Over the author's limit", "dropped"],
 };
 
+const LABEL_FIGURES = {
+  rankings: ["Rankings", "to learn from"],
+  demonstrations: ["Demonstrations", "to learn from"],
+  completions: ["To be ranked", "tasks for your labelers"],
+  known: ["Known already", "dropped"],
+  prompts: ["New prompts", "that no queue asks"],
+  quarantined: ["Quarantined", "of these hold personal data; their labels wait for you"],
+};
+const LABEL_HEAD = ["Line", "Asks", "Answers, best first", "Shape", "Set and labeler", "Personal data"];
+
 export default class extends Controller {
   static targets = [
+    "what", "options", "promptHint", "labelHint", "columns", "labelLinks", "firstHead",
     "title", "state", "cancel", "choose", "goOn", "zone", "file", "progress", "bar", "count", "hint", "problem", "offline",
     "outcome", "outcomeTitle", "about", "figures", "facts", "ask", "accept", "skip", "skipBox", "links",
     "badPanel", "bad", "badLink", "firstPanel", "first",
@@ -41,6 +52,13 @@ export default class extends Controller {
   disconnect() {
     this.stopped.abort();
     clearTimeout(this.timer);
+  }
+
+  /** Labels are asked about more than prompts. */
+  what() {
+    const labels = this.#isOf("labels");
+    this.optionsTarget.hidden = this.labelHintTarget.hidden = !labels;
+    this.promptHintTarget.hidden = this.columnsTarget.hidden = labels;
   }
 
   over(event) {
@@ -67,7 +85,7 @@ export default class extends Controller {
       return this.#complain(`This is another file: the one begun is ${this.status.name} with ${bytes(this.status.size)}.`);
     }
     this.problemTarget.hidden = true;
-    const about = { name: file.name.slice(-200), size: file.size, modified: file.lastModified };
+    const about = { name: file.name.slice(-200), size: file.size, modified: file.lastModified, ...this.#told() };
     const answer = await call("POST", this.urlValue, about).catch(() => null);
     this.fileTarget.value = "";
     if (answer?.status !== 201) return this.#complain(refused(answer));
@@ -116,11 +134,13 @@ export default class extends Controller {
     this.cancelTarget.hidden = OVER.includes(state);
     this.chooseTarget.hidden = state !== "receiving" || this.sending;
     this.goOnTarget.hidden = state !== "receiving";
+    this.whatTarget.hidden = this.optionsTarget.hidden = true;
+    this.#label(told.what === "labels");
     this.progressTarget.hidden = !(MOVING.includes(state) || state === "receiving");
     this.#progress(told);
     if (told.failure) this.#complain(told.failure);
     this.#outcome(told);
-    this.#fill(this.firstPanelTarget, this.firstTarget, told.first.map(firstRow));
+    this.#fill(this.firstPanelTarget, this.firstTarget, told.first.map((row) => (row.label ? labelRow(row) : firstRow(row))));
     this.#fill(this.badPanelTarget, this.badTarget, told.bad.map(badRow));
     this.badLinkTarget.href = `${this.urlValue}${told.id}/bad-lines/`;
     if (MOVING.includes(state)) this.#later();
@@ -158,7 +178,8 @@ export default class extends Controller {
     const finished = state === "finished";
     this.outcomeTitleTarget.textContent = finished ? "What was imported" : "What would be imported";
     this.aboutTarget.textContent = `${count(tally.rows)} rows of ${NAMES[told.format]}, ${count(tally.bad)} of them bad`;
-    this.figuresTarget.replaceChildren(...Object.entries(FIGURES).map(([name, words]) => figure(result[name] ?? 0, words)));
+    const figures = told.what === "labels" ? LABEL_FIGURES : PROMPT_FIGURES;
+    this.figuresTarget.replaceChildren(...Object.entries(figures).map(([name, words]) => figure(result[name] ?? 0, words)));
     this.factsTarget.replaceChildren(...facts(tally));
     this.askTarget.hidden = finished;
     this.linksTarget.hidden = !finished;
@@ -170,6 +191,29 @@ export default class extends Controller {
   #fill(panel, body, rows) {
     panel.hidden = rows.length === 0;
     body.replaceChildren(...rows);
+  }
+
+  /** Names of the columns and links that fit what the file holds. @param {boolean} labels */
+  #label(labels) {
+    this.labelLinksTarget.hidden = !labels;
+    if (labels) [...this.firstHeadTarget.cells].forEach((cell, place) => (cell.textContent = LABEL_HEAD[place]));
+  }
+
+  /** What is said of all rows; of a file that is here in part, what was said then. */
+  #told() {
+    if (this.status) {
+      const { of = "", licence = "", split = "", columns = {} } = this.status.options;
+      return this.status.what === "labels" ? { what: "labels", set: of, licence, split, columns } : { what: "prompts" };
+    }
+    if (!this.#isOf("labels")) return { what: "prompts" };
+    const value = (name) => this.optionsTarget.querySelector(`[name=${name}]`).value.trim();
+    const pairs = value("columns").split("\n").filter((line) => line.trim());
+    const columns = Object.fromEntries(pairs.map((line) => [line.split("=")[0].trim(), line.split("=").slice(1).join("=").trim()]));
+    return { what: "labels", set: value("set"), licence: value("licence"), split: value("split"), columns };
+  }
+
+  #isOf(what) {
+    return this.whatTarget.querySelector(`[value=${what}]`).checked;
   }
 
   #isTheSame(file) {
@@ -202,7 +246,8 @@ function progress({ state, received, size, done, total, stored, tally }) {
     return [received, size, words, "Leave this page open. If the connection breaks, the upload goes on where it stopped."];
   }
   const rows = tally.rows ?? 0;
-  const good = rows - (tally.bad ?? 0);
+  const labels = tally.kinds && Object.values(tally.kinds).reduce((sum, some) => sum + some, 0);
+  const good = labels ?? rows - (tally.bad ?? 0);
   if (state === "storing" || state === "accepted") return [stored, good, `Imported: ${count(stored)} of ${count(good)} rows.`, LEAVE];
   if (total && done >= total) return [stored, good, `Checked: ${count(rows)} rows. Comparing them with the prompts that are here: ${count(stored)} of ${count(good)}.`, LEAVE];
   return [done, total, `Checked: ${count(rows)} rows, ${count(tally.bad ?? 0)} of them bad.`, LEAVE];
@@ -216,6 +261,19 @@ function firstRow(row) {
     element("td", {}, [row.language || "–"]),
     element("td", {}, [row.author || "–"]),
     element("td", {}, [row.personal.join(", ").replaceAll("_", " ") || "–"]),
+  ]);
+}
+
+function labelRow({ line, text, messages, label, personal }) {
+  const answers = [...label.answers].sort((one, other) => one.rank - other.rank)
+    .map(({ rank, text: said }) => element("p", {}, [rank ? `${rank}. ${said}` : said]));
+  return element("tr", {}, [
+    element("td", { class: "number" }, [count(line)]),
+    element("td", { class: "said" }, [messages > 1 ? `(${messages} messages) ${text}` : text]),
+    element("td", { class: "said" }, answers),
+    element("td", {}, [`${label.form}, ${label.split}`]),
+    element("td", {}, [label.labeler ? `${label.of}/${label.labeler}` : label.of]),
+    element("td", {}, [personal.join(", ").replaceAll("_", " ") || "–"]),
   ]);
 }
 
@@ -234,10 +292,13 @@ function figure(value, [title, words]) {
   ]);
 }
 
-function facts({ personal = {}, languages = {} }) {
+function facts({ personal = {}, languages = {}, shapes, sets = {}, ignored = {} }) {
   const listed = (counts) => Object.entries(counts).sort((a, b) => b[1] - a[1]).slice(0, 12)
     .map(([name, rows]) => `${name.replaceAll("_", " ") || "not told"} ${count(rows)}`).join(", ");
-  return [["Personal data", listed(personal) || "none found"], ["Languages", listed(languages) || "–"]]
+  const told = shapes
+    ? [["Shapes", listed(shapes) || "–"], ["Sets", listed(sets) || "–"], ["Columns not read", listed(ignored) || "none"]]
+    : [["Languages", listed(languages) || "–"]];
+  return [["Personal data", listed(personal) || "none found"], ...told]
     .flatMap(([name, words]) => [element("dt", {}, [name]), element("dd", {}, [words])]);
 }
 
