@@ -43,7 +43,7 @@ def main() -> None:
     if not DATA.exists():
         sys.exit(f"There are no texts: {DATA} does not exist.")
     FOLDER.mkdir(parents=True, exist_ok=True)
-    _set_up()
+    set_up()
     found: dict[str, Any] = {"prompts": PROMPTS, "waiting": WAITING}
     lines, columns = FOLDER / "prompts.jsonl", FOLDER / "prompts.parquet"
     _write(lines, columns)
@@ -55,7 +55,7 @@ def main() -> None:
     print(json.dumps({"benchmark": "intake", **found}))
 
 
-def _set_up() -> None:
+def set_up() -> None:
     os.environ |= {"DATA_DIR": str(FOLDER), "DJANGO_SETTINGS_MODULE": "config.settings"}
     for given in ("DATABASE_URL", "REDIS_URL"):
         os.environ.pop(given, None)
@@ -111,11 +111,11 @@ def _write(lines: Path, columns: Path) -> None:
 
 
 def _rows(chance: random.Random) -> Iterator[dict[str, Any]]:
-    said, passages = _prompts(), _passages()
+    said, lines = _prompts(), passages()
     before: list[str] = ["Why?"]
     for number in range(PROMPTS):
-        place = chance.randrange(len(passages) - 12)
-        passage = " ".join(passages[place : place + chance.randint(1, 8)])
+        place = chance.randrange(len(lines) - 12)
+        passage = " ".join(lines[place : place + chance.randint(1, 8)])
         text = f"{chance.choice(said)}\n\n{passage}" if number % 3 else passage
         if number % 50 == 0:
             text += " " + chance.choice(_PERSONAL).format(n=number % 10_000)
@@ -137,7 +137,8 @@ def _prompts() -> list[str]:
     return [text[:600] for text in texts if text]
 
 
-def _passages() -> list[str]:
+def passages() -> list[str]:
+    """The lines of some novels."""
     lines: list[str] = []
     for book in _BOOKS:
         path = DATA / "text_corpus" / f"austen_{book}.txt.gz"

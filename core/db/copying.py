@@ -36,22 +36,23 @@ def copy_in(model: type[Model], rows: Sequence[Mapping[str, Any]]) -> None:
     """
     if not rows:
         return
+    fields = {field.column: field for field in model._meta.concrete_fields}
+    told = [fields[column] for column in rows[0]]
+    others = [field for field in fields.values() if field not in told and not _by_database(field)]
     now = timezone.now()
-    fields = [field for field in model._meta.concrete_fields if _is_told(field, rows[0])]
-    empty = {field.column: _default(field, now) for field in fields}
+    # The same of every row.
+    rest = "".join(f"\t{_cell(field, _default(field, now))}" for field in others) + "\n"
     lines = StringIO()
     for row in rows:
-        full = empty | dict(row)
-        lines.write("\t".join(_cell(field, full[field.column]) for field in fields) + "\n")
+        lines.write("\t".join([_cell(field, row[field.column]) for field in told]) + rest)
     lines.seek(0)
-    columns = ", ".join(f'"{field.column}"' for field in fields)
+    columns = ", ".join(f'"{field.column}"' for field in [*told, *others])
     with connection.cursor() as cursor:
         cursor.copy_expert(f'COPY "{model._meta.db_table}" ({columns}) FROM STDIN', lines)
 
 
-def _is_told(field: Field, row: Mapping[str, Any]) -> bool:
-    by_database = field.primary_key or field.has_db_default() or field.generated
-    return field.column in row or not by_database
+def _by_database(field: Field) -> bool:
+    return field.primary_key or field.has_db_default() or field.generated
 
 
 def _default(field: Field, now: datetime) -> Any:

@@ -87,9 +87,10 @@ def _staged(one: _Found, prompt: Examined) -> tuple[int, str, str, str]:
     told, label = one.about, one.label
     fingerprint = prompt.marks.fingerprint
     answers = sorted(answer.text for answer in label.answers)
-    content = [told.of, told.id, told.labeler, fingerprint, label.told()["answers"]]
+    said = label.told()
+    content = [told.of, told.id, told.labeler, fingerprint, said["answers"]]
     staged = {
-        **label.told(),
+        **said,
         **vars(told),
         "form": one.shape,
         "given": bool(told.split),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from typing import Any
 
 from labeling.intake import texts
@@ -52,7 +52,7 @@ class Label:
 
     def told(self) -> dict[str, Any]:
         """What is staged of it beside its prompt."""
-        answers = [asdict(answer) for answer in self.answers]
+        answers = [vars(answer) for answer in self.answers]
         return {"kind": self.kind, "answers": answers, "said": self.said}
 
 

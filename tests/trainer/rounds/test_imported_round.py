@@ -29,7 +29,7 @@ RECIPE = {
 
 @pytest.fixture
 def pairs(tmp_path: Path, base: ModelVersion) -> None:
-    """Eight pairs to train on, four to validate with, two to test with; nothing was labeled here."""
+    """Pairs: eight to train on, four to validate with, two to test with; none labeled here."""
     path = tmp_path / "wet.jsonl"
     splits = ["train"] * 8 + ["valid"] * 4 + ["test"] * 2
     path.write_text("".join(
