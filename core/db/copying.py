@@ -32,11 +32,11 @@ def next_ids(model: type[Model], count: int) -> list[int]:
 def copy_in(model: type[Model], rows: Sequence[Mapping[str, Any]]) -> None:
     """Store rows by column; a column that a row leaves out gets the field's default, or the time.
 
-    Every row names the same columns.
+    Every row names the same columns in the same order.
     """
     if not rows:
         return
-    fields = {field.column: field for field in model._meta.concrete_fields}
+    fields = {str(field.column): field for field in model._meta.concrete_fields}
     told = [fields[column] for column in rows[0]]
     others = [field for field in fields.values() if field not in told and not _by_database(field)]
     now = timezone.now()
@@ -44,7 +44,7 @@ def copy_in(model: type[Model], rows: Sequence[Mapping[str, Any]]) -> None:
     rest = "".join(f"\t{_cell(field, _default(field, now))}" for field in others) + "\n"
     lines = StringIO()
     for row in rows:
-        lines.write("\t".join([_cell(field, row[field.column]) for field in told]) + rest)
+        lines.write("\t".join(map(_cell, told, row.values())) + rest)
     lines.seek(0)
     columns = ", ".join(f'"{field.column}"' for field in [*told, *others])
     with connection.cursor() as cursor:
