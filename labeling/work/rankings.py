@@ -10,7 +10,7 @@ from core.problems import Problem
 from labeling.models import Assignment, RankedCompletion, Ranking
 from labeling.people.disagreement import measure
 from labeling.queues.open_slots import profile_of
-from labeling.work.contradictions import contradictions
+from labeling.work.contradictions import Placed, contradictions
 from labeling.work.guidelines import current_form
 from labeling.work.preferences import ranks_of
 from labeling.work.rating_form import flag_names
@@ -55,7 +55,7 @@ def store(
         form=form,
         display_order=assignment.display_order,
         active_seconds=active_seconds,
-        contradictions=contradictions(placed),
+        contradictions=contradictions(cast(list[Placed], placed)),  # each is rated: the form asks
         too_fast=active_seconds < assignment.reading_seconds,
         supersedes=supersedes,
     )
