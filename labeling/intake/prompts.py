@@ -74,7 +74,7 @@ def add_prompts(rows: Iterable[NewPrompt], *, source: str) -> Added:
 
 def take(rows: Sequence[Examined], result: Added, *, source: str) -> None:
     """Store one batch, and count in `result` what became of it."""
-    prompts = list(_within_limit(_fresh(rows, result), result))
+    prompts = list(_within_limit(_fresh(rows, result, source), result))
     alike = kept_alike([(one.marks, one.row.messages) for one in prompts if not one.spans])
     links: list[tuple[Examined, Kept]] = []
     with _inserting() as insert:
@@ -129,10 +129,14 @@ def _row(one: Examined, source: str) -> dict[str, Any]:
     return vars(one.row) | vars(one.marks) | about
 
 
-def _fresh(rows: Iterable[Examined], result: Added) -> Iterator[Examined]:
+def _fresh(rows: Iterable[Examined], result: Added, source: str) -> Iterator[Examined]:
+    """Those that are not here. One that only came with a label so far is asked from now on."""
     rows = list(rows)
     wanted = [one.marks.fingerprint for one in rows]
     stored = Prompt.objects.filter(is_one_of("fingerprint", wanted))
+    # An author's side follows from the hash, which a set's split need not.
+    new = stored.filter(source=Prompt.Source.LABELS, author="").update(source=source)
+    result.added, result.duplicates = result.added + new, result.duplicates - new
     known = set(stored.values_list("fingerprint", flat=True))
     for one in rows:
         if one.marks.fingerprint in known:

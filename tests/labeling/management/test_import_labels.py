@@ -13,6 +13,8 @@ import pytest
 
 from labeling.intake import imports, uploads
 from labeling.intake.label_options import label_options
+from labeling.intake.prompts import add_prompts
+from labeling.intake.rows import NewPrompt
 from labeling.models import (
     Completion,
     Demonstration,
@@ -247,6 +249,10 @@ def test_no_queue_asks_what_came_with_a_label(write_rows: Callable[..., Path]) -
     queue = Queue.objects.create(kind="demonstration", purpose="training")
     run(write_rows(WATER, {"prompt": "Dry?", "output": "No."}), "--split", "train")
     assert next_prompts(queue, split="train", policy=None, wanted=5) == []
+    wet = {"role": "user", "content": WATER["prompt"]}
+    add_prompts([NewPrompt(messages=[wet])], source=Prompt.Source.IMPORT)
+    [asked] = next_prompts(queue, split="train", policy=None, wanted=5)
+    assert asked.prompt == Ranking.objects.get().prompt
 
 
 def test_interrupted_it_goes_on(write_rows: Callable[..., Path], monkeypatch: Any) -> None:
