@@ -134,10 +134,12 @@ def _fresh(rows: Iterable[Examined], result: Added, source: str) -> Iterator[Exa
     rows = list(rows)
     wanted = [one.marks.fingerprint for one in rows]
     stored = Prompt.objects.filter(is_one_of("fingerprint", wanted))
-    # An author's side follows from the hash, which a set's split need not.
-    new = stored.filter(source=Prompt.Source.LABELS, author="").update(source=source)
-    result.added, result.duplicates = result.added + new, result.duplicates - new
-    known = set(stored.values_list("fingerprint", flat=True))
+    sources = dict(stored.values_list("fingerprint", "source"))
+    if Prompt.Source.LABELS in sources.values():
+        # An author's side follows from the hash, which a set's split need not.
+        new = stored.filter(source=Prompt.Source.LABELS, author="").update(source=source)
+        result.added, result.duplicates = result.added + new, result.duplicates - new
+    known = set(sources)
     for one in rows:
         if one.marks.fingerprint in known:
             result.duplicates += 1
