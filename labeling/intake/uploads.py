@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from datetime import timedelta
 from pathlib import Path
-from typing import NoReturn
 
 from django.db import transaction
 from django.db.models import QuerySet
@@ -12,7 +11,7 @@ from django.db.models.functions import Now
 from django.utils import timezone
 
 from accounts.models import User
-from core.problems import Problem
+from core.problems import Problem, refuse
 from labeling.models import Import, StagedPrompt
 from labeling.states import Imports
 
@@ -34,7 +33,7 @@ def begin(*, name: str, size: int, modified: int, by: User) -> Import:
     Raises Problem naming the field.
     """
     if not 0 < size <= MAX_BYTES:
-        _refuse("size", f"The file must hold 1 to {MAX_BYTES:,} bytes; this one has {size:,}.")
+        refuse("size", f"The file must hold 1 to {MAX_BYTES:,} bytes; this one has {size:,}.")
     begun = Import.objects.filter(
         name=name, size=size, modified=modified, by=by, state=Import.State.RECEIVING
     )
@@ -56,7 +55,7 @@ def append(*, import_id: int, offset: int, chunk: bytes) -> Import:
         sentence = f"The file is here up to byte {found.received:,}; go on from there."
         raise Problem(409, sentence, extra={"received": found.received})
     if offset + len(chunk) > found.size:
-        _refuse("size", f"The file was said to hold {found.size:,} bytes; this is more.")
+        refuse("size", f"The file was said to hold {found.size:,} bytes; this is more.")
     _write(found.file, offset, chunk)
     found.received += len(chunk)
     if found.received == found.size:
@@ -136,7 +135,3 @@ def _clear(imported: Import) -> None:
 
 def _ids(rows: QuerySet[Import]) -> list[int]:
     return list(rows.values_list("pk", flat=True))
-
-
-def _refuse(field: str, sentence: str) -> NoReturn:
-    raise Problem(400, sentence, errors={field: [sentence]})

@@ -9,7 +9,7 @@ from django.db import transaction
 
 from accounts.models import Role, User
 from accounts.services import create_user
-from core.problems import Problem
+from core.problems import Problem, refuse
 from labeling.intake import texts
 from labeling.models import Demonstration, LabelerProfile, Ranking
 from labeling.models.guidelines import Purpose
@@ -74,6 +74,6 @@ def decline_topics(*, labeler: User, topics: Sequence[str]) -> list[str]:
     chosen = sorted(set(topics))
     if not all(texts.fault(topic) is None and len(topic) <= LONGEST_TOPIC for topic in chosen):
         sentence = f"A topic is a text of 1 to {LONGEST_TOPIC} characters."
-        raise Problem(400, sentence, errors={"declined_topics": [sentence]})
+        refuse("declined_topics", sentence)
     LabelerProfile.objects.update_or_create(user=labeler, defaults={"declined_topics": chosen})
     return chosen

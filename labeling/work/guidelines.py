@@ -10,7 +10,7 @@ from django.db.models import Max, QuerySet
 from accounts.audit import Act, record
 from accounts.models import User
 from core.db import prepared
-from core.problems import Problem
+from core.problems import Problem, refuse
 from labeling.intake import texts
 from labeling.models import Assignment, FormVersion, Guideline, GuidelineRead, TaskKind
 from labeling.models.guidelines import Purpose
@@ -48,7 +48,7 @@ def publish_form(*, fields: dict[str, Any], by: User | None = None) -> FormVersi
     Raises Problem 400 that names what is wrong with the fields.
     """
     if sentence := fault(fields):
-        raise Problem(400, sentence, errors={"fields": [sentence]})
+        refuse("fields", sentence)
     last = FormVersion.objects.aggregate(last=Max("version"))["last"] or 0
     form = FormVersion.objects.create(version=last + 1, fields=fields)
     record(act=Act.FORM_PUBLISHED, by=by, target=form)

@@ -14,7 +14,7 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from accounts.permissions import IsAdmin, person
-from core.problems import Problem
+from core.problems import Problem, refuse
 from trainer.data.erasure import erase, trace
 from trainer.data.export_jobs import ordered, request_export
 from trainer.models import Export
@@ -116,6 +116,6 @@ class Erasures(APIView):
         body.is_valid(raise_exception=True)
         if body.validated_data["confirm"] != body.validated_data["person"]:
             sentence = "This is not the name above; write it exactly as it stands there."
-            raise Problem(400, sentence, errors={"confirm": [sentence]})
+            refuse("confirm", sentence)
         erasure, _ = erase(person=body.validated_data["person"], by=person(request))
         return Response({"id": erasure.pk, "at": erasure.at, "found": erasure.found})

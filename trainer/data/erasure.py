@@ -27,7 +27,7 @@ from accounts.audit import Act, record
 from accounts.erasure import erase_account, log_of, sessions_of
 from accounts.models import User
 from accounts.permissions import DESK
-from core.problems import Problem
+from core.problems import Problem, refuse
 from labeling.exports import files
 from labeling.exports.pseudonym_key import export_key
 from labeling.intake import uploads
@@ -160,7 +160,7 @@ def _refuse_desk(account: User | None) -> None:
             "This account runs the desk and has no labels. Give it another role first if it is "
             "really to be erased."
         )
-        raise Problem(409, sentence, errors={"person": [sentence]})
+        refuse("person", sentence, 409)
 
 
 def _require_no_training(traces: Traces) -> None:

@@ -18,7 +18,7 @@ from django.utils import timezone
 
 from accounts.audit import Act, record
 from accounts.models import User
-from core.problems import Problem
+from core.problems import Problem, refuse
 from labeling.exports import files
 from labeling.exports.orders import Order, order
 from trainer.models import DatasetSnapshot, Export, TrainingRound
@@ -144,5 +144,5 @@ def _snapshot_of(number: int) -> DatasetSnapshot:
     if round is None or round.snapshot is None:
         reason = "has no snapshot yet" if round else "does not exist"
         sentence = f"Round {number} {reason}; choose one that has frozen its labels."
-        raise Problem(400, sentence, errors={"round": [sentence]})
+        refuse("round", sentence)
     return round.snapshot
