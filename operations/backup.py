@@ -147,7 +147,7 @@ def _dump(path: Path) -> tuple[list[_Source], list[str]]:
 
 
 def _sources() -> Iterator[_Source]:
-    local = ModelVersion.objects.filter(engine=ModelVersion.Engine.LOCAL, weights_removed_at=None)
+    local = ModelVersion.objects.local().filter(weights_removed_at=None)
     for checkpoint in sorted(set(local.values_list("checkpoint", flat=True))):
         folder = Path(settings.CHECKPOINT_DIR) / checkpoint
         for path in sorted(folder.rglob("*")):

@@ -83,7 +83,7 @@ class VersionKey(APIView):
 
     @extend_schema(request=serializers.KeySerializer, responses={204: None})
     def put(self, request: Request, pk: int) -> Response:
-        remote = ModelVersion.objects.filter(engine=ModelVersion.Engine.OPENAI)
+        remote = ModelVersion.objects.remote()
         body = serializers.KeySerializer(data=request.data)
         body.is_valid(raise_exception=True)
         version = get_object_or_404(remote, pk=pk)

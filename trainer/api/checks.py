@@ -34,9 +34,9 @@ class CheckSerializer(serializers.Serializer[Any]):
 
     source: Any = serializers.CharField(max_length=400, required=False)
     version: Any = serializers.PrimaryKeyRelatedField(
-        queryset=ModelVersion.objects.filter(
-            engine=ModelVersion.Engine.LOCAL, weights_removed_at=None
-        ).exclude(kind=Kind.REWARD),
+        queryset=ModelVersion.objects.local()
+        .filter(weights_removed_at=None)
+        .exclude(kind=Kind.REWARD),
         required=False,
     )
     options = serializers.DictField(default=dict)

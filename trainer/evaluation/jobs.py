@@ -193,9 +193,7 @@ def _divergences(contest: HeadToHead, answers: Sequence[Completion]) -> dict[int
     versions = {
         version.pk: version
         for version in told.ladder_of(contest)
-        if version.engine == ModelVersion.Engine.LOCAL
-        and version.best_of == 1
-        and version.folder.is_dir()
+        if version.is_local and version.best_of == 1 and version.folder.is_dir()
     }
     found: dict[int, Figures] = {}
     baseline = versions.pop(contest.baseline_id, None)

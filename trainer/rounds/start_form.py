@@ -128,8 +128,7 @@ def start_form(query: Mapping[str, str]) -> StartForm:
     usual = preset_recipe(source.preset)
     names = _preset_names()
     described = {each: preset(each) for each in names}
-    with_weights = ModelVersion.objects.filter(engine=ModelVersion.Engine.LOCAL,
-                                               weights_removed_at=None)  # fmt: skip
+    with_weights = ModelVersion.objects.local().filter(weights_removed_at=None)
     return StartForm(
         source=source,
         presets=[(name, words["title"], words["description"]) for name, words in described.items()],
