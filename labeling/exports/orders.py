@@ -11,7 +11,7 @@ from django.db.models import QuerySet
 from core.problems import refuse
 from labeling.exports import FILES, SHAPES, SOURCES, SPLITS, Shape
 from labeling.exports.pseudonyms import pseudonyms
-from labeling.label_filters import moment, usable
+from labeling.label_filters import FILTERS, usable
 from labeling.models import Guideline, LabelerProfile, TaskKind, UseCase
 from models_service.models import ModelVersion
 
@@ -121,10 +121,8 @@ def _policy(what: str, name: str) -> str:
 
 def _moments(**moments: str) -> Row:
     for name, text in moments.items():
-        try:
-            moment(text or "2026-01-31")
-        except ValueError:
-            refuse(name, f"{name} must be a day or a moment, such as 2026-01-31T12:00:00Z.")
+        if text and (fault := FILTERS[name].fault(text)):
+            refuse(name, f"{name} {fault}.")
     return {name: text for name, text in moments.items() if text}
 
 
