@@ -12,9 +12,9 @@ from rest_framework.views import APIView
 
 from accounts.models import User
 from accounts.permissions import IsAnyRole, IsLabeler, IsResearcher, person
+from core.bodies import json_object
 from core.problems import Problem
 from labeling.api import serializers
-from labeling.api.bodies import json_object
 from labeling.models import Guideline
 from labeling.work.guidelines import acknowledge, publish_form, publish_guideline
 

@@ -16,9 +16,9 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from accounts.permissions import IsAdmin, person
+from core.bodies import Sent, takes
 from core.problems import Problem
 from labeling import tasks
-from labeling.api.bodies import json_object
 from labeling.exports.containers import cell
 from labeling.intake import imports, uploads
 from labeling.intake.import_reads import status
@@ -50,12 +50,10 @@ class Octets(BaseParser):
 class ImportsView(APIView):
     permission_classes = [IsAdmin]
 
-    @extend_schema(request=UploadBody, responses={201: dict[str, Any]})
-    def post(self, request: Request) -> Response:
+    @takes(UploadBody, responses={201: dict[str, Any]})
+    def post(self, request: Request, sent: Sent) -> Response:
         """Begin an upload, or learn how far the same file came before: send from `received` on."""
-        body = UploadBody(data=json_object(request))
-        body.is_valid(raise_exception=True)
-        begun = uploads.begin(by=person(request), **body.validated_data)
+        begun = uploads.begin(by=person(request), **sent)
         return Response(status(begun), status=201)
 
 
@@ -97,13 +95,11 @@ class ImportContentView(APIView):
 class ImportAcceptView(APIView):
     permission_classes = [IsAdmin]
 
-    @extend_schema(request=AcceptBody, responses=dict[str, Any])
-    def post(self, request: Request, pk: int) -> Response:
+    @takes(AcceptBody, responses=dict[str, Any])
+    def post(self, request: Request, sent: Sent, pk: int) -> Response:
         """Import what was checked, all of it, or with `skip_invalid` the good lines."""
         imported = get_object_or_404(Import, pk=pk)
-        body = AcceptBody(data=json_object(request))
-        body.is_valid(raise_exception=True)
-        imports.accept(imported=imported, **body.validated_data)
+        imports.accept(imported=imported, **sent)
         tasks.store_import.delay(pk)
         return Response({"id": pk})
 
