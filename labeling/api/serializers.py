@@ -183,7 +183,7 @@ class GuidelineShape(Body):
 class GuidelineBody(Body):
     """The next version of the guideline of one kind of work and purpose, in Markdown."""
 
-    kind = serializers.ChoiceField(TaskKind.choices)
+    kind = KindField()
     purpose = serializers.ChoiceField(Purpose.choices, default=Purpose.TRAINING)
     text = serializers.CharField(trim_whitespace=False)
 

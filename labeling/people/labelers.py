@@ -9,7 +9,7 @@ from django.db import transaction
 
 from accounts.models import Role, User
 from accounts.services import create_user
-from core.problems import Problem, refuse
+from core.problems import refuse
 from labeling.intake import texts
 from labeling.models import Demonstration, LabelerProfile, Ranking
 from labeling.models.guidelines import Purpose
@@ -41,7 +41,7 @@ def change_group(*, labeler: User, group: str) -> LabelerProfile:
     """Labels that were given keep the group they were given in. Raises Problem 409 for whom
     `obstacle_to_group` names a reason."""
     if reason := obstacle_to_group(labeler, group):
-        raise Problem(409, reason, errors={"group": [reason]})
+        refuse("group", reason, 409)
     profile, _ = LabelerProfile.objects.update_or_create(user=labeler, defaults={"group": group})
     return profile
 
