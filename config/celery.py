@@ -10,10 +10,11 @@ from __future__ import annotations
 import os
 
 from celery import Celery
-from celery.signals import heartbeat_sent
+from celery.signals import heartbeat_sent, worker_process_init, worker_shutting_down
 from kombu import Queue
 
 from config import services
+from core import stopping
 from models_service import worker_heartbeats
 from operations.queues import QUEUES
 
@@ -55,3 +56,15 @@ def join_services(**_: object) -> None:
 def report_alive(**_: object) -> None:
     """A worker says every two seconds which queues it serves."""
     worker_heartbeats.tell_served(app.amqp.queues.consume_from)
+
+
+@worker_shutting_down.connect
+def release_jobs(**_: object) -> None:
+    """A warm shutdown waits for the task in hand, which saves its state and releases its job."""
+    stopping.stop()
+
+
+@worker_process_init.connect
+def outlive_sigterm(**_: object) -> None:
+    """Who stops a service may tell all its processes at once, not the first one alone."""
+    stopping.stop_on_sigterm()

@@ -77,22 +77,3 @@ class Imports:
 
 
 MACHINES = (Tasks, Slots, Assignments, Prompts, Imports)
-
-
-def diagram() -> str:
-    """docs/states.md: one Mermaid diagram a machine."""
-    head = "# States\n\nDrawn from `labeling/states.py` by `manage.py draw_states`; do not edit.\n"
-    return head + "".join(_section(machine) for machine in MACHINES)
-
-
-def _section(machine: type) -> str:
-    lines = [f"    [*] --> {start}" for start in machine.starts]  # type: ignore[attr-defined]
-    lines += [
-        f"    {source} --> {move.target}: {move.when}"
-        for move in vars(machine).values()
-        if isinstance(move, Move)
-        for source in move.sources
-    ]
-    body = "\n".join(lines)
-    title = f"\n## {machine.__name__}\n\n{machine.__doc__}\n"
-    return f"{title}\n```mermaid\nstateDiagram-v2\n{body}\n```\n"

@@ -44,6 +44,7 @@ from trainer.models import (
     TrainingRound,
     TrainingRun,
 )
+from trainer.states import Exports
 
 # How every line of a snapshot begins; an id with a dash is a pair of a few-shot prompt.
 _LINE = re.compile(rb'\{"type": "(\w+)", "id": "(\d+)(-\d+)?"')
@@ -146,7 +147,7 @@ def _erase(traces: Traces, by: User | None) -> Erasure:
     )
     for table in (Sample, LogLine):
         table.objects.filter(run__in=traces.runs).delete()
-    Export.objects.filter(pk__in=traces.exports).update(state=Export.State.WITHDRAWN)
+    Exports.withdraw.apply(Export.objects.filter(pk__in=traces.exports))
     if traces.account:
         erase_account(traces.account)
     erasure = Erasure.objects.create(who=_who(traces.person), found=traces.counts(), by=by)
