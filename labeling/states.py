@@ -62,12 +62,15 @@ class Imports:
     """A file of prompts on its way in."""
 
     starts = (Import.State.RECEIVING, Import.State.QUEUED)
+    ended = (Import.State.FINISHED, Import.State.FAILED, Import.State.CANCELLED)
     receive = Move(("receiving",), "queued", "its last piece is here")
     check = Move(("queued", "checking"), "checking", "a worker takes it up")
     checked = Move(("checking",), "checked", "every row is checked")
     accept = Move(("checked",), "accepted", "somebody says so")
     store = Move(("accepted", "storing"), "storing", "a worker takes it up")
     finish = Move(("storing",), "finished", "its good rows are prompts")
+    wait = Move(("checking",), "checking", "its worker makes room for others, or is asked to stop")
+    undo = Move(("storing",), "accepted", "its worker is asked to stop")
     fail = Move(("checking", "storing"), "failed", "it cannot be read or stored")
     cancel = Move(
         ("receiving", "queued", "checking", "checked", "accepted", "storing"),

@@ -6,7 +6,6 @@ from datetime import timedelta
 from pathlib import Path
 
 from django.db import transaction
-from django.db.models import QuerySet
 from django.db.models.functions import Now
 from django.utils import timezone
 
@@ -18,13 +17,8 @@ from labeling.states import Imports
 MAX_BYTES = 16 * 2**30
 CHUNK = 4 * 2**20
 
-_SILENT = timedelta(minutes=2)
 _UNFINISHED_DAYS = 7
 _REMEMBERED_DAYS = 90
-_WORK = {
-    "check": (Import.State.QUEUED, Import.State.CHECKING),
-    "store": (Import.State.ACCEPTED, Import.State.STORING),
-}
 
 
 def begin(*, name: str, size: int, modified: int, by: User) -> Import:
@@ -69,8 +63,7 @@ def named(path: Path, *, by: User | None = None) -> Import:
     """The import of a file that lies here, to be checked; one that was not ended goes on."""
     about = path.stat()
     same = {"path": str(path.resolve()), "size": about.st_size, "modified": about.st_mtime_ns}
-    unfinished = [Import.State.QUEUED, Import.State.CHECKING, Import.State.CHECKED]
-    begun = Import.objects.filter(**same, state__in=[*unfinished, *_WORK["store"]]).first()
+    begun = Import.objects.filter(**same).exclude(state__in=Imports.ended).first()
     return begun or Import.objects.create(
         **same, name=path.name[-200:], received=about.st_size, state=Import.State.QUEUED, by=by
     )
@@ -88,15 +81,6 @@ def sweep() -> None:
     """Take away what imports that have ended left behind: staged rows and uploaded files."""
     for imported in Import.objects.exclude(ended_at=None):
         _clear(imported)
-
-
-def abandoned() -> dict[str, list[int]]:
-    """Imports whose message was lost or whose worker died, by what there is to do: check, store.
-
-    Those of files that a command named are the command's.
-    """
-    silent = Import.objects.filter(heartbeat_at__lt=timezone.now() - _SILENT, path="")
-    return {work: _ids(silent.filter(state__in=states)) for work, states in _WORK.items()}
 
 
 def clean_old() -> int:
@@ -131,7 +115,3 @@ def _clear(imported: Import) -> None:
     StagedPrompt.objects.filter(of=imported).delete()
     if not imported.path:
         imported.file.unlink(missing_ok=True)
-
-
-def _ids(rows: QuerySet[Import]) -> list[int]:
-    return list(rows.values_list("pk", flat=True))
