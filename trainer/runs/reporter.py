@@ -9,7 +9,7 @@ from typing import Any
 
 from django.db import transaction
 
-from core.jobs import stopping
+from core.stopping import stopping
 from trainer.algorithms.contract import TrainingError
 from trainer.jobs import RUNS
 from trainer.models import Metric, Sample, TrainingRound, TrainingRun
