@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -110,6 +111,7 @@ def test_it_starts_recovers_stops_and_keeps_the_data(clean: Path) -> None:
     first.wait_until_ready()
     assert first.get("/readyz")[0] == 200
     assert first.get("/login/")[0] == 200
+    _half_requests_stop_nobody(first)
     metrics = first.get("/metrics")[1]
     assert "tutelage_queue_messages" in metrics
     assert 'view="login"' in metrics  # whichever process answered that
@@ -126,6 +128,17 @@ def test_it_starts_recovers_stops_and_keeps_the_data(clean: Path) -> None:
     assert second.count("labeling_prompt") == prompts
     assert second.count("accounts_user") == accounts
     second.stop(second.process.terminate)
+
+
+def _half_requests_stop_nobody(installation: Installation) -> None:
+    """More of them than there are threads: half heads, and half bodies."""
+    address = urlsplit(installation.ready_file.read_text())
+    for part in (b"GET / HTTP/1.1\r\nHo", b"POST / HTTP/1.1\r\nContent-Length: 9\r\n\r\n{"):
+        with ExitStack() as slow:
+            for _ in range(20):
+                client = socket.create_connection((address.hostname, address.port))
+                slow.enter_context(client).sendall(part)
+            assert installation.get("/healthz")[0] == 200
 
 
 def _kill_the_sampling_worker(installation: Installation) -> None:

@@ -21,8 +21,9 @@ from operations.queues import forget_workers, unserved_queues
 from operations.supervisor import Program, supervise
 
 _GUNICORN = (
-    "gunicorn config.wsgi:application --worker-class gthread --workers 2 --threads 4 "
-    "--preload --graceful-timeout 5 --keep-alive 30 --no-control-socket --log-level warning"
+    "gunicorn config.wsgi:application --worker-class operations.web_server.BufferedWorker "
+    "--workers 2 --threads 4 --worker-connections 400 --preload --graceful-timeout 5 "
+    "--keep-alive 30 --no-control-socket --log-level warning"
 )
 _WORKER = "celery --quiet --app config worker --pool prefork --concurrency 1 --loglevel WARNING"
 _BEAT = "celery --quiet --app config beat --loglevel WARNING --pidfile="
