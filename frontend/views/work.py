@@ -43,6 +43,7 @@ PERSONAL = {
     privacy.Kind.NATIONAL_ID: _("an identity number"),
     privacy.Kind.SECRET: _("a password or key"),
     privacy.Kind.NAME: _("a name"),
+    privacy.Kind.UNREAD: _("more text or numbers than are looked through"),
 }
 SKIP_REASONS = {
     "unclear": _("The prompt is unclear"),
