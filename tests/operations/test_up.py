@@ -183,14 +183,22 @@ def test_programs_that_never_load_a_model_load_no_model_library() -> None:
     assert run.stdout.decode().strip() == "[]", run.stderr.decode()
 
 
-def test_the_web_processes_count_requests_together_from_zero(settings: Any, tmp_path: Path) -> None:
-    settings.DATA_DIR = tmp_path
-    (tmp_path / "metrics").mkdir()
-    (tmp_path / "metrics" / "counter_1.db").touch()
-    web = next(program for program in up._programs("127.0.0.1", 1) if program.name == "web")
-    folder = Path(web.environment["PROMETHEUS_MULTIPROC_DIR"])
-    assert folder == tmp_path / "metrics"
+def test_the_web_processes_count_requests_together_from_zero_in_memory(
+    settings: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not on the data's disk: where that is full, a write to a mapped file kills the process."""
+    memory = tmp_path / "memory"
+    memory.mkdir()
+    monkeypatch.setattr(up, "_MEMORY", memory)
+    settings.DATA_DIR = tmp_path / "data"
+    folder = up._empty_memory_folder()
+    (folder / "counter_1.db").touch()
+    assert up._empty_memory_folder() == folder
     assert not list(folder.iterdir())
+    programs = {program.name: program for program in up._programs("127.0.0.1", 1, folder)}
+    assert programs["web"].environment["PROMETHEUS_MULTIPROC_DIR"] == str(folder)
+    assert str(folder / "beat-schedule") in programs["beat"].command
+    assert folder.parent == memory
 
 
 def test_with_reload_a_changed_file_stops_the_programs_and_they_start_anew(tmp_path: Path) -> None:
