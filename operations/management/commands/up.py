@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import shutil
 import signal
@@ -18,6 +19,7 @@ from typing import Any
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 
+from operations.embedded.services import Watch
 from operations.queues import forget_workers, unserved_queues
 from operations.supervisor import Program, supervise
 
@@ -29,6 +31,8 @@ _GUNICORN = (
 _WORKER = "celery --quiet --app config worker --pool prefork --concurrency 1 --loglevel WARNING"
 _BEAT = "celery --quiet --app config beat --loglevel WARNING --pidfile="
 _MEMORY = Path("/dev/shm")  # noqa: S108  (the folder made there is our own)
+
+logger = logging.getLogger(__name__)
 
 
 class Command(BaseCommand):
@@ -63,7 +67,7 @@ class Command(BaseCommand):
         forget_workers()
         memory = _empty_memory_folder()
         programs = _programs(options["host"], port, memory)
-        ticks: list[Callable[[], None]] = [_Announcement(self, port, options["ready_file"])]
+        ticks: list[Callable[[], None]] = [_Tick(self, port, options["ready_file"])]
         if options["reload"]:
             ticks.append(_Reload(programs, _code()))
         try:
@@ -73,17 +77,23 @@ class Command(BaseCommand):
         self.stdout.write("Stopped.")
 
 
-class _Announcement:
-    """Says once that everything answers, and where."""
+class _Tick:
+    """Says once that everything answers, and where; brings embedded services back."""
 
     def __init__(self, command: Command, port: int, ready_file: Path | None) -> None:
         self.command, self.port, self.ready_file = command, port, ready_file
-        self.made = False
+        self.announced = False
+        # A service that the environment names is somebody else's to keep.
+        self.embedded = Watch(settings.DATA_DIR, settings.EMBEDDED)
 
     def __call__(self) -> None:
-        if self.made or not _ready(self.port):
-            return
-        self.made = True
+        for sentence in self.embedded.tend():
+            logger.warning(sentence)
+        if not self.announced and _ready(self.port):
+            self.announced = True
+            self._announce()
+
+    def _announce(self) -> None:
         url = f"http://127.0.0.1:{self.port}"
         self.command.stdout.write(f"Tutelage is ready: {url}  (Ctrl-C stops it)")
         self.command.stdout.flush()
