@@ -9,11 +9,13 @@ from __future__ import annotations
 
 import hmac
 import json
+import os
 import re
 import shutil
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from hashlib import sha256
+from pathlib import Path
 from typing import Any
 
 import redis
@@ -31,6 +33,7 @@ from core.problems import Problem, refuse
 from labeling.exports import files
 from labeling.exports.pseudonym_key import export_key
 from labeling.intake import uploads
+from labeling.models import Prompt
 from labeling.people.erasure import Held, destroy, held_of
 from models_service.models import ModelVersion
 from trainer.data.snapshots import wait_for_erasure
@@ -120,8 +123,49 @@ def erase(*, person: str, by: User | None = None) -> tuple[Erasure, Traces | Non
             erasure = _erase(traces, by)
         else:
             erasure = _known(person)
+    _remember(person)
     sweep()
     return erasure, traces or None
+
+
+def remembered() -> set[str]:
+    """Marks of everybody ever erased here. They stand beside the database, which may be lost, or
+    replaced by an older backup."""
+    return {*_ledger().read_text().split()} if _ledger().exists() else set()
+
+
+def replay(marks: set[str]) -> int:
+    """Erase whoever has one of the marks and is back, as after a restore; how many there were.
+
+    Under another SECRET_KEY than that of their erasure nobody is recognised.
+    """
+    if not marks:
+        return 0
+    accounts = User.objects.values_list("username", flat=True)
+    authors = Prompt.objects.exclude(author="").values_list("author", flat=True).distinct()
+    keys = (settings.SECRET_KEY, *settings.SECRET_KEY_FALLBACKS)
+    back = [
+        name for name in {*accounts, *authors} if any(_mark(name, key) in marks for key in keys)
+    ]
+    for name in sorted(back):
+        erase(person=name)
+    return len(back)
+
+
+def _remember(person: str) -> None:
+    with _ledger().open("a") as file:
+        file.write(f"{_mark(person, settings.SECRET_KEY)}\n")
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _ledger() -> Path:
+    return Path(settings.DATA_DIR) / "erasures"
+
+
+def _mark(person: str, key: str) -> str:
+    """By which a person is known again, and which says nothing without the key."""
+    return hmac.new(key.encode(), f"tutelage: erased {person}".encode(), sha256).hexdigest()
 
 
 def sweep() -> None:
