@@ -135,6 +135,10 @@ def from_yaml(text: str) -> tuple[str | None, dict[str, Any]]:
         where = getattr(error, "problem_mark", None)
         place = f" (line {where.line + 1}, column {where.column + 1})" if where else ""
         raise ConfigError({"yaml": f"is not YAML{place}"}) from error
+    except RecursionError as error:
+        raise ConfigError({"yaml": "is nested too deeply"}) from error
+    except ValueError as error:  # such as a date that does not exist
+        raise ConfigError({"yaml": f"holds a value that cannot be read: {error}"}) from error
     if not isinstance(values, dict):
         raise ConfigError({"yaml": "must hold the parts of a recipe by name, such as ppo: …"})
     kept = {str(key): value for key, value in values.items() if key not in _FOR_PEOPLE}
