@@ -30,6 +30,8 @@ REQUEST_SECONDS = 20.0
 BODY_BYTES_PER_SECOND = 8 * 2**10
 """A request has to be here whole after so long, and a second more for so much of its body."""
 
+PROBES = ("/healthz", "/readyz")
+_PROBE_THREADS = 2
 _POLL_SECONDS = 0.5
 
 
@@ -88,6 +90,8 @@ class Server(TcpWSGIServer):
         idle_seconds: int,
     ) -> None:
         self.connections = connections
+        self.probes = ThreadedTaskDispatcher()
+        self.probes.set_thread_count(_PROBE_THREADS)
         dispatcher = ThreadedTaskDispatcher()
         dispatcher.set_thread_count(threads)
         settings = Adjustments(
@@ -112,6 +116,12 @@ class Server(TcpWSGIServer):
             sockinfo=about,
             bind_socket=False,
         )
+
+    def add_task(self, task: Channel) -> None:
+        """Have a request answered; probes have threads of their own, so that they are answered
+        also while every other one waits for something that hangs."""
+        is_probe = getattr(task.requests[0], "path", "") in PROBES
+        (self.probes if is_probe else self.task_dispatcher).add_task(task)
 
     def maintenance(self, now: float) -> None:
         """Close what is not worth waiting for; waitress asks about once a second."""
@@ -150,6 +160,7 @@ class BufferedWorker(Worker):
             self._turn(polled)
         for server in servers:
             server.task_dispatcher.shutdown(timeout=1)
+            server.probes.shutdown(timeout=1)
 
     def _turn(self, polled: dict[int, Any]) -> None:
         self.notify()

@@ -20,7 +20,12 @@ HALF_BODY = b"POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1000\r\n\r\n
 THREADS = 2
 
 
+THAW = threading.Event()
+
+
 def _length_of_the_body(environ: dict[str, Any], start: Callable[..., Any]) -> list[bytes]:
+    if environ["PATH_INFO"] == "/frozen":
+        THAW.wait()
     body = environ["wsgi.input"].read()
     start("200 OK", [("Content-Type", "text/plain")])
     return [str(len(body)).encode()]
@@ -53,6 +58,7 @@ class Site:
         self.closing.set()
         self.thread.join()
         self.server.task_dispatcher.shutdown()
+        self.server.probes.shutdown()
         wasyncore.close_all(self.polled)
 
     def send(self, part: bytes) -> socket.socket:
@@ -86,6 +92,15 @@ def test_half_requests_hold_no_thread(site: Callable[..., Site], part: bytes) ->
     assert here.post(b"abc") == (200, b"3")
     for client in slow:
         client.close()
+
+
+def test_probes_are_answered_while_every_thread_hangs(site: Callable[..., Site]) -> None:
+    here = site()
+    frozen = [here.send(b"GET /frozen HTTP/1.0\r\n\r\n") for _ in range(2 * THREADS)]
+    probe = here.send(b"GET /readyz HTTP/1.0\r\n\r\n")
+    assert b" 200 OK" in probe.makefile("rb").readline()
+    THAW.set()
+    assert all(b" 200 OK" in client.makefile("rb").readline() for client in frozen)
 
 
 def test_a_request_in_pieces_is_answered_once_it_is_whole(site: Callable[..., Site]) -> None:
