@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -82,7 +83,9 @@ def report_alive(**_: object) -> None:
 
 
 def _processes_of(pool: Any) -> Iterable[int]:
-    found: Iterable[int] = pool.info.get("processes", ())
+    found: Iterable[int] = ()
+    with suppress(AttributeError):  # a pool that is being stopped has no processes to ask for
+        found = pool.info.get("processes", ())
     return found
 
 
