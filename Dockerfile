@@ -27,6 +27,7 @@ VOLUME /data
 EXPOSE 8000
 HEALTHCHECK --interval=15s --timeout=5s --start-period=60s \
     CMD ["python", "-c", "import urllib.request as u; u.urlopen('http://127.0.0.1:8000/healthz', timeout=4)"]
-CMD ["gunicorn", "config.wsgi:application", "--bind", "0.0.0.0:8000", "--worker-class", "gthread", \
-     "--workers", "2", "--threads", "8", "--preload", "--graceful-timeout", "10", \
+CMD ["gunicorn", "config.wsgi:application", "--bind", "0.0.0.0:8000", \
+     "--worker-class", "operations.web_server.BufferedWorker", "--workers", "2", "--threads", "8", \
+     "--worker-connections", "400", "--keep-alive", "30", "--preload", "--graceful-timeout", "10", \
      "--no-control-socket"]

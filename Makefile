@@ -13,7 +13,7 @@ SWITCHED := tests/labeling/work tests/labeling/test_prepared.py \
 	tests/models_service/lm/test_scoring.py $(addprefix tests/trainer/algorithms/test_, \
 	sft.py reward.py ppo.py episodes.py trunks.py)
 
-.PHONY: run dev test test-fast lint docs bench measure vendor
+.PHONY: run dev test test-fast lint lint-js docs bench measure vendor
 
 run: .venv/runtime
 	@exec .venv/bin/python manage.py up --port $(PORT)
@@ -32,17 +32,27 @@ test-fast: .venv/dev
 docs: .venv/dev
 	.venv/bin/mkdocs build --quiet --strict
 
-lint: .venv/dev
+lint: .venv/dev lint-js
 	.venv/bin/ruff check
 	.venv/bin/ruff format --check
 	.venv/bin/mypy
 	.venv/bin/lint-imports
 	.venv/bin/python manage.py makemigrations --check --dry-run
 
+# Node is there for developers alone: who has none goes without, but under CI=true it must run.
+lint-js:
+	@if [ "$(CI)" = true ] || command -v npm >/dev/null; then $(MAKE) --no-print-directory frontend/node_modules && \
+		cd frontend && node_modules/.bin/eslint .; fi
+
+frontend/node_modules: frontend/package.json frontend/package-lock.json
+	npm ci --prefix frontend --no-audit --no-fund
+	@touch $@
+
 bench: .venv/dev
 	@exec .venv/bin/python benchmarks/$(NAME).py
 
 measure: .venv/dev
+	@if command -v npm >/dev/null; then $(MAKE) --no-print-directory frontend/node_modules; fi
 	@exec .venv/bin/python benchmarks/house.py
 
 vendor: .venv/runtime

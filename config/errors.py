@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import sys
+
 from django.http import HttpRequest, HttpResponseBase
+from django.shortcuts import render
 from django.views import defaults
 
+from core.outages import Outage, outage_of
 from core.problems import problem_page
 
 
@@ -16,10 +20,23 @@ def not_found(request: HttpRequest, exception: Exception) -> HttpResponseBase:
 
 
 def failed(request: HttpRequest) -> HttpResponseBase:
-    """500 for an error nobody expected; the log has it."""
+    """503 or 507 while something is away or full, 500 for an error nobody expected."""
+    if outage := outage_of(sys.exc_info()[1]):
+        return _out_of_order(request, outage)
     if _asks_the_api(request):
         return problem_page(500, "Something went wrong here; it is in the server's log.")
     return defaults.server_error(request)
+
+
+def _out_of_order(request: HttpRequest, outage: Outage) -> HttpResponseBase:
+    response: HttpResponseBase
+    if _asks_the_api(request):
+        response = problem_page(outage.status, str(outage.detail))
+    else:
+        # Without the request: what the context processors look up is what may be away.
+        response = render(None, "out_of_order.html", {"outage": outage}, status=outage.status)
+    response["Retry-After"] = str(outage.wait)
+    return response
 
 
 def _asks_the_api(request: HttpRequest) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from http import HTTPStatus
-from typing import Any
+from typing import Any, NoReturn
 
 from django.http import JsonResponse
 from rest_framework import exceptions
@@ -36,6 +36,11 @@ class Problem(exceptions.APIException):
         self.errors = errors
         self.extra = extra or {}
         self.wait = wait
+
+
+def refuse(field: str, sentence: str, status: int = 400) -> NoReturn:
+    """Raise the Problem that says what is wrong with this field of what was sent."""
+    raise Problem(status, sentence, errors={field: [sentence]})
 
 
 def problem_handler(error: Exception, context: dict[str, Any]) -> Response | None:

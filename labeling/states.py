@@ -62,12 +62,15 @@ class Imports:
     """A file of prompts or labels on its way in."""
 
     starts = (Import.State.RECEIVING, Import.State.QUEUED)
+    ended = (Import.State.FINISHED, Import.State.FAILED, Import.State.CANCELLED)
     receive = Move(("receiving",), "queued", "its last piece is here")
     check = Move(("queued", "checking"), "checking", "a worker takes it up")
     checked = Move(("checking",), "checked", "every row is checked")
     accept = Move(("checked",), "accepted", "somebody says so")
     store = Move(("accepted", "storing"), "storing", "a worker takes it up")
     finish = Move(("storing",), "finished", "its good rows are stored")
+    wait = Move(("checking",), "checking", "its worker makes room for others, or is asked to stop")
+    undo = Move(("storing",), "accepted", "its worker is asked to stop")
     fail = Move(("checking", "storing"), "failed", "it cannot be read or stored")
     cancel = Move(
         ("receiving", "queued", "checking", "checked", "accepted", "storing"),
@@ -77,22 +80,3 @@ class Imports:
 
 
 MACHINES = (Tasks, Slots, Assignments, Prompts, Imports)
-
-
-def diagram() -> str:
-    """docs/states.md: one Mermaid diagram a machine."""
-    head = "# States\n\nDrawn from `labeling/states.py` by `manage.py draw_states`; do not edit.\n"
-    return head + "".join(_section(machine) for machine in MACHINES)
-
-
-def _section(machine: type) -> str:
-    lines = [f"    [*] --> {start}" for start in machine.starts]  # type: ignore[attr-defined]
-    lines += [
-        f"    {source} --> {move.target}: {move.when}"
-        for move in vars(machine).values()
-        if isinstance(move, Move)
-        for source in move.sources
-    ]
-    body = "\n".join(lines)
-    title = f"\n## {machine.__name__}\n\n{machine.__doc__}\n"
-    return f"{title}\n```mermaid\nstateDiagram-v2\n{body}\n```\n"

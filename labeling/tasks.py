@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from math import ceil
 
 from celery import shared_task
@@ -10,8 +9,6 @@ from celery import shared_task
 from labeling.intake import clients, imports, uploads
 from labeling.queues import queues, sampling
 from labeling.work import leases
-
-logger = logging.getLogger(__name__)
 
 # The next refill asks again, so a message that waited longer is not needed.
 _STALE_SECONDS = 30
@@ -42,22 +39,15 @@ def expire_leases() -> None:
 @shared_task(name="labeling.tasks.check_import")
 def check_import(import_id: int) -> None:
     """Check a file's rows for a while; the rest in a message of its own."""
-    try:
-        if imports.check(import_id, seconds=_SLICE_SECONDS):
-            check_import.delay(import_id)
-    except Exception:  # whatever it is, the page says so instead of waiting for ever
-        logger.exception("Import %d could not be checked", import_id)
-        imports.give_up(import_id)
+    if imports.check(import_id, seconds=_SLICE_SECONDS):
+        check_import.delay(import_id)
 
 
 @shared_task(name="labeling.tasks.store_import")
 def store_import(import_id: int) -> None:
     """Store what somebody accepted. Delivered twice, it is stored once."""
-    try:
-        imports.store(import_id)
-    except Exception:
-        logger.exception("Import %d could not be stored", import_id)
-        imports.give_up(import_id)
+    if not imports.store(import_id) and imports.STORES.waits(import_id):
+        store_import.delay(import_id)
 
 
 @shared_task(name="labeling.tasks.tend_imports")
@@ -65,7 +55,7 @@ def tend_imports() -> None:
     """Send again the messages of imports that nobody works on; end and forget what is old."""
     uploads.clean_old()
     clients.forget_old()
-    lost = uploads.abandoned()
+    lost = imports.abandoned()
     for import_id in lost["check"]:
         check_import.delay(import_id)
     for import_id in lost["store"]:

@@ -89,7 +89,7 @@ class ModelVersionAdmin(RecordAdmin):
 
     def has_check_page_permission(self, request: HttpRequest, object_id: int) -> bool:
         """What can be trained here is checked."""
-        trainable = ModelVersion.objects.filter(engine=ModelVersion.Engine.LOCAL)
+        trainable = ModelVersion.objects.local()
         return trainable.exclude(kind=Kind.REWARD).filter(pk=object_id).exists()
 
     @action(description="Promote", icon="trending_up")

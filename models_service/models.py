@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Self
 
 from django.conf import settings
 from django.db import models
+
+from models_service.engine_table import ENGINES, engine_choices, local_engines
 
 
 class Kind(models.TextChoices):
@@ -17,6 +20,18 @@ class Kind(models.TextChoices):
     POLICY = "policy", "Policy"
 
 
+class VersionQuerySet(models.QuerySet["ModelVersion"]):
+    """Versions by what they answer from."""
+
+    def local(self) -> Self:
+        """Those of a checkpoint folder of this installation, whether or not it is still there."""
+        return self.filter(engine__in=local_engines())
+
+    def remote(self) -> Self:
+        """Those behind an endpoint."""
+        return self.exclude(engine__in=local_engines())
+
+
 class ModelVersion(models.Model):
     """One immutable set of weights, or one remote endpoint.
 
@@ -24,13 +39,9 @@ class ModelVersion(models.Model):
     several machines can mount it at different places.
     """
 
-    class Engine(models.TextChoices):
-        LOCAL = "local", "Local checkpoint"
-        OPENAI = "openai", "OpenAI-compatible server"
-
     name = models.CharField(max_length=120, unique=True)
     kind = models.CharField(max_length=16, choices=Kind.choices)
-    engine = models.CharField(max_length=16, choices=Engine.choices, default=Engine.LOCAL)
+    engine = models.CharField(max_length=16, choices=engine_choices, default="local")
     checkpoint = models.CharField(max_length=400, blank=True)
     endpoint = models.JSONField(default=dict, blank=True)
     prefix = models.TextField(blank=True, help_text="A system prompt put before every prompt.")
@@ -57,6 +68,8 @@ class ModelVersion(models.Model):
     )
     created_at = models.DateTimeField(auto_now_add=True)
 
+    objects = VersionQuerySet.as_manager()
+
     class Meta:
         ordering = ["-id"]
         constraints = [
@@ -64,8 +77,7 @@ class ModelVersion(models.Model):
                 condition=models.Q(kind__in=Kind.values), name="version_kind_known"
             ),
             models.CheckConstraint(
-                condition=(models.Q(engine="local") & ~models.Q(checkpoint=""))
-                | (models.Q(engine="openai") & ~models.Q(endpoint={})),
+                condition=~models.Q(checkpoint="") | ~models.Q(endpoint={}),
                 name="version_has_weights_or_endpoint",
             ),
             models.CheckConstraint(
@@ -77,6 +89,11 @@ class ModelVersion(models.Model):
 
     def __str__(self) -> str:
         return self.name
+
+    @property
+    def is_local(self) -> bool:
+        """Whether it answers from a checkpoint folder of this installation."""
+        return self.engine in ENGINES and ENGINES[self.engine].is_local
 
     @property
     def folder(self) -> Path:

@@ -10,16 +10,17 @@ import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 from django.conf import settings
 from django.db import connection, transaction
 
 from accounts.audit import Act, record
 from accounts.models import User
-from core.problems import Problem
+from core.problems import Problem, refuse
 from models_service.check_reports import refusal
 from models_service.endpoints import Endpoint, EndpointError
+from models_service.engine_table import remote_engines
 from models_service.models import EndpointKey, Kind, ModelVersion, Promotion
 from models_service.secrets import is_sendable, seal
 from models_service.selectors import promoted
@@ -147,26 +148,29 @@ def register_endpoint(
     name: str,
     kind: str,
     endpoint: Mapping[str, Any],
+    engine: str = "openai",
     key: str = "",
     prefix: str = "",
     by: User | None = None,
 ) -> ModelVersion:
-    """Record a model behind an OpenAI-compatible server; `key` is sealed and never shown.
+    """Record a model behind an endpoint, asked by this engine; `key` is sealed and never shown.
 
     Raises Problem naming the field that is wrong.
     """
     try:
         checked = Endpoint.from_dict(endpoint)
     except EndpointError as error:
-        _refuse(f"endpoint.{error.name}", f"{error.name} {error.reason}.")
+        refuse(f"endpoint.{error.name}", f"{error.name} {error.reason}.")
+    if engine not in dict(remote_engines()):
+        refuse("engine", f"Choose one of {', '.join(dict(remote_engines()))}.")
     if kind not in PLAYERS[Promotion.Role.POLICY]:
-        _refuse("kind", "A remote model must be base, sft or policy.")
+        refuse("kind", "A remote model must be base, sft or policy.")
     if key and checked.key_env:
-        _refuse("key", "Give either the key or the variable that holds it, not both.")
+        refuse("key", "Give either the key or the variable that holds it, not both.")
     version = _create(
         name=name,
         kind=kind,
-        engine=ModelVersion.Engine.OPENAI,
+        engine=engine,
         endpoint=checked.as_dict(),
         prefix=prefix,
     )
@@ -185,9 +189,9 @@ def replace_key(*, version: ModelVersion, key: str, by: User | None = None) -> N
 
 def _seal(version: ModelVersion, key: str) -> None:
     if not key or not is_sendable(key):
-        _refuse("key", "A key has letters, digits and signs only, no spaces.")
+        refuse("key", "A key has letters, digits and signs only, no spaces.")
     if version.endpoint.get("key_env"):
-        _refuse("key", f"This version takes its key from {version.endpoint['key_env']}.")
+        refuse("key", f"This version takes its key from {version.endpoint['key_env']}.")
     EndpointKey.objects.update_or_create(version=version, defaults={"sealed": seal(key)})
 
 
@@ -197,7 +201,7 @@ def register_prompted(
 ) -> ModelVersion:
     """The same model under a prefix prompt, as a version of its own. Raises Problem."""
     if not prefix.strip():
-        _refuse("prefix", "Write the prompt that is to stand before every other.")
+        refuse("prefix", "Write the prompt that is to stand before every other.")
     prompted = _create(
         name=name,
         kind=version.kind,
@@ -254,13 +258,13 @@ def register_best_of(
 
 def _check_best_of(version: ModelVersion, judge: ModelVersion, n: int) -> None:
     if not 2 <= n <= MOST_ANSWERS:
-        _refuse("n", f"Choose from 2 to {MOST_ANSWERS} answers.")
+        refuse("n", f"Choose from 2 to {MOST_ANSWERS} answers.")
     if judge.kind != Kind.REWARD:
-        _refuse("judge", f"{judge} is no reward model.")
+        refuse("judge", f"{judge} is no reward model.")
     if version.kind == Kind.REWARD:
-        _refuse("version", f"{version} is a reward model and says nothing.")
+        refuse("version", f"{version} is a reward model and says nothing.")
     if version.best_of > 1:
-        _refuse("version", f"{version} is a best-of version itself; choose {version.parent}.")
+        refuse("version", f"{version} is a best-of version itself; choose {version.parent}.")
     for one in (version, judge):
         require_weights(one)
 
@@ -273,16 +277,12 @@ def _copy_key(source: ModelVersion, target: ModelVersion) -> None:
 def require_free(name: str) -> None:
     """Raises Problem when a version bears this name."""
     if ModelVersion.objects.filter(name=name).exists():
-        _refuse("name", f"There is a version called {name}; versions never change.")
+        refuse("name", f"There is a version called {name}; versions never change.")
 
 
 def _create(*, name: str, **values: Any) -> ModelVersion:
     require_free(name)
     return ModelVersion.objects.create(name=name, **values)
-
-
-def _refuse(field: str, sentence: str) -> NoReturn:
-    raise Problem(400, sentence, errors={field: [sentence]})
 
 
 @transaction.atomic
@@ -300,11 +300,8 @@ def promote(
     """
     require_weights(version)
     if version.kind not in PLAYERS[role]:
-        raise Problem(
-            400,
-            f"{version} is a {version.get_kind_display().lower()} and cannot serve as {role}.",
-            errors={"role": [f"not for a {version.get_kind_display().lower()}"]},
-        )
+        kind = version.get_kind_display().lower()
+        refuse("role", f"{version} is a {kind} and cannot serve as {role}.")
     overridden = [gate["name"] for gate in evidence if not gate["met"]]
     detail = {"role": role, "reason": reason, "overridden": overridden}
     record(act=Act.VERSION_PROMOTED, by=by, target=version, detail=detail)

@@ -21,6 +21,8 @@ from django.conf import settings
 _KEY = "tutelage:presence"
 _FORGOTTEN_SECONDS = 3600
 _ALIVE_SECONDS = 10
+_BEAT_KEY = "tutelage:beat"
+_BEAT_SECONDS = 30  # something is due every five seconds
 
 
 @dataclass(frozen=True)
@@ -72,10 +74,22 @@ def unserved(queues: Sequence[str]) -> list[str]:
     return [queue for queue, sign in zip(queues, heard, strict=True) if not sign]
 
 
-def forget_served(queues: Iterable[str]) -> None:
-    """Take the queues as unserved until a worker is heard again."""
+def tell_beat() -> None:
+    """Say that beat sends what is due."""
+    with suppress(redis.RedisError), _broker() as broker:
+        broker.set(_BEAT_KEY, 1, ex=_BEAT_SECONDS)
+
+
+def beat_is_silent() -> bool:
+    """Whether beat has not been heard for thirty seconds. Raises RedisError."""
     with _broker() as broker:
-        broker.delete(*map(_alive_key, queues))
+        return not broker.exists(_BEAT_KEY)
+
+
+def forget_served(queues: Iterable[str]) -> None:
+    """Take the queues as unserved, and beat as silent, until they are heard again."""
+    with _broker() as broker:
+        broker.delete(_BEAT_KEY, *map(_alive_key, queues))
 
 
 def _alive_key(queue: str) -> str:
@@ -83,4 +97,6 @@ def _alive_key(queue: str) -> str:
 
 
 def _broker() -> redis.Redis:
-    return redis.Redis.from_url(settings.REDIS_URL, socket_timeout=2, decode_responses=True)
+    return redis.Redis.from_url(
+        settings.REDIS_URL, socket_timeout=2, socket_connect_timeout=2, decode_responses=True
+    )

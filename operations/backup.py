@@ -32,6 +32,7 @@ from django.utils import timezone
 from accounts.models import User
 from labeling.models import Prompt
 from models_service.models import ModelVersion
+from trainer.data import erasure
 from trainer.models import DatasetSnapshot
 
 FORMAT = 1
@@ -123,7 +124,8 @@ def restore(path: Path, *, replace: bool = False, advance: Advance = lambda size
         _restore_database(archive)
         _restore_files(archive, manifest["files"])
     call_command("migrate", interactive=False, verbosity=0)
-    return manifest | {"same_secret_key": manifest["secret_key"] == _key_mark()}
+    found = {"same_secret_key": manifest["secret_key"] == _key_mark()}
+    return manifest | found | {"erased_again": erasure.replay(erasure.remembered())}
 
 
 def is_empty() -> bool:
@@ -147,7 +149,7 @@ def _dump(path: Path) -> tuple[list[_Source], list[str]]:
 
 
 def _sources() -> Iterator[_Source]:
-    local = ModelVersion.objects.filter(engine=ModelVersion.Engine.LOCAL, weights_removed_at=None)
+    local = ModelVersion.objects.local().filter(weights_removed_at=None)
     for checkpoint in sorted(set(local.values_list("checkpoint", flat=True))):
         folder = Path(settings.CHECKPOINT_DIR) / checkpoint
         for path in sorted(folder.rglob("*")):
@@ -225,14 +227,19 @@ def _opened(path: Path) -> Iterator[tarfile.TarFile]:
 
 
 def _checked(archive: tarfile.TarFile, advance: Advance) -> dict[str, Any]:
-    """The manifest, once every file of it is there as it was packed."""
+    """The manifest, once it is one, each name is one of ours and every file as it was packed."""
     try:
         manifest: dict[str, Any] = json.loads(_member(archive, MANIFEST).read())
-    except KeyError:
+        version, files = manifest["format"], manifest["files"]
+    except (KeyError, ValueError, TypeError, RecursionError):
         raise BackupError("The archive has no manifest: it is cut off or no backup.") from None
-    if manifest["format"] != FORMAT:
-        raise BackupError(f"The archive is of format {manifest['format']}; take newer code.")
-    for name, known in manifest["files"].items():
+    if version != FORMAT:
+        raise BackupError(f"The archive is of format {version}; take newer code.")
+    if not _is_whole(manifest):
+        raise BackupError("The archive's manifest lacks something; this is no backup.")
+    for name in files:
+        _target(name)
+    for name, known in files.items():
         reader = _Hashed(_member(archive, name), advance)
         while reader.read(1 << 20):
             pass
@@ -241,8 +248,40 @@ def _checked(archive: tarfile.TarFile, advance: Advance) -> dict[str, Any]:
     return manifest
 
 
+def _is_whole(manifest: dict[str, Any]) -> bool:
+    files, migrations = manifest["files"], manifest.get("migrations")
+    return (
+        isinstance(files, dict)
+        and DUMP in files
+        and all(isinstance(known, dict) and "sha256" in known for known in files.values())
+        and isinstance(migrations, list)
+        and all(isinstance(name, str) and "." in name for name in migrations)
+        and all(isinstance(manifest.get(name), str) for name in ("created_at", "secret_key"))
+    )
+
+
+def _target(name: str) -> Path | None:
+    """Where a file of the archive goes; None for the dump. Raises BackupError for elsewhere."""
+    places = {"checkpoints": settings.CHECKPOINT_DIR, "snapshots": settings.SNAPSHOT_DIR}
+    kind, _, within = name.partition("/")
+    if name == DUMP:
+        return None
+    if kind not in places or not within:
+        raise BackupError(f"{name} is no file of an installation; this is no backup.")
+    place = Path(places[kind]).resolve()
+    target = (place / within).resolve()
+    if target == place or not target.is_relative_to(place):
+        raise BackupError(f"{name} would lie outside of {place}; this is no backup.")
+    return target
+
+
 def _member(archive: tarfile.TarFile, name: str) -> IO[bytes]:
-    file = archive.extractfile(name)
+    try:
+        file = archive.extractfile(name)
+    except KeyError:
+        if name == MANIFEST:
+            raise
+        raise BackupError(f"{name} is missing in the archive: it is cut off.") from None
     if file is None:
         raise BackupError(f"{name} in the archive is no file; this is no backup.")
     return file
@@ -282,14 +321,8 @@ def _restore_database(archive: tarfile.TarFile) -> None:
 
 
 def _restore_files(archive: tarfile.TarFile, files: Mapping[str, Any]) -> None:
-    places = {"checkpoints": settings.CHECKPOINT_DIR, "snapshots": settings.SNAPSHOT_DIR}
     for name in files:
-        kind, _, within = name.partition("/")
-        if kind in places:
-            place = Path(places[kind]).resolve()
-            target = (place / within).resolve()
-            if not target.is_relative_to(place):
-                raise BackupError(f"{name} would lie outside of {place}; this is no backup.")
+        if target := _target(name):
             _extract(archive, name, target)
 
 

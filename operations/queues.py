@@ -12,6 +12,11 @@ def unserved_queues() -> list[str]:
     return worker_heartbeats.unserved(QUEUES)
 
 
+def beat_is_silent() -> bool:
+    """Whether beat has not been heard for thirty seconds."""
+    return worker_heartbeats.beat_is_silent()
+
+
 def forget_workers() -> None:
-    """Take every queue as unserved until a worker is heard again."""
+    """Take every queue as unserved, and beat as silent, until they are heard again."""
     worker_heartbeats.forget_served(QUEUES)

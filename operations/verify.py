@@ -57,7 +57,7 @@ def _migrations() -> Iterator[Fault]:
 def _checkpoints() -> Iterator[Fault]:
     from models_service.lm.checkpoint import CheckpointError, weights_sha256  # PyTorch
 
-    kept = ModelVersion.objects.filter(engine=ModelVersion.Engine.LOCAL, weights_removed_at=None)
+    kept = ModelVersion.objects.local().filter(weights_removed_at=None)
     for version in kept.order_by("pk"):
         restore = "Bring its folder back from a backup."
         where = f"Checkpoint of {version}"

@@ -11,6 +11,7 @@ from django.utils import timezone
 from models_service.models import ModelVersion
 from trainer.data import disk_retention, export_jobs
 from trainer.evaluation import ensemble_disagreement, jobs, model_checks
+from trainer.jobs import EXPORTS, MEASUREMENTS, RUNS
 from trainer.models import TrainingRound
 from trainer.rounds import decide, reads
 from trainer.rounds.schedules import start_due
@@ -32,6 +33,8 @@ logger = logging.getLogger(__name__)
 def execute_run(run_id: int) -> None:
     """Execute one stage of a round; on the training queue. Delivered twice, it runs once."""
     if runner.execute(run_id):
+        if RUNS.waits(run_id):  # this worker is asked to stop
+            execute_run.delay(run_id)
         if ensemble := ensemble_disagreement.ensemble_of(run_id):
             measure_uncertainty.delay(ensemble.pk)
         advance_rounds.delay()
@@ -59,7 +62,7 @@ def advance_rounds() -> None:
 @shared_task
 def revive_runs() -> None:
     """Send again the messages of runs that nobody works on: lost ones, and dead workers' runs."""
-    for run_id in take_up_abandoned(silent_since=runner.silent_since()):
+    for run_id in take_up_abandoned():
         execute_run.delay(run_id)
 
 
@@ -84,21 +87,23 @@ def clear_disk() -> None:
 @shared_task
 def write_export(export_id: int) -> None:
     """Write an export that somebody asked for. Delivered twice, it is written once."""
-    export_jobs.perform(export_id)
+    if export_jobs.perform(export_id) and EXPORTS.waits(export_id):
+        write_export.delay(export_id)
 
 
 @shared_task
 def tend_exports() -> None:
     """Send again the messages of exports that nobody writes, and destroy old files."""
     export_jobs.clean_old()
-    for export_id in export_jobs.abandoned():
+    for export_id in EXPORTS.lost():
         write_export.delay(export_id)
 
 
 @shared_task
 def measure(measurement_id: int) -> None:
     """Work out what was asked for; on the sampling queue. Delivered twice, it is done once."""
-    jobs.perform(measurement_id)
+    if jobs.perform(measurement_id) and MEASUREMENTS.waits(measurement_id):
+        measure.delay(measurement_id)
 
 
 @shared_task

@@ -14,8 +14,9 @@ from accounts.permissions import DESK, allowed, may
 from frontend import selectors
 from frontend.changes import rendered_changes
 from labeling.intake.texts import fault
-from labeling.models import Guideline, TaskKind
+from labeling.models import Guideline
 from labeling.models.guidelines import Purpose
+from labeling.task_kinds import kind_choices
 from labeling.work.guideline_reads import readers
 from labeling.work.guidelines import current_guideline
 
@@ -50,7 +51,7 @@ def new_version(request: HttpRequest) -> HttpResponse:
     newest = selectors.newest_guidelines()
     return render(request, "guidelines/new_version.html", {
         "old": old,
-        "kinds": TaskKind.choices,
+        "kinds": kind_choices(),
         "purposes": Purpose.choices,
         "newest": newest,
         "labelers": User.objects.filter(role=Role.LABELER, is_active=True).count(),

@@ -12,9 +12,10 @@ from django.views.decorators.http import require_GET
 from accounts.models import Role, User
 from accounts.permissions import allowed
 from frontend import selectors
-from labeling.models import Assignment, Ranking, TaskKind
+from labeling.models import Assignment, Ranking
 from labeling.people.topics import topics_with
 from labeling.queues.open_slots import profile_of
+from labeling.task_kinds import kind_choices
 from labeling.work import label_versions, my_work
 
 PAGE = 50
@@ -28,7 +29,7 @@ def labels(request: HttpRequest) -> HttpResponse:
     found = my_work.submitted(_labeler(request), words=words, kind=kind)
     page = Paginator(found, PAGE).get_page(request.GET.get("page"))
     return render(request, "mine/list.html", {
-        "page": page, "words": words, "kind": kind, "kinds": TaskKind.choices,
+        "page": page, "words": words, "kind": kind, "kinds": kind_choices(),
     })  # fmt: skip
 
 
@@ -42,7 +43,7 @@ def label(request: HttpRequest, pk: int) -> HttpResponse:
     versions = label_versions.outcomes(mine)
     return render(request, "mine/one.html", {
         "assignment": mine,
-        "prompt": mine.task.prompt if mine.task.kind != TaskKind.PROMPT_WRITING else None,
+        "prompt": mine.task.prompt if mine.task.of_kind.has_prompt else None,
         "versions": [(len(versions) - at, _shown(one)) for at, one in enumerate(versions)],
         "until": label_versions.amend_until(mine),
         "amendable": label_versions.is_amendable(mine),

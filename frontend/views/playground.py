@@ -13,6 +13,7 @@ from accounts.permissions import DESK, allowed
 from labeling.models import Queue
 from labeling.queues.queue_reads import trial_of
 from models_service.check_reports import summary
+from models_service.engine_table import remote_engines
 from models_service.models import Kind, ModelVersion, Promotion
 from models_service.selectors import check_report, judges, promoted, speakers
 
@@ -46,8 +47,9 @@ def playground(request: HttpRequest) -> HttpResponse:
 @require_GET
 def add_version(request: HttpRequest) -> HttpResponse:
     """The forms for models that were not trained here."""
-    remote = ModelVersion.objects.filter(engine=ModelVersion.Engine.OPENAI, endpoint__key_env="")
-    context = {"versions": speakers(SHOWN), "judges": judges(SHOWN), "remote": remote}
+    remote = ModelVersion.objects.remote().filter(endpoint__key_env="")
+    context = {"versions": speakers(SHOWN), "judges": judges(SHOWN), "remote": remote,
+               "engines": remote_engines()}  # fmt: skip
     return render(request, "console/add_version.html", context)
 
 
@@ -55,7 +57,7 @@ def add_version(request: HttpRequest) -> HttpResponse:
 @require_GET
 def check_version(request: HttpRequest, pk: int) -> HttpResponse:
     """What the check found of a version that is there, and the button that makes it anew."""
-    checkable = ModelVersion.objects.filter(engine=ModelVersion.Engine.LOCAL)
+    checkable = ModelVersion.objects.local()
     version = get_object_or_404(checkable.exclude(kind=Kind.REWARD), pk=pk)
     report = check_report(version)
     context = {"version": version, "report": report, "summary": summary(report)}

@@ -10,6 +10,7 @@ from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBadReque
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
 from django.utils.html import format_html
+from django.utils.module_loading import import_string
 from django.utils.safestring import SafeString
 from django.utils.text import Truncator
 from django.utils.translation import gettext
@@ -22,8 +23,9 @@ from frontend import selectors
 from frontend.rendering import render_markdown
 from labeling.intake import privacy
 from labeling.intake.prompts import recognisers
-from labeling.models import Assignment, TaskKind
+from labeling.models import Assignment
 from labeling.models.prompts import Prompt, UseCase
+from labeling.task_kinds import TASK_KINDS, Kind
 from labeling.work.distress import needs_a_break, warning
 from labeling.work.diversity import most_alike
 from labeling.work.home import done, held_assignments
@@ -32,11 +34,6 @@ from labeling.work.my_work import recent_prompts
 
 API = "/api/v1/assignments/"
 PREVIEW_LIMIT = 200_000  # characters
-TEMPLATES = {
-    TaskKind.RANKING: "work/ranking.html",
-    TaskKind.DEMONSTRATION: "work/demonstration.html",
-    TaskKind.PROMPT_WRITING: "work/prompt_writing.html",
-}
 PERSONAL = {
     privacy.Kind.EMAIL: _("an e-mail address"),
     privacy.Kind.PHONE: _("a phone number"),
@@ -46,6 +43,7 @@ PERSONAL = {
     privacy.Kind.NATIONAL_ID: _("an identity number"),
     privacy.Kind.SECRET: _("a password or key"),
     privacy.Kind.NAME: _("a name"),
+    privacy.Kind.UNREAD: _("more text or numbers than are looked through"),
 }
 SKIP_REASONS = {
     "unclear": _("The prompt is unclear"),
@@ -60,12 +58,12 @@ SKIP_REASONS = {
 @require_GET
 def queue(request: HttpRequest, kind: str) -> HttpResponse:
     """Go on with the task that is held, or let the page claim one through the API."""
-    if kind not in TaskKind.values:
+    if kind not in TASK_KINDS:
         raise Http404
     held = [one for one in held_assignments(_labeler(request)) if one.task.kind == kind]
     if held:
         return redirect("assignment", held[0].pk)
-    return render(request, "work/queue.html", {**_addresses(kind), "kind": TaskKind(kind)})
+    return render(request, "work/queue.html", {**_addresses(kind), "kind": TASK_KINDS[kind]})
 
 
 @allowed(Role.LABELER)
@@ -77,9 +75,9 @@ def assignment(request: HttpRequest, pk: int) -> HttpResponse:
         return redirect("my-label", mine.pk)
     if mine.state == Assignment.State.RELEASED:
         return render(request, "work/ended.html", {"assignment": mine})
-    kind = TaskKind(mine.task.kind)
+    kind = mine.task.of_kind
     context = _shared(request, mine, kind) | _own(mine, kind) | _before_work(request, mine)
-    return render(request, TEMPLATES[kind], context)
+    return render(request, kind.template, context)
 
 
 @allowed(Role.LABELER)
@@ -89,14 +87,14 @@ def amend(request: HttpRequest, pk: int) -> HttpResponse:
     mine = get_object_or_404(selectors.assignments_of(_labeler(request)), pk=pk)
     if not is_amendable(mine):
         return redirect("assignment", mine.pk)
-    kind = TaskKind(mine.task.kind)
+    kind = mine.task.of_kind
     amending = {
         "amending": True,
         "until": amend_until(mine),
         "submit_url": f"{API}{mine.pk}/amend/",
     }
     return render(
-        request, TEMPLATES[kind], _shared(request, mine, kind) | _own(mine, kind) | amending
+        request, kind.template, _shared(request, mine, kind) | _own(mine, kind) | amending
     )
 
 
@@ -161,16 +159,16 @@ def _labeler(request: HttpRequest) -> User:
     return cast(User, request.user)  # `allowed` let nobody else in
 
 
-def _shared(request: HttpRequest, mine: Assignment, kind: TaskKind) -> dict[str, Any]:
+def _shared(request: HttpRequest, mine: Assignment, kind: Kind) -> dict[str, Any]:
     return {
-        **_addresses(kind),
+        **_addresses(kind.name),
         "assignment": mine,
         "assignment_url": f"{API}{mine.pk}/",
         "prompt": mine.task.prompt,
         "submit_url": f"{API}{mine.pk}/submit/",
         "may_amend": settings.LABELING["amend_hours"] > 0,
         "guideline": mine.guideline,
-        "today": _counted(done(_labeler(request), kind=kind.value).today),
+        "today": _counted(done(_labeler(request), kind=kind.name).today),
         "kind": kind,
         "skip_reasons": SKIP_REASONS,
     }
@@ -193,15 +191,12 @@ def _before_work(request: HttpRequest, mine: Assignment) -> dict[str, Any]:
     }
 
 
-def _own(mine: Assignment, kind: TaskKind) -> dict[str, Any]:
-    if kind == TaskKind.RANKING:
-        return _ranking(mine)
-    if kind == TaskKind.PROMPT_WRITING:
-        return _prompt_writing(mine)
-    return {}
+def _own(mine: Assignment, kind: Kind) -> dict[str, Any]:
+    return import_string(kind.context)(mine) if kind.context else {}
 
 
-def _prompt_writing(mine: Assignment) -> dict[str, Any]:
+def prompt_writing(mine: Assignment) -> dict[str, Any]:
+    """What the page of a prompt-writing task shows besides: the use case and variety of late."""
     brief = mine.task.brief
     return {
         "lately": selectors.variety(mine.labeler),
@@ -214,7 +209,8 @@ def _prompt_writing(mine: Assignment) -> dict[str, Any]:
     }
 
 
-def _ranking(mine: Assignment) -> dict[str, Any]:
+def ranking(mine: Assignment) -> dict[str, Any]:
+    """What the page of a ranking shows besides: the answers and the rating form."""
     fields = selectors.rating_fields(mine)
     flags = fields["flags"]
     groups: dict[str, list[dict[str, str]]] = {}

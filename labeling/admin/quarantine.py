@@ -139,5 +139,10 @@ def _done(request: HttpRequest) -> BulkChange | None:
 
 
 def _words(kind: str) -> str:
-    words = {Kind.IBAN: "IBAN", Kind.IP: "IP address", Kind.EMAIL: "E-mail address"}
+    words = {
+        Kind.IBAN: "IBAN",
+        Kind.IP: "IP address",
+        Kind.EMAIL: "E-mail address",
+        Kind.UNREAD: "Too long to be searched whole",
+    }
     return words.get(Kind(kind), str(kind).replace("_", " ").capitalize())

@@ -14,7 +14,7 @@ from accounts.admin.base import DeskAdmin
 from accounts.audit import Act
 from core.problems import Problem
 from labeling.admin.queue_fields import mixture_field, rules_field, targets_field
-from labeling.models import Queue, TaskKind
+from labeling.models import Queue
 from labeling.queues import next_prompts, queue_reads
 from labeling.queues.mixtures import check
 from labeling.queues.steering import check_rules, check_targets
@@ -169,7 +169,7 @@ def _now(queue: Queue) -> dict[str, Any]:
         "bound": queue_reads.BOUND,
         "hour": hour,
         "mean": mean,
-        "ranks": queue.kind == TaskKind.RANKING,
+        "ranks": queue.of_kind.compares,
         "slots": queue_reads.next_slots(queue),
         "drawn": queue_reads.next_drawn(queue, promoted(Promotion.Role.POLICY)),
         "shares": queue_reads.shares(queue),

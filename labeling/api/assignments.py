@@ -11,8 +11,8 @@ from rest_framework.views import APIView
 
 from accounts.models import User
 from accounts.permissions import IsLabeler
+from core.bodies import Sent, json_object, takes
 from labeling.api import serializers
-from labeling.api.bodies import json_object
 from labeling.models import Assignment
 from labeling.people.labelers import decline_topics
 from labeling.review import reports, reviews
@@ -39,13 +39,10 @@ class LabelerView(APIView):
 
 
 class ClaimView(LabelerView):
-    @extend_schema(
-        request=serializers.ClaimBody, responses={200: serializers.AssignmentShape, 204: None}
-    )
-    def post(self, request: Request) -> Response:
+    @takes(serializers.ClaimBody, responses={200: serializers.AssignmentShape, 204: None})
+    def post(self, request: Request, sent: Sent) -> Response:
         """The task held already, else the next one; 204 when nothing waits."""
-        asked = _checked(serializers.ClaimBody, request)
-        assignment = assignments.claim(labeler=self.labeler, **asked)
+        assignment = assignments.claim(labeler=self.labeler, **sent)
         return Response(status=204) if assignment is None else Response(described(assignment))
 
 
@@ -57,10 +54,9 @@ class AssignmentView(LabelerView):
 
 
 class DraftView(LabelerView):
-    @extend_schema(request=serializers.DraftBody, responses=serializers.DraftVersion)
-    def put(self, request: Request, pk: int) -> Response:
+    @takes(serializers.DraftBody, responses=serializers.DraftVersion)
+    def put(self, request: Request, sent: Sent, pk: int) -> Response:
         """Keep the draft; 409 with the newer one if another tab saved since."""
-        sent = _checked(serializers.DraftBody, request)
         version = assignments.save_draft(assignment_id=pk, labeler=self.labeler, **sent)
         return Response({"draft_version": version})
 
@@ -108,33 +104,30 @@ class AmendView(LabelerView):
 
 
 class UseCaseView(LabelerView):
-    @extend_schema(request=serializers.UseCaseBody, responses=serializers.UseCaseBody)
-    def post(self, request: Request, pk: int) -> Response:
+    @takes(serializers.UseCaseBody, responses=serializers.UseCaseBody)
+    def post(self, request: Request, sent: Sent, pk: int) -> Response:
         """Say what the prompt at hand is for, one of the ten use cases."""
-        sent = _checked(serializers.UseCaseBody, request)
         use_cases.set_use_case(assignment_id=pk, labeler=self.labeler, **sent)
         return Response(sent)
 
 
 class ReleaseView(LabelerView):
-    @extend_schema(
-        request=serializers.ReleaseBody,
+    @takes(
+        serializers.ReleaseBody,
         parameters=[serializers.NextQuery],
         responses=serializers.Ended,
     )
-    def post(self, request: Request, pk: int) -> Response:
+    def post(self, request: Request, sent: Sent, pk: int) -> Response:
         """Give the task back; it does not come again."""
         asked = _asked(request)
-        sent = _checked(serializers.ReleaseBody, request)
         released = assignments.release(assignment_id=pk, labeler=self.labeler, **sent)
         return Response(_ended(released) | self.proceeded(**asked))
 
 
 class ReportView(LabelerView):
-    @extend_schema(request=serializers.ReportBody, responses={201: serializers.ReportShape})
-    def post(self, request: Request, pk: int) -> Response:
+    @takes(serializers.ReportBody, responses={201: serializers.ReportShape})
+    def post(self, request: Request, sent: Sent, pk: int) -> Response:
         """Tell an admin what is the matter with this task; the task stays as it is."""
-        sent = _checked(serializers.ReportBody, request)
         made = reports.report(assignment_id=pk, labeler=self.labeler, **sent)
         return Response(serializers.ReportShape(made).data, status=201)
 
@@ -156,11 +149,11 @@ class ReviewsSeenView(LabelerView):
 
 
 class TopicsView(LabelerView):
-    @extend_schema(request=serializers.Topics, responses=serializers.Topics)
-    def put(self, request: Request) -> Response:
+    @takes(serializers.Topics, responses=serializers.Topics)
+    def put(self, request: Request, sent: Sent) -> Response:
         """The topics of which no task shall come to me."""
-        sent = _checked(serializers.Topics, request)["declined_topics"]
-        return Response({"declined_topics": decline_topics(labeler=self.labeler, topics=sent)})
+        topics = decline_topics(labeler=self.labeler, topics=sent["declined_topics"])
+        return Response({"declined_topics": topics})
 
 
 def _ended(assignment: Assignment) -> dict[str, Any]:
@@ -176,9 +169,3 @@ def _asked(request: Request) -> dict[str, Any]:
     query = serializers.NextQuery(data=request.query_params)
     query.is_valid(raise_exception=True)
     return dict(query.validated_data)
-
-
-def _checked(shape: type[serializers.Body], request: Request) -> dict[str, Any]:
-    body = shape(data=json_object(request))
-    body.is_valid(raise_exception=True)
-    return dict(body.validated_data)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import Any
 
 from django.shortcuts import get_object_or_404
 from drf_spectacular.utils import extend_schema
@@ -11,9 +11,9 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from accounts.permissions import IsResearcher, person
+from core.bodies import Sent, takes
 from core.problems import Problem
 from labeling.api import serializers
-from labeling.api.bodies import json_object
 from labeling.models import BulkChange, Demonstration, LabelingTask, Queue, Ranking
 from labeling.queues import steering
 from labeling.review import reviews
@@ -24,13 +24,11 @@ class LabelAct(APIView):
 
     permission_classes = [IsResearcher]
     label: type[Demonstration] | type[Ranking] = Ranking
-    body: ClassVar[type[serializers.Body]] = serializers.Body
 
-    def post(self, request: Request, pk: int) -> Response:
+    def done(self, request: Request, pk: int, **sent: Any) -> Response:
+        """Act, and answer."""
         label: Any = get_object_or_404(self.label, pk=pk)
-        sent = self.body(data=json_object(request))
-        sent.is_valid(raise_exception=True)
-        self.act(label=label, by=person(request), **sent.validated_data)
+        self.act(label=label, by=person(request), **sent)
         label.refresh_from_db()
         return Response({"id": label.pk, "counts": label.excluded_at is None})
 
@@ -39,39 +37,45 @@ class LabelAct(APIView):
         raise NotImplementedError
 
 
-@extend_schema(request=serializers.SaidBody, responses=serializers.Counts)
 class CommentLabel(LabelAct):
     """Tell the labeler something about it."""
 
-    body = serializers.SaidBody
+    @takes(serializers.SaidBody, responses=serializers.Counts)
+    def post(self, request: Request, sent: Sent, pk: int) -> Response:
+        return self.done(request, pk, **sent)
 
     def act(self, **arguments: Any) -> None:
         reviews.comment(**arguments)
 
 
-@extend_schema(request=serializers.SaidBody, responses=serializers.Counts)
 class SendLabelBack(LabelAct):
     """Let its labeler do it again, beginning with what was submitted."""
 
-    body = serializers.SaidBody
+    @takes(serializers.SaidBody, responses=serializers.Counts)
+    def post(self, request: Request, sent: Sent, pk: int) -> Response:
+        return self.done(request, pk, **sent)
 
     def act(self, **arguments: Any) -> None:
         reviews.send_back(**arguments)
 
 
-@extend_schema(request=serializers.ReasonBody, responses=serializers.Counts)
 class ExcludeLabel(LabelAct):
     """Take it out of the data; it stays to be read and can be restored."""
 
-    body = serializers.ReasonBody
+    @takes(serializers.ReasonBody, responses=serializers.Counts)
+    def post(self, request: Request, sent: Sent, pk: int) -> Response:
+        return self.done(request, pk, **sent)
 
     def act(self, **arguments: Any) -> None:
         reviews.exclude(**arguments)
 
 
-@extend_schema(request=None, responses=serializers.Counts)
 class RestoreLabel(LabelAct):
     """Let it count again."""
+
+    @extend_schema(request=None, responses=serializers.Counts)
+    def post(self, request: Request, pk: int) -> Response:
+        return self.done(request, pk)
 
     def act(self, **arguments: Any) -> None:
         reviews.restore(**arguments)
@@ -88,13 +92,11 @@ LABEL_ACTS: dict[str, type[LabelAct]] = {
 class AdjudicateView(APIView):
     permission_classes = [IsResearcher]
 
-    @extend_schema(request=serializers.AdjudicateBody, responses=serializers.Stands)
-    def post(self, request: Request, pk: int) -> Response:
+    @takes(serializers.AdjudicateBody, responses=serializers.Stands)
+    def post(self, request: Request, sent: Sent, pk: int) -> Response:
         """Let one ranking of a task stand for the others: one that is there, or a new one."""
         task = get_object_or_404(LabelingTask, pk=pk)
-        sent = serializers.AdjudicateBody(data=json_object(request))
-        sent.is_valid(raise_exception=True)
-        chosen, tiers = sent.validated_data.get("ranking"), sent.validated_data.get("tiers")
+        chosen, tiers = sent.get("ranking"), sent.get("tiers")
         if (chosen is None) == (tiers is None):
             raise Problem(400, "Name a ranking that is there, or give the tiers of a new one.")
         if tiers is not None:
@@ -108,14 +110,12 @@ class AdjudicateView(APIView):
 class QueueMode(APIView):
     permission_classes = [IsResearcher]
 
-    @extend_schema(request=serializers.ModeBody, responses=serializers.ModeBody)
-    def post(self, request: Request, pk: int) -> Response:
+    @takes(serializers.ModeBody, responses=serializers.ModeBody)
+    def post(self, request: Request, sent: Sent, pk: int) -> Response:
         """Let a queue run, drain (finish what is open) or pause (hand out nothing)."""
         queue = get_object_or_404(Queue, pk=pk)
-        sent = serializers.ModeBody(data=json_object(request))
-        sent.is_valid(raise_exception=True)
-        steering.set_mode(queue=queue, by=person(request), **sent.validated_data)
-        return Response(sent.validated_data)
+        steering.set_mode(queue=queue, by=person(request), **sent)
+        return Response(sent)
 
 
 class QueueExpire(APIView):

@@ -12,9 +12,9 @@ from rest_framework.views import APIView
 
 from accounts.models import User
 from accounts.permissions import IsAnyRole, IsLabeler, IsResearcher, person
+from core.bodies import Sent, json_object, takes
 from core.problems import Problem
 from labeling.api import serializers
-from labeling.api.bodies import json_object
 from labeling.models import Guideline
 from labeling.work.guidelines import acknowledge, publish_form, publish_guideline
 
@@ -29,12 +29,10 @@ class GuidelinesView(APIView):
         shown = newest.distinct("kind", "purpose")
         return Response(serializers.GuidelineShape(shown, many=True).data)
 
-    @extend_schema(request=serializers.GuidelineBody, responses={201: serializers.GuidelineShape})
-    def post(self, request: Request) -> Response:
+    @takes(serializers.GuidelineBody, responses={201: serializers.GuidelineShape})
+    def post(self, request: Request, sent: Sent) -> Response:
         """Publish the next version; labelers read it before their next task of this kind."""
-        body = serializers.GuidelineBody(data=request.data)
-        body.is_valid(raise_exception=True)
-        guideline = publish_guideline(**body.validated_data, by=person(request))
+        guideline = publish_guideline(**sent, by=person(request))
         return Response(serializers.GuidelineShape(guideline).data, status=201)
 
 

@@ -19,9 +19,9 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from accounts.permissions import IsAdmin, person
+from core.bodies import Sent, takes
 from core.problems import Problem
 from labeling import tasks
-from labeling.api.bodies import json_object
 from labeling.exports.containers import cell
 from labeling.intake import imports, uploads
 from labeling.intake.import_reads import status
@@ -60,21 +60,13 @@ class Octets(BaseParser):
 class ImportsView(APIView):
     permission_classes = [IsAdmin]
 
-    @extend_schema(request=UploadBody, responses={201: dict[str, Any]})
-    def post(self, request: Request) -> Response:
+    @takes(UploadBody, responses={201: dict[str, Any]})
+    def post(self, request: Request, sent: Sent) -> Response:
         """Begin an upload, or learn how far the same file came before: send from `received` on."""
-        body = UploadBody(data=json_object(request))
-        body.is_valid(raise_exception=True)
-        told = body.validated_data
-        file = {name: told[name] for name in ("name", "size", "modified", "what")}
-        options = (
-            label_options(
-                of=told["set"],
-                **{name: told[name] for name in ("name", "licence", "split", "columns")},
-            )
-            if told["what"] == Import.What.LABELS
-            else {}
-        )
+        file = {name: sent[name] for name in ("name", "size", "modified", "what")}
+        told = {name: sent[name] for name in ("name", "licence", "split", "columns")}
+        is_labels = sent["what"] == Import.What.LABELS
+        options = label_options(of=sent["set"], **told) if is_labels else {}
         begun = uploads.begin(by=person(request), options=options, **file)
         return Response(status(begun), status=201)
 
@@ -117,13 +109,11 @@ class ImportContentView(APIView):
 class ImportAcceptView(APIView):
     permission_classes = [IsAdmin]
 
-    @extend_schema(request=AcceptBody, responses=dict[str, Any])
-    def post(self, request: Request, pk: int) -> Response:
+    @takes(AcceptBody, responses=dict[str, Any])
+    def post(self, request: Request, sent: Sent, pk: int) -> Response:
         """Import what was checked, all of it, or with `skip_invalid` the good lines."""
         imported = get_object_or_404(Import, pk=pk)
-        body = AcceptBody(data=json_object(request))
-        body.is_valid(raise_exception=True)
-        imports.accept(imported=imported, **body.validated_data)
+        imports.accept(imported=imported, **sent)
         tasks.store_import.delay(pk)
         return Response({"id": pk})
 

@@ -13,9 +13,9 @@ from rest_framework.views import APIView
 
 from accounts.models import User
 from accounts.permissions import IsClient, person
+from core.bodies import json_body
 from core.problems import Problem
 from labeling.api import serializers
-from labeling.api.bodies import json_body
 from labeling.intake import clients
 from labeling.intake.prompts import add_prompts
 from labeling.intake.rows import NewPrompt, RowError, parse

@@ -11,8 +11,8 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from accounts.permissions import IsAdmin, person
+from core.bodies import Sent, takes
 from core.problems import Problem
-from labeling.api.bodies import json_object
 from labeling.intake import quarantine
 from labeling.models import BulkChange, Prompt
 
@@ -26,22 +26,20 @@ class RedactBody(serializers.Serializer[Any]):
     sure = serializers.BooleanField(default=False)
 
 
-class ReleaseBody(serializers.Serializer[Any]):
+class ReleaseFromQuarantineBody(serializers.Serializer[Any]):
     reason = serializers.CharField(max_length=400)
 
 
 class RedactView(APIView):
     permission_classes = [IsAdmin]
 
-    @extend_schema(request=RedactBody, responses=dict[str, Any])
-    def post(self, request: Request, pk: int) -> Response:
+    @takes(RedactBody, responses=dict[str, Any])
+    def post(self, request: Request, sent: Sent, pk: int) -> Response:
         """Put placeholders or other texts in the place of what is personal; for good.
 
         409 with `found` where something personal is still there and you are not `sure`.
         """
-        body = RedactBody(data=json_object(request))
-        body.is_valid(raise_exception=True)
-        said, sure = body.validated_data["texts"], body.validated_data["sure"]
+        said, sure = sent["texts"], sent["sure"]
         prompt = quarantine.redact(prompt=Prompt(pk=pk), by=person(request), said=said, sure=sure)
         return Response({"id": pk, "state": prompt.state})
 
@@ -49,12 +47,10 @@ class RedactView(APIView):
 class ReleaseView(APIView):
     permission_classes = [IsAdmin]
 
-    @extend_schema(request=ReleaseBody, responses=dict[str, Any])
-    def post(self, request: Request, pk: int) -> Response:
+    @takes(ReleaseFromQuarantineBody, responses=dict[str, Any])
+    def post(self, request: Request, sent: Sent, pk: int) -> Response:
         """Let the prompt go on as it is; the change can be undone."""
-        body = ReleaseBody(data=json_object(request))
-        body.is_valid(raise_exception=True)
-        change = quarantine.release(prompts=_waiting(pk), by=person(request), **body.validated_data)
+        change = quarantine.release(prompts=_waiting(pk), by=person(request), **sent)
         return _told(pk, change)
 
 

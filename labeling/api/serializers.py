@@ -2,20 +2,30 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+from django.utils.module_loading import import_string
 from drf_spectacular.utils import PolymorphicProxySerializer
 from rest_framework import serializers
 
-from labeling.models import TaskKind, UseCase
+from labeling.models import UseCase
 from labeling.models.guidelines import Purpose
 from labeling.models.prompts import Prompt
+from labeling.task_kinds import TASK_KINDS, kind_choices
 
 Body = serializers.Serializer
 
 
+class KindField(serializers.ChoiceField):
+    """A kind of task. A serializer copies its fields by making them anew, so the table is read
+    each time."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(kind_choices(), **options)
+
+
 class ClaimBody(Body):
-    kinds = serializers.ListField(
-        child=serializers.ChoiceField(TaskKind.choices), allow_empty=False, max_length=3
-    )
+    kinds = serializers.ListField(child=KindField(), allow_empty=False, max_length=20)
     purposes = serializers.ListField(
         child=serializers.ChoiceField(Purpose.choices), required=False, allow_empty=False
     )
@@ -97,7 +107,8 @@ class WrittenPromptBody(Body):
 
 SubmitBody = PolymorphicProxySerializer(
     component_name="Submission",
-    serializers=[RankingBody, DemonstrationBody, WrittenPromptBody],
+    # A function, since the paths can only be followed once this module is there.
+    serializers=lambda: [import_string(kind.body) for kind in TASK_KINDS.values()],
     resource_type_field_name=None,
 )
 
@@ -126,7 +137,7 @@ class CompletionShape(Body):
 
 class AssignmentShape(Body):
     id = serializers.IntegerField()
-    kind = serializers.ChoiceField(TaskKind.choices)
+    kind = KindField()
     purpose = serializers.ChoiceField(Purpose.choices)
     lease_expires_at = serializers.DateTimeField()
     draft = serializers.DictField()
@@ -172,7 +183,7 @@ class GuidelineShape(Body):
 class GuidelineBody(Body):
     """The next version of the guideline of one kind of work and purpose, in Markdown."""
 
-    kind = serializers.ChoiceField(TaskKind.choices)
+    kind = KindField()
     purpose = serializers.ChoiceField(Purpose.choices, default=Purpose.TRAINING)
     text = serializers.CharField(trim_whitespace=False)
 

@@ -1,4 +1,6 @@
-"""What leaves the installation, streaming: one module a family of shapes, one for the files.
+"""What leaves the installation, streaming, and the one table of each part of it.
+
+`docs/extend/export.md` says how to add a shape or a kind of file.
 
 orders.py       what is asked for, checked: no test split, no held-out labelers
 whole.py trl.py the shapes a label can leave in
@@ -9,11 +11,16 @@ pseudonyms.py   who labeled, told by a name that stays and says nothing
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
-from labeling.exports import trl, whole
+from django.db.models import Model
+
+from labeling.exports import containers, training_rows, trl, whole
+from labeling.exports.containers import Schema
+from labeling.models import Demonstration, Ranking, TaskKind
 
 Row = dict[str, Any]
 
@@ -24,10 +31,35 @@ class Shape:
 
     title: str
     lines: Callable[[Row], Iterator[Row]]
-    schema: Mapping[str, str]
+    schema: Schema
 
 
-SHAPES: Mapping[str, Mapping[str, Shape]] = {
+@dataclass(frozen=True)
+class Source:
+    """Labels that leave: their table, how their rows are read, and the kind of task behind them."""
+
+    model: type[Model]
+    rows: Callable[[Any], Iterator[Row]]
+    kind: TaskKind
+
+
+@dataclass(frozen=True)
+class File:
+    """A kind of file, and what makes it of JSON lines: (lines, out, schema); None is the lines."""
+
+    title: str
+    write: Callable[[Path, Path, Schema], None] | None = None
+
+
+_RANKINGS = Source(Ranking, training_rows.rankings, TaskKind.RANKING)
+SOURCES: dict[str, Source] = {
+    "demonstrations": Source(Demonstration, training_rows.demonstrations, TaskKind.DEMONSTRATION),
+    "rankings": _RANKINGS,
+    "pairs": _RANKINGS,
+}
+"""What can be exported → where it comes from. Pairs are made of rankings."""
+
+SHAPES: dict[str, dict[str, Shape]] = {
     "demonstrations": {
         "whole": Shape("everything", whole.unchanged, whole.DEMONSTRATION),
         "chat": Shape("chat, messages alone", trl.chat, trl.CHAT),
@@ -43,7 +75,13 @@ SHAPES: Mapping[str, Mapping[str, Shape]] = {
         "dpo": Shape("DPO, chosen and rejected alone", trl.dpo, trl.DPO),
     },
 }
-"""What can be exported → in which shapes. Pairs are made of rankings."""
+"""What can be exported → in which shapes."""
 
-FILES = ("jsonl", "parquet", "csv")
+FILES: dict[str, File] = {
+    "jsonl": File("JSON lines"),
+    "parquet": File("Parquet", containers.write_parquet),
+    "csv": File("CSV", containers.write_csv),
+}
+"""By the ending of the file's name."""
+
 SPLITS = ("train", "validation")

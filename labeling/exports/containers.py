@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import csv
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -47,12 +47,6 @@ def cell(value: Any) -> Any:
     if isinstance(value, str) and value.startswith(_FORMULA):
         return f"'{value}"
     return value
-
-
-WRITERS: Mapping[str, Callable[[Path, Path, Schema], None]] = {
-    "parquet": write_parquet,
-    "csv": write_csv,
-}
 
 
 def _groups(lines: Path) -> Iterator[list[Row]]:

@@ -24,7 +24,7 @@ from django.utils import timezone
 
 from core import __version__
 from core.problems import Problem
-from labeling.exports import containers
+from labeling.exports import FILES
 from labeling.exports.orders import Order
 
 _CHUNK = 1000
@@ -151,10 +151,10 @@ def _collect(file: BinaryIO, note: Path, order: Order, progress: _Progress, repo
 
 def _contained(lines: Path, path: Path, order: Order) -> Path:
     """The finished file beside its place."""
-    if order.file == "jsonl":
+    if (make := FILES[order.file].write) is None:
         return lines
     finished = beside(path, "new")
-    containers.WRITERS[order.file](lines, finished, order.form.schema)
+    make(lines, finished, order.form.schema)
     with finished.open("rb+") as file:
         os.fsync(file.fileno())
     return finished

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
-from typing import Any, NoReturn
+from typing import Any
 
 from django.db.models import QuerySet
 
-from core.problems import Problem
-from labeling.exports import FILES, SHAPES, SPLITS, Shape, training_rows
+from core.problems import refuse
+from labeling.exports import FILES, SHAPES, SOURCES, SPLITS, Shape
 from labeling.exports.pseudonyms import pseudonyms
-from labeling.label_filters import moment, usable
-from labeling.models import Demonstration, Guideline, LabelerProfile, Ranking, UseCase
+from labeling.label_filters import FILTERS, usable
+from labeling.models import Guideline, LabelerProfile, TaskKind, UseCase
 from labeling.origins import unknown_origins
 from models_service.models import ModelVersion
 
@@ -46,7 +46,8 @@ class Order:
 
     def labels(self) -> QuerySet[Any]:
         """The labels that leave."""
-        rows = usable(_model(self.what).objects.all(), self.filters)
+        model: Any = SOURCES[self.what].model
+        rows = usable(model.objects.all(), self.filters)
         rows = rows.filter(prompt__split=self.split)
         return rows.filter(snapshots__snapshot=self.snapshot) if self.snapshot else rows
 
@@ -54,12 +55,7 @@ class Order:
         """Label rows in order of `label`, their number here, those behind `after` up to `upto`;
         labelers under other names."""
         name_of = pseudonyms()
-        read: Any = (
-            training_rows.demonstrations
-            if self.what == "demonstrations"
-            else training_rows.rankings
-        )
-        for row in read(self.labels().filter(pk__gt=after, pk__lte=upto)):
+        for row in SOURCES[self.what].rows(self.labels().filter(pk__gt=after, pk__lte=upto)):
             yield row | {
                 "label": int(row["id"]),
                 "labeler": name_of(row["labeler"]),
@@ -86,8 +82,8 @@ def order(
     """A checked order. Raises Problem 400 that names the field."""
     _require("what", what, tuple(SHAPES))
     if shape not in SHAPES[what]:
-        _refuse("format", f"There is no format {shape!r} for {what}; {_where(what, shape)}.")
-    _require("file", file, FILES)
+        refuse("format", f"There is no format {shape!r} for {what}; {_where(what, shape)}.")
+    _require("file", file, tuple(FILES))
     filters: Row = {"groups": [_group(group)], **_moments(since=since, until=until)}
     if guideline is not None:
         filters |= _guideline(what, guideline)
@@ -98,51 +94,45 @@ def order(
     if use_cases:
         filters["use_cases"] = use_cases
     if unknown := unknown_origins(origins or []):
-        _refuse("origins", f"No labels were imported from {', '.join(unknown)}.")
+        refuse("origins", f"No labels were imported from {', '.join(unknown)}.")
     if origins:
         filters["origins"] = origins
     return Order(what, shape, file, _split(split), filters)
 
 
-def _model(what: str) -> Any:
-    return Demonstration if what == "demonstrations" else Ranking
-
-
 def _split(split: str) -> str:
     if split == "test":
-        _refuse("split", "The test split stays to measure with; export train or validation.")
+        refuse("split", "The test split stays to measure with; export train or validation.")
     _require("split", split, SPLITS)
     return split
 
 
 def _group(group: str) -> str:
     if group == LabelerProfile.Group.HELD_OUT:
-        _refuse("group", "What held-out labelers say stays to measure with; export training.")
+        refuse("group", "What held-out labelers say stays to measure with; export training.")
     _require("group", group, tuple(LabelerProfile.Group.values))
     return str(group)
 
 
 def _guideline(what: str, version: int) -> Row:
-    kind = "demonstration" if what == "demonstrations" else "ranking"
+    kind = SOURCES[what].kind.value
     if not Guideline.objects.filter(kind=kind, version=version).exists():
-        _refuse("guideline", f"There is no version {version} of the {kind} guideline.")
+        refuse("guideline", f"There is no version {version} of the {kind} guideline.")
     return {f"{kind}_guidelines": [version]}
 
 
 def _policy(what: str, name: str) -> str:
-    if what == "demonstrations":
-        _refuse("policy", "Demonstrations are answers of people; no policy takes part in them.")
+    if SOURCES[what].kind != TaskKind.RANKING:
+        refuse("policy", "Demonstrations are answers of people; no policy takes part in them.")
     if not ModelVersion.objects.filter(name=name).exists():
-        _refuse("policy", f"There is no model version {name!r}; the desk lists them.")
+        refuse("policy", f"There is no model version {name!r}; the desk lists them.")
     return name
 
 
 def _moments(**moments: str) -> Row:
     for name, text in moments.items():
-        try:
-            moment(text or "2026-01-31")
-        except ValueError:
-            _refuse(name, f"{name} must be a day or a moment, such as 2026-01-31T12:00:00Z.")
+        if text and (fault := FILTERS[name].fault(text)):
+            refuse(name, f"{name} {fault}.")
     return {name: text for name, text in moments.items() if text}
 
 
@@ -154,8 +144,4 @@ def _where(what: str, shape: str) -> str:
 
 def _require(name: str, value: str, known: tuple[str, ...]) -> None:
     if value not in known:
-        _refuse(name, f"{name} {value!r} is unknown; it is one of {', '.join(known)}.")
-
-
-def _refuse(name: str, sentence: str) -> NoReturn:
-    raise Problem(400, sentence, errors={name: [sentence]})
+        refuse(name, f"{name} {value!r} is unknown; it is one of {', '.join(known)}.")

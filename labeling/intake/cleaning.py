@@ -77,10 +77,13 @@ def _marks(messages: Sequence[dict[str, str]], said: str) -> Marks:
 
 def spans_of(prompt: Texts, recognisers: Recognisers) -> list[dict[str, Any]]:
     """`{part, start, end, kind}` of everything personal, part by part (`parts`)."""
+    effort = privacy.Effort()
     return [
         {"part": name, "start": span.start, "end": span.end, "kind": str(span.kind)}
         for name, text in parts(prompt).items()
-        for span in privacy.find(text, region=recognisers.region, names=recognisers.names)
+        for span in privacy.find(
+            text, region=recognisers.region, names=recognisers.names, effort=effort
+        )
     ]
 
 

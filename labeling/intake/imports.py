@@ -1,13 +1,13 @@
 """Imports: a file's rows are checked and staged, then stored all at once or not at all.
 
 Checking commits as it goes, with the place in the file, so that whoever takes the import up again
-goes on from there. Storing is one transaction. One process at a time has an import in hand: it
-holds a lock of the database that ends with it.
+goes on from there. Storing is one transaction. Either is a job, which one process at a time holds.
 """
 
 from __future__ import annotations
 
 import json
+import logging
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
@@ -17,11 +17,13 @@ from typing import Any, NoReturn
 
 from django.core.cache import cache
 from django.db import connection, transaction
-from django.db.models import F, Min, TextField, Window
+from django.db.models import F, Min, Q, TextField, Window
 from django.db.models.functions import Cast, Now
 
 from accounts.audit import record
+from core.jobs import MOST_DEATHS, Jobs, Lost, Stopped
 from core.problems import Problem
+from core.stopping import stopping
 from labeling.intake.cleaning import Examined
 from labeling.intake.examining import Looked, looked_at
 from labeling.intake.import_kinds import Result, Staged, work_of
@@ -33,18 +35,36 @@ from labeling.states import Imports
 
 Advance = Callable[[int], None]
 
+_DIED = (
+    f"Its worker died {MOST_DEATHS} times in a row, most likely for lack of memory. Split the file."
+)
+CHECKS = Jobs(
+    Import,
+    take=Imports.check,
+    done=Imports.checked,
+    broken=Imports.fail,
+    back=Imports.wait,
+    died=_DIED,
+    saved=lambda imported: json.dumps(imported.cursor),
+)
+STORES = Jobs(
+    Import,
+    take=Imports.store,
+    done=Imports.finish,
+    broken=Imports.fail,
+    back=Imports.undo,
+    died=_DIED,
+    saved=lambda imported: "accepted",
+)
+logger = logging.getLogger(__name__)
+
 _STAGE = """
 INSERT INTO labeling_stagedprompt (of_id, line, number, name, examined, label)
 SELECT %s, line, number, name, examined::jsonb, label::jsonb
 FROM unnest(%s::bigint[], %s::integer[], %s::text[], %s::text[], %s::text[])
 AS row (line, number, name, examined, label)
 """
-_LOCK = 0x1B4  # the first half of the key of an import's lock
 _KEPT_NAMES = 40  # languages of a tally
-
-
-class Withdrawn(Exception):
-    """The import was cancelled while it was worked on."""
 
 
 class _Rehearsed(Exception):
@@ -64,53 +84,46 @@ def check(
         rehearse: Find out what would become of the rows as well.
         advance: Told how far reading came since, in the units of the file's total.
     """
-    with _in_hand(import_id) as mine:
-        if mine is None or not _move(mine, Imports.check):
-            return False
-        try:
-            if _stage_all(mine, seconds, advance):
-                return True
-            _name_repeated(mine)
-            for line, reason in work_of(mine).conflicts(mine):
-                _reject(mine, line, reason)
-            if rehearse:
-                _rehearse(mine)
-        except FileRefused as refused:
-            _move(mine, Imports.fail, failure=str(refused), ended_at=Now())
-            _forget_staged(mine)
-        except Withdrawn:
-            _forget_staged(mine)
-        else:
-            _move(mine, Imports.checked)
-    return False
+    mine = CHECKS.claim(import_id)
+    if mine is None:
+        return False
+    with _in_hand(CHECKS, mine):
+        if _stage_all(mine, seconds, advance):
+            raise Stopped
+        _name_repeated(mine)
+        for line, reason in work_of(mine).conflicts(mine):
+            _reject(mine, line, reason)
+        if rehearse:
+            _rehearse(mine)
+        CHECKS.finish(mine)
+    return CHECKS.waits(import_id)
 
 
 def store(import_id: int, *, advance: Advance = lambda rows: None) -> bool:
     """Store the good rows of an import that was accepted, all or none; whether this call did."""
-    with _in_hand(import_id) as mine:
-        if mine is None or not _move(mine, Imports.store):
-            return False
-        try:
-            with transaction.atomic():
-                result = _take_all(mine, advance)
-                StagedPrompt.objects.filter(of=mine).delete()
-                if not _move(mine, Imports.finish, result=vars(result), ended_at=Now()):
-                    raise Withdrawn
-                _note(mine, result)
-        except Withdrawn:
-            _forget_staged(mine)
-            return False
-    if not mine.path:
-        mine.file.unlink(missing_ok=True)
-    return True
+    mine = STORES.claim(import_id)
+    if mine is None:
+        return False
+    with _in_hand(STORES, mine):
+        with transaction.atomic():
+            result = _take_all(STORES, mine, advance)
+            StagedPrompt.objects.filter(of=mine).delete()
+            if not STORES.finish(mine, result=vars(result), ended_at=Now()):
+                raise Lost
+            _note(mine, result)
+        if not mine.path:
+            mine.file.unlink(missing_ok=True)
+        return True
+    return False
 
 
-def give_up(import_id: int) -> None:
-    """End an import that nobody can go on with; the log says why."""
-    mine = Import.objects.get(pk=import_id)
-    sentence = "Something went wrong that is not the file's fault; the server's log says what."
-    if _move(mine, Imports.fail, failure=sentence, ended_at=Now()):
-        _forget_staged(mine)
+def abandoned() -> dict[str, list[int]]:
+    """Imports whose message was lost or whose worker died, by what there is to do: check, store.
+
+    Those of files that a command named are the command's.
+    """
+    received = Q(path="")
+    return {"check": CHECKS.lost(received), "store": STORES.lost(received)}
 
 
 def accept(*, imported: Import, skip_invalid: bool = False) -> None:
@@ -123,7 +136,8 @@ def accept(*, imported: Import, skip_invalid: bool = False) -> None:
         _refuse(f"Bad lines: {bad:,}. Correct them, or say that they are to be skipped.")
     if not imported.staged.exists():
         _refuse("There is nothing to import.")
-    if not _move(imported, Imports.accept):
+    mine = Import.objects.filter(pk=imported.pk)
+    if not Imports.accept.apply(mine, worker="", heartbeat_at=Now()):
         _refuse("The import is not checked, or it was accepted already.")
 
 
@@ -142,7 +156,7 @@ def _stage_all(mine: Import, seconds: float | None, advance: Advance) -> bool:
             _stage(mine, batch)
             advance(mine.cursor["at"][0] - cursor.offset)
             cursor = Cursor(*mine.cursor["at"])
-            if time.monotonic() > end:
+            if stopping() or time.monotonic() > end:
                 return True
     return False
 
@@ -173,7 +187,7 @@ def _stage(mine: Import, batch: Looked) -> None:
     if batch.after:
         mine.cursor["at"] = [batch.after.offset, batch.after.line]
     _count(mine.tally, batch)
-    _keep(mine, format=mine.format, cursor=mine.cursor, tally=mine.tally)
+    CHECKS.keep(mine, format=mine.format, cursor=mine.cursor, tally=mine.tally)
 
 
 def _count(tally: dict[str, Any], batch: Looked) -> None:
@@ -198,27 +212,31 @@ def _reject(mine: Import, line: int, reason: str, **which: int) -> None:
     RejectedRow.objects.create(of=mine, line=line, reason=reason)
     StagedPrompt.objects.filter(of=mine, line=line, **which).delete()
     mine.tally["bad"] += 1
-    _keep(mine, tally=mine.tally)
+    CHECKS.keep(mine, tally=mine.tally)
 
 
 def _rehearse(mine: Import) -> None:
     """Store everything and keep nothing of it but the counts."""
     try:
         with transaction.atomic():
-            result = _take_all(mine, lambda rows: None)
+            result = _take_all(CHECKS, mine, lambda rows: None)
             raise _Rehearsed
     except _Rehearsed:
-        _keep(mine, result=vars(result))
+        CHECKS.keep(mine, result=vars(result))
 
 
-def _take_all(mine: Import, advance: Advance) -> Result:
+def _take_all(jobs: Jobs[Import], mine: Import, advance: Advance) -> Result:
     work = work_of(mine)
     result = work.result()
     for batch in _staged(mine):
         work.take(batch, result)
         advance(len(batch))
         cache.set(mine.progress_key, result.taken, timeout=300)
-        _require_wanted(mine)
+        # Read, not written: until it is stored, a cancelling need not wait.
+        if not jobs.held(mine).exists():
+            raise Lost
+        if stopping():
+            raise Stopped
     return result
 
 
@@ -258,37 +276,35 @@ def _note(mine: Import, result: Result) -> None:
 
 
 @contextmanager
-def _in_hand(import_id: int) -> Iterator[Import | None]:
-    """The import, where no other process has it in hand."""
-    key = [_LOCK, import_id]
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT pg_try_advisory_lock(%s, %s)", key)
-        [held] = cursor.fetchone()
-        try:
-            yield Import.objects.filter(pk=import_id).first() if held else None
-        finally:
-            if held:
-                cursor.execute("SELECT pg_advisory_unlock(%s, %s)", key)
+def _in_hand(jobs: Jobs[Import], mine: Import) -> Iterator[None]:
+    """Keep the import's heartbeat, and release or fail it where the block ends with less than all.
 
-
-def _move(mine: Import, move: Any, **values: Any) -> bool:
-    return bool(move.apply(Import.objects.filter(pk=mine.pk), heartbeat_at=Now(), **values))
-
-
-def _keep(mine: Import, **values: Any) -> None:
-    """Write down how far it is. Raises Withdrawn."""
-    rows = Import.objects.filter(pk=mine.pk, state=Import.State.CHECKING)
-    if not rows.update(heartbeat_at=Now(), **values):
-        raise Withdrawn
-
-
-def _require_wanted(mine: Import) -> None:
-    if Import.objects.filter(pk=mine.pk, state=Import.State.CANCELLED).exists():
-        raise Withdrawn
+    Unlike staged rows that another process goes on with, those of what has ended are forgotten.
+    """
+    try:
+        with jobs.beating(mine):
+            yield
+    except Stopped:
+        jobs.release(mine)
+    except KeyboardInterrupt:  # the command that is given again goes on at once
+        jobs.release(mine)
+        raise
+    except Lost:
+        _forget_staged(mine)
+    except FileRefused as refused:
+        jobs.fail(mine, str(refused))
+        _forget_staged(mine)
+    except Exception:  # whatever it is, the page says so instead of waiting for ever
+        logger.exception("%s could not be checked or stored", mine)
+        jobs.fail(
+            mine, "Something went wrong that is not the file's fault; the server's log says what."
+        )
+        _forget_staged(mine)
 
 
 def _forget_staged(mine: Import) -> None:
-    StagedPrompt.objects.filter(of=mine).delete()
+    if Import.objects.filter(pk=mine.pk, state__in=Imports.ended).exists():
+        StagedPrompt.objects.filter(of=mine).delete()
 
 
 def _refuse(sentence: str) -> NoReturn:

@@ -5,17 +5,22 @@ of cards, IBANs, national ids), detect-secrets (shapes of keys and tokens), ipad
 here is where to look, and what looks alike but is none: version numbers, ISBNs, order numbers,
 addresses of documentation. A number that many things could be (eleven digits) counts only beside a
 word that says what it is. Names are found where a spaCy pipeline is installed and named.
+
+A prompt is searched inside a request, so however it is made the search takes a bounded time: it
+ends after so many characters and so many digits, and what lies behind is marked as not read.
 """
 
 from __future__ import annotations
 
 import importlib
 import re
+from bisect import bisect
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import lru_cache
 from ipaddress import ip_address
+from itertools import islice
 
 from detect_secrets.plugins.aws import AWSKeyDetector
 from detect_secrets.plugins.azure_storage_key import AzureStorageKeyDetector
@@ -56,6 +61,8 @@ class Kind(StrEnum):
     NATIONAL_ID = "national_id"
     SECRET = "secret"  # noqa: S105  (the kind's name)
     NAME = "name"
+    UNREAD = "unread"
+    """Nobody's data, but text in which some could be: beyond what is read of one prompt."""
 
 
 @dataclass(frozen=True, order=True)
@@ -71,16 +78,47 @@ Names = Callable[[str], Iterable[tuple[int, int]]]
 """A text → where people's names stand in it."""
 
 
-def find(text: str, *, region: str = "US", names: Names | None = None) -> list[Span]:
+@dataclass
+class Effort:
+    """How much of a prompt is read; what its parts have taken is gone.
+
+    Each recogniser reads each character, and a digit costs some hundred times as much: it may
+    begin a phone number in any of two hundred countries. Both together take half a second.
+    """
+
+    characters: int = 100_000
+    digits: int = 6_000
+
+    def take(self, text: str) -> str:
+        """The beginning of the text that may be read."""
+        read = text[: self.characters]
+        beyond = next(islice(_DIGIT.finditer(read), self.digits, None), None)
+        if beyond is not None:
+            read = read[: beyond.start()]
+        self.characters -= len(read)
+        self.digits -= len(_DIGIT.findall(read))
+        return read
+
+
+_DIGIT = re.compile(r"\d")
+
+
+def find(
+    text: str, *, region: str = "US", names: Names | None = None, effort: Effort | None = None
+) -> list[Span]:
     """Everything personal in the text, in its order, no two overlapping; the longer one wins.
 
     Args:
         region: Two letters; a phone number without a country code is one of this country.
         names: Finds people's names; without it none are looked for.
+        effort: What may be read, shared by the parts of a prompt; the rest is one UNREAD span.
     """
-    found = [*_emails(text), *_secrets(text), *_numbers(text, region), *_addresses(text)]
+    read = (effort or Effort()).take(text)
+    found = [*_emails(read), *_secrets(read), *_numbers(read, region), *_addresses(read)]
     if names is not None:
-        found += [Span(start, end, Kind.NAME) for start, end in names(text)]
+        found += [Span(start, end, Kind.NAME) for start, end in names(read)]
+    if len(read) < len(text):
+        found.append(Span(len(read), len(text), Kind.UNREAD))
     return _disjoint(found)
 
 
@@ -112,11 +150,15 @@ def installed_names(pipeline: str) -> Names | None:
 
 
 def _disjoint(found: list[Span]) -> list[Span]:
+    """Of spans that overlap the longest, and of equals the first; in their order."""
     kept: list[Span] = []
     for span in sorted(found, key=lambda span: (span.start - span.end, span.start)):
-        if all(span.end <= other.start or other.end <= span.start for other in kept):
-            kept.append(span)
-    return sorted(kept)
+        at = bisect(kept, span)
+        if (not at or kept[at - 1].end <= span.start) and (
+            at == len(kept) or span.end <= kept[at].start
+        ):
+            kept.insert(at, span)
+    return kept
 
 
 # E-mail addresses. Those of RFC 2606 belong to nobody, and git@host: is a program's.

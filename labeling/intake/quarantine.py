@@ -9,14 +9,14 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, NoReturn
+from typing import Any
 
 from django.db import transaction
 from django.db.models import QuerySet
 
 from accounts.audit import Act, record
 from accounts.models import User
-from core.problems import Problem
+from core.problems import Problem, refuse
 from labeling.expiry import expire_untouched
 from labeling.intake import texts
 from labeling.intake.cleaning import Marks, marks_of, redacted, spans_of
@@ -55,7 +55,7 @@ def redact(
     wanted = redacted(held, held.spans) | dict(said or {})
     for name, text in wanted.items():
         if fault := "is no part of this prompt" if name not in parts(held) else texts.fault(text):
-            _refuse(name, f"The text {fault}.")
+            refuse(name, f"The text {fault}.")
     held.messages, held.instruction, held.examples = changed(held, wanted)
     held.spans = spans_of(held, recognisers())
     if held.spans and not sure:
@@ -84,7 +84,7 @@ def release(*, prompts: QuerySet[Prompt], reason: str, by: User) -> BulkChange:
     Raises Problem where there is no reason.
     """
     if not reason.strip():
-        _refuse("reason", "Say why these prompts may be used as they are.")
+        refuse("reason", "Say why these prompts may be used as they are.")
     released = []
     for prompt in _quarantined(prompts):
         _go_on(prompt)
@@ -202,7 +202,3 @@ def _quarantined(prompts: QuerySet[Prompt]) -> QuerySet[Prompt]:
     chosen = prompts.order_by().values("pk")
     rows = Prompt.objects.filter(pk__in=chosen, state=Prompt.State.QUARANTINED)
     return rows.order_by("pk").select_for_update()
-
-
-def _refuse(field: str, sentence: str) -> NoReturn:
-    raise Problem(400, sentence, errors={field: [sentence]})

@@ -5,28 +5,22 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import timedelta
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 from django.db import transaction
-from django.db.models import QuerySet
 from django.db.models.functions import Now
 from django.utils import timezone
 
 from accounts.models import User
-from core.problems import Problem
+from core.problems import Problem, refuse
 from labeling.models import Import, StagedPrompt
 from labeling.states import Imports
 
 MAX_BYTES = 16 * 2**30
 CHUNK = 4 * 2**20
 
-_SILENT = timedelta(minutes=2)
 _UNFINISHED_DAYS = 7
 _REMEMBERED_DAYS = 90
-_WORK = {
-    "check": (Import.State.QUEUED, Import.State.CHECKING),
-    "store": (Import.State.ACCEPTED, Import.State.STORING),
-}
 
 
 def begin(
@@ -43,7 +37,7 @@ def begin(
     Raises Problem naming the field.
     """
     if not 0 < size <= MAX_BYTES:
-        _refuse("size", f"The file must hold 1 to {MAX_BYTES:,} bytes; this one has {size:,}.")
+        refuse("size", f"The file must hold 1 to {MAX_BYTES:,} bytes; this one has {size:,}.")
     file: dict[str, Any] = {"name": name, "size": size, "modified": modified, "by": by}
     file |= {"what": what, "options": dict(options or {})}
     begun = Import.objects.filter(**file, state=Import.State.RECEIVING)
@@ -65,7 +59,7 @@ def append(*, import_id: int, offset: int, chunk: bytes) -> Import:
         sentence = f"The file is here up to byte {found.received:,}; go on from there."
         raise Problem(409, sentence, extra={"received": found.received})
     if offset + len(chunk) > found.size:
-        _refuse("size", f"The file was said to hold {found.size:,} bytes; this is more.")
+        refuse("size", f"The file was said to hold {found.size:,} bytes; this is more.")
     _write(found.file, offset, chunk)
     found.received += len(chunk)
     if found.received == found.size:
@@ -86,8 +80,7 @@ def named(
     about = path.stat()
     same: dict[str, Any] = {"what": what, "options": dict(options or {})}
     same |= {"path": str(path.resolve()), "size": about.st_size, "modified": about.st_mtime_ns}
-    unfinished = [Import.State.QUEUED, Import.State.CHECKING, Import.State.CHECKED]
-    begun = Import.objects.filter(**same, state__in=[*unfinished, *_WORK["store"]]).first()
+    begun = Import.objects.filter(**same).exclude(state__in=Imports.ended).first()
     return begun or Import.objects.create(
         **same, name=path.name[-200:], received=about.st_size, state=Import.State.QUEUED, by=by
     )
@@ -105,15 +98,6 @@ def sweep() -> None:
     """Take away what imports that have ended left behind: staged rows and uploaded files."""
     for imported in Import.objects.exclude(ended_at=None):
         _clear(imported)
-
-
-def abandoned() -> dict[str, list[int]]:
-    """Imports whose message was lost or whose worker died, by what there is to do: check, store.
-
-    Those of files that a command named are the command's.
-    """
-    silent = Import.objects.filter(heartbeat_at__lt=timezone.now() - _SILENT, path="")
-    return {work: _ids(silent.filter(state__in=states)) for work, states in _WORK.items()}
 
 
 def clean_old() -> int:
@@ -148,11 +132,3 @@ def _clear(imported: Import) -> None:
     StagedPrompt.objects.filter(of=imported).delete()
     if not imported.path:
         imported.file.unlink(missing_ok=True)
-
-
-def _ids(rows: QuerySet[Import]) -> list[int]:
-    return list(rows.values_list("pk", flat=True))
-
-
-def _refuse(field: str, sentence: str) -> NoReturn:
-    raise Problem(400, sentence, errors={field: [sentence]})

@@ -84,7 +84,9 @@ class ImportCommand(ExampleCommand):
             imports.store(imported.pk, advance=lambda rows: _advance(bar, rows))
         imported.refresh_from_db()
         if imported.state in (Import.State.CHECKING, Import.State.STORING):
-            raise CommandError("Another process is importing this file.")
+            raise CommandError(
+                "Another process is importing this file. Was it killed? Then try again in a minute."
+            )
         return imported
 
     def _say(self, imported: Import, options: dict[str, Any]) -> None:

@@ -5,13 +5,7 @@ from __future__ import annotations
 from django.conf import settings
 from django.db import models
 
-
-class TaskKind(models.TextChoices):
-    """What a labeler is asked to do."""
-
-    PROMPT_WRITING = "prompt_writing", "Prompt writing"
-    DEMONSTRATION = "demonstration", "Demonstration"
-    RANKING = "ranking", "Ranking"
+from labeling.task_kinds import TaskKind
 
 
 class Purpose(models.TextChoices):

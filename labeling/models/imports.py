@@ -7,8 +7,10 @@ from pathlib import Path
 from django.conf import settings
 from django.db import models
 
+from core.jobs import Job
 
-class Import(models.Model):
+
+class Import(Job):
     """One file: received in pieces, checked row by row into staged rows, then stored all at once.
 
     `cursor` says how far it is checked and `received` how far it is here, so that either goes on
@@ -53,7 +55,6 @@ class Import(models.Model):
     by = models.ForeignKey(
         settings.AUTH_USER_MODEL, null=True, on_delete=models.PROTECT, related_name="+"
     )
-    heartbeat_at = models.DateTimeField(auto_now_add=True)
     created_at = models.DateTimeField(auto_now_add=True)
     ended_at = models.DateTimeField(null=True)
 

@@ -25,7 +25,7 @@ class UseCase(models.TextChoices):
 
 class Split(models.TextChoices):
     """Fixed at intake by a hash of the organisation, else the author, or by the set that a label
-    came in; the database checks it and refuses every change (migrations 0012, 0026)."""
+    came in; the database checks it and refuses every change (migrations 0012, 0027)."""
 
     TRAIN = "train", "Training"
     VALIDATION = "validation", "Validation"

@@ -11,10 +11,11 @@ from django.utils.functional import cached_property
 
 from core.db import prepared
 from labeling.models.evaluations import HeadToHead
-from labeling.models.guidelines import FormVersion, Guideline, Purpose, TaskKind
+from labeling.models.guidelines import FormVersion, Guideline, Purpose
 from labeling.models.labelers import LabelerProfile
 from labeling.models.origins import LabelOrigin
 from labeling.models.prompts import Prompt, Split
+from labeling.task_kinds import TASK_KINDS, Kind, TaskKind
 from models_service.models import ModelVersion
 
 __all__ = ["Assignment", "Completion", "LabelingTask", "Purpose", "Queue", "Slot", "TaskKind"]
@@ -84,6 +85,11 @@ class Queue(models.Model):
 
     def __str__(self) -> str:
         return f"{self.get_kind_display()} · {self.get_purpose_display()}"
+
+    @property
+    def of_kind(self) -> Kind:
+        """What stands behind its kind."""
+        return TASK_KINDS[self.kind]
 
 
 class LabelingTask(models.Model):
@@ -173,6 +179,11 @@ class LabelingTask(models.Model):
 
     def __str__(self) -> str:
         return f"{self.get_kind_display()} task {self.pk}"
+
+    @property
+    def of_kind(self) -> Kind:
+        """What stands behind its kind."""
+        return TASK_KINDS[self.kind]
 
     @property
     def asked(self) -> Prompt:

@@ -9,7 +9,7 @@ from django.db import transaction
 
 from accounts.models import Role, User
 from accounts.services import create_user
-from core.problems import Problem
+from core.problems import refuse
 from labeling.intake import texts
 from labeling.models import Demonstration, LabelerProfile, Ranking
 from labeling.models.guidelines import Purpose
@@ -41,7 +41,7 @@ def change_group(*, labeler: User, group: str) -> LabelerProfile:
     """Labels that were given keep the group they were given in. Raises Problem 409 for whom
     `obstacle_to_group` names a reason."""
     if reason := obstacle_to_group(labeler, group):
-        raise Problem(409, reason, errors={"group": [reason]})
+        refuse("group", reason, 409)
     profile, _ = LabelerProfile.objects.update_or_create(user=labeler, defaults={"group": group})
     return profile
 
@@ -74,6 +74,6 @@ def decline_topics(*, labeler: User, topics: Sequence[str]) -> list[str]:
     chosen = sorted(set(topics))
     if not all(texts.fault(topic) is None and len(topic) <= LONGEST_TOPIC for topic in chosen):
         sentence = f"A topic is a text of 1 to {LONGEST_TOPIC} characters."
-        raise Problem(400, sentence, errors={"declined_topics": [sentence]})
+        refuse("declined_topics", sentence)
     LabelerProfile.objects.update_or_create(user=labeler, defaults={"declined_topics": chosen})
     return chosen

@@ -10,10 +10,10 @@ from __future__ import annotations
 import math
 from collections import defaultdict
 from collections.abc import Mapping
-from typing import Any, NoReturn
+from typing import Any
 
-from core.problems import Problem
-from labeling.models import TaskKind
+from core.problems import refuse
+from labeling.task_kinds import TASK_KINDS
 from models_service.models import Kind, ModelVersion, Promotion
 from models_service.selectors import promoted
 
@@ -23,18 +23,19 @@ ROLES = (Promotion.Role.POLICY, Promotion.Role.SFT)
 def check(mixture: Any, *, kind: str) -> None:
     """Raise the Problem that a mixture of such tasks has, if any."""
     if not isinstance(mixture, dict):
-        _refuse("A mixture is an object of names and weights.")
-    if mixture and kind != TaskKind.RANKING:
-        _refuse("Only rankings have completions to mix.")
+        refuse("mixture", "A mixture is an object of names and weights.")
+    if mixture and not TASK_KINDS[kind].compares:
+        refuse("mixture", "Only rankings have completions to mix.")
     for name, weight in mixture.items():
         if isinstance(weight, bool) or not isinstance(weight, int | float):
-            _refuse(f"The weight of {name} must be a number.")
+            refuse("mixture", f"The weight of {name} must be a number.")
         if not 0 < weight < math.inf:
-            _refuse(f"The weight of {name} must be above 0.")
+            refuse("mixture", f"The weight of {name} must be above 0.")
     speakers = ModelVersion.objects.exclude(kind=Kind.REWARD).filter(name__in=mixture)
     unknown = mixture.keys() - set(ROLES) - set(speakers.values_list("name", flat=True))
     if unknown:
-        _refuse(f"{sorted(unknown)[0]} is neither policy, sft nor a version that can speak.")
+        name = sorted(unknown)[0]
+        refuse("mixture", f"{name} is neither policy, sft nor a version that can speak.")
 
 
 def settled(mixture: Mapping[str, float]) -> dict[str, float]:
@@ -48,7 +49,3 @@ def settled(mixture: Mapping[str, float]) -> dict[str, float]:
         if name in ids:
             weights[str(ids[name])] += weight
     return dict(weights)
-
-
-def _refuse(sentence: str) -> NoReturn:
-    raise Problem(400, sentence, errors={"mixture": [sentence]})

@@ -16,7 +16,7 @@ from typing import Any
 from django.db.models import Exists, OuterRef, Q, QuerySet
 from django.utils import timezone
 
-from labeling.models import LabelingTask, Prompt, Queue, Slot, TaskKind, UseCase
+from labeling.models import LabelingTask, Prompt, Queue, Slot, UseCase
 from labeling.queues.shares import apportioned
 from models_service.models import ModelVersion
 
@@ -49,7 +49,7 @@ def next_prompts(
     asked = LabelingTask.objects.filter(
         kind=queue.kind, purpose=queue.purpose, prompt=OuterRef("pk")
     ).exclude(state=LabelingTask.State.EXPIRED)
-    if queue.kind != TaskKind.RANKING:
+    if not queue.of_kind.compares:
         return _by_target(queue, active.filter(~Exists(asked)), wanted)
     # A new policy is asked every prompt anew.
     by_policy = asked.filter(Q(policy=policy) | Q(policy=None))
@@ -63,7 +63,7 @@ def shares_of(queue: Queue) -> Counter[str]:
     """How many of the queue's latest tasks each use case has."""
     tasks = LabelingTask.objects.filter(kind=queue.kind, purpose=queue.purpose)
     latest = tasks.exclude(state=LabelingTask.State.EXPIRED).order_by("-pk")
-    field = "brief__use_case" if queue.kind == TaskKind.PROMPT_WRITING else "prompt__use_case"
+    field = "prompt__use_case" if queue.of_kind.has_prompt else "brief__use_case"
     return Counter(latest.values_list(field, flat=True)[:LATEST])
 
 

@@ -8,12 +8,13 @@ from datetime import datetime, timedelta
 from django.db.models import QuerySet
 from django.utils import timezone
 
-from labeling.models import Assignment, LabelingTask, Queue, Slot, TaskKind, UseCase
+from labeling.models import Assignment, LabelingTask, Queue, Slot, UseCase
 from labeling.queues.mixtures import settled
 from labeling.queues.next_prompts import Candidate, next_prompts, shares_of
 from labeling.queues.open_slots import UNASKED
 from labeling.queues.queues import lanes
 from labeling.queues.sampling_settings import SamplingSettings, sampling_settings
+from labeling.task_kinds import TASK_KINDS
 from models_service.models import ModelVersion, Promotion
 from models_service.selectors import promoted
 
@@ -58,7 +59,7 @@ def depth(queue: Queue) -> Depth:
 
 def slots_by_kind(state: str) -> dict[str, int]:
     """How many slots of each kind of task are in this state; counts end at 10,000."""
-    return {kind: _bounded(Slot.objects.filter(kind=kind, state=state)) for kind in TaskKind.values}
+    return {kind: _bounded(Slot.objects.filter(kind=kind, state=state)) for kind in TASK_KINDS}
 
 
 def labeled_per_hour(queue: Queue) -> tuple[int, float]:
@@ -80,7 +81,7 @@ def next_slots(queue: Queue) -> list[Slot]:
 
 def next_drawn(queue: Queue, policy: ModelVersion | None) -> list[Candidate]:
     """The prompts that are drawn when tasks are missing; prompt writing needs none."""
-    if queue.kind == TaskKind.PROMPT_WRITING:
+    if not queue.of_kind.has_prompt:
         return []
     split, _ = lanes(queue)[0]
     return next_prompts(queue, split=split, policy=policy, wanted=_NEXT)

@@ -23,20 +23,22 @@ from labeling.queues.sampling import waiting_tasks
 from labeling.queues.shares import USE_CASES, apportioned
 from labeling.queues.slots import slots_of
 from labeling.states import Slots, Tasks
+from labeling.task_kinds import TASK_KINDS
 from models_service.models import ModelVersion, Promotion
 from models_service.selectors import promoted
 
+_READY = 12  # of a kind that the settings do not name
 _VALIDATION_SHARE = 6  # one in six ready training tasks asks for a validation label
 
 
 def ensure_queues() -> None:
-    """The three training queues with the settings' values, where they are missing."""
-    for kind in TaskKind.values:
+    """A training queue of each kind with the settings' values, where they are missing."""
+    for kind in TASK_KINDS:
         Queue.objects.get_or_create(
             kind=kind,
             purpose=Purpose.TRAINING,
             defaults={
-                "ready": settings.LABELING[f"{kind}_tasks_ready"],
+                "ready": settings.LABELING.get(f"{kind}_tasks_ready", _READY),
                 "completions": settings.LABELING["completions_per_ranking"],
             },
         )
@@ -62,7 +64,7 @@ def refill() -> list[int]:
 
 def lanes(queue: Queue) -> list[tuple[str, int]]:
     """The splits a queue draws from, with how many tasks of each it keeps ready."""
-    if queue.kind == TaskKind.PROMPT_WRITING:
+    if not queue.of_kind.has_prompt:
         return [(Split.TRAIN, queue.ready)]
     if queue.purpose != Purpose.TRAINING:
         return [(Split.VALIDATION, queue.ready)]
@@ -74,7 +76,7 @@ def _top_up(queue: Queue, split: str, ready: int, policy: ModelVersion | None) -
     missing = ready - _ready(queue, split)
     if missing <= 0:
         return
-    if queue.kind == TaskKind.PROMPT_WRITING:
+    if not queue.of_kind.has_prompt:
         _create(queue, [_for_writing(queue, use_case) for use_case in _to_write(queue, missing)])
     else:
         drawn = next_prompts(queue, split=split, policy=policy, wanted=missing)
@@ -102,14 +104,14 @@ def _ready(queue: Queue, split: str) -> int:
 
 
 def _for_prompt(queue: Queue, one: Candidate) -> LabelingTask:
-    ranking = queue.kind == TaskKind.RANKING
+    compares = queue.of_kind.compares
     return LabelingTask(
         kind=queue.kind,
         purpose=queue.purpose,
         prompt=one.prompt,
         priority=one.priority,
-        state=LabelingTask.State.SAMPLING if ranking else LabelingTask.State.OPEN,
-        completions_wanted=queue.completions if ranking else 0,
+        state=LabelingTask.State.SAMPLING if compares else LabelingTask.State.OPEN,
+        completions_wanted=queue.completions if compares else 0,
         seed=random.randrange(2**31),
     )
 

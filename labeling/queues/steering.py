@@ -9,7 +9,7 @@ import json
 import math
 from collections import defaultdict
 from collections.abc import Sequence
-from typing import Any, NoReturn
+from typing import Any
 
 from django.db import transaction
 from django.db.models import QuerySet
@@ -18,7 +18,7 @@ from django.utils import timezone
 from accounts.audit import Act, record
 from accounts.models import User
 from accounts.permissions import may
-from core.problems import Problem
+from core.problems import Problem, refuse
 from labeling.expiry import expire_untouched
 from labeling.models import BulkChange, LabelingTask, Prompt, Queue, Slot, UseCase
 from labeling.states import Slots, Tasks
@@ -39,7 +39,7 @@ _WITHDRAWABLE = (Prompt.State.ACTIVE, Prompt.State.WITHDRAWN)
 def set_mode(*, queue: Queue, mode: str, by: User) -> None:
     """Let the queue run, drain or pause. Raises Problem for an unknown mode."""
     if mode not in MODES:
-        _refuse("mode", f"Must be one of {', '.join(MODES)}.")
+        refuse("mode", f"Must be one of {', '.join(MODES)}.")
     Queue.objects.filter(pk=queue.pk).update(**MODES[mode])
     record(act=Act.QUEUE_CHANGED, by=by, target=queue, detail={"mode": mode})
 
@@ -87,16 +87,16 @@ def change_prompts(*, prompts: QuerySet[Prompt], field: str, value: Any, by: Use
     if field == "priority":
         _require_priority(value)
     elif field == "use_case" and value not in UseCase.values:
-        _refuse("use_case", "Choose one of the ten use cases.")
+        refuse("use_case", "Choose one of the ten use cases.")
     elif field == "state":
         if value not in _WITHDRAWABLE:
-            _refuse("state", "Prompts can be made active or withdrawn.")
+            refuse("state", "Prompts can be made active or withdrawn.")
         # Erased ones stay out.
         prompts = prompts.filter(state__in=_WITHDRAWABLE).exclude(fingerprint__startswith="erased-")
         if value == Prompt.State.ACTIVE and not may(by, ()):
             prompts = prompts.filter(spans=[])
     elif field not in ("priority", "use_case"):
-        _refuse("field", "Choose priority, use_case or state.")
+        refuse("field", "Choose priority, use_case or state.")
     change = _change(BulkChange.Table.PROMPT, prompts, field, value, by)
     if value == Prompt.State.WITHDRAWN:
         waiting = LabelingTask.objects.filter(prompt__in=_ids(change))
@@ -126,21 +126,21 @@ def undo(*, change: BulkChange, by: User) -> int:
 def check_targets(targets: Any) -> None:
     """Raise the Problem that these shares of use cases have, if any."""
     if not isinstance(targets, dict):
-        _refuse("targets", "Targets are an object of use cases and shares.")
+        refuse("targets", "Targets are an object of use cases and shares.")
     for name, share in targets.items():
         if name not in UseCase.values:
-            _refuse("targets", f"{name} is not a use case; known are {', '.join(UseCase.values)}.")
+            refuse("targets", f"{name} is not a use case; known are {', '.join(UseCase.values)}.")
         if not _is_number(share) or not share > 0:
-            _refuse("targets", f"The share of {name} must be a number above 0.")
+            refuse("targets", f"The share of {name} must be a number above 0.")
 
 
 def check_rules(rules: Any) -> None:
     """Raise the Problem that these rules of priority have, if any."""
     if not isinstance(rules, list) or not all(isinstance(rule, dict) for rule in rules):
-        _refuse("rules", "Rules are a list of objects.")
+        refuse("rules", "Rules are a list of objects.")
     for number, rule in enumerate(rules, start=1):
         if sentence := _fault(rule):
-            _refuse("rules", f"Rule {number}: {sentence}")
+            refuse("rules", f"Rule {number}: {sentence}")
 
 
 def _fault(rule: dict[str, Any]) -> str:
@@ -165,7 +165,7 @@ def _is_number(value: Any) -> bool:
 
 def _require_priority(priority: Any) -> None:
     if not isinstance(priority, int) or not -_MOST_POINTS <= priority <= _MOST_POINTS:
-        _refuse("priority", f"Must be a whole number from {-_MOST_POINTS} to {_MOST_POINTS}.")
+        refuse("priority", f"Must be a whole number from {-_MOST_POINTS} to {_MOST_POINTS}.")
 
 
 _MODELS: dict[str, type[Prompt] | type[LabelingTask]] = {
@@ -238,7 +238,3 @@ def _revive(ids: Sequence[int]) -> int:
         Slot.objects.filter(task__in=tasks.filter(state=LabelingTask.State.EXPIRED))
     )
     return Tasks.revive.apply(tasks)
-
-
-def _refuse(field: str, sentence: str) -> NoReturn:
-    raise Problem(400, sentence, errors={field: [sentence]})

@@ -7,7 +7,7 @@ from django.utils import timezone
 
 from accounts.audit import Act, record
 from accounts.models import User
-from core.problems import Problem
+from core.problems import Problem, refuse
 from labeling.intake import texts
 from labeling.models import Report
 from labeling.work.ownership import own
@@ -53,5 +53,5 @@ def _checked(name: str, text: str) -> str:
     if fault is None and len(text) > LONGEST:
         fault = f"is longer than {LONGEST:,} characters"
     if fault:
-        raise Problem(400, f"The {name} {fault}.", errors={name: [f"The {name} {fault}."]})
+        refuse(name, f"The {name} {fault}.")
     return text

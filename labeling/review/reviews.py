@@ -15,7 +15,7 @@ from django.utils import timezone
 
 from accounts.audit import Act, record
 from accounts.models import User
-from core.problems import Problem
+from core.problems import Problem, refuse
 from labeling.models import (
     Assignment,
     Completion,
@@ -130,7 +130,7 @@ def write_adjudicated(*, task: LabelingTask, tiers: Sequence[Sequence[int]], by:
     ids = sorted(Completion.objects.filter(task=task).values_list("pk", flat=True))
     if sorted(item for tier in tiers for item in tier) != ids or not all(tiers):
         sentence = "Place every completion once, the best first."
-        raise Problem(400, sentence, errors={"tiers": [sentence]})
+        refuse("tiers", sentence)
     model = Ranking.objects.filter(task=task, excluded_at=None).order_by("pk").first()
     if model is None:
         raise Problem(409, "No ranking of this task counts, so nothing is to be decided.")
@@ -169,7 +169,7 @@ def _tell(label: Label, kind: str, text: str, by: User) -> Review:
 def _require(name: str, text: str) -> None:
     sentence = "Say why." if not text.strip() else f"Write at most {_LONGEST:,} characters."
     if not text.strip() or len(text) > _LONGEST:
-        raise Problem(400, sentence, errors={name: [sentence]})
+        refuse(name, sentence)
 
 
 def _exclude(label: Label, reason: str, by: User) -> None:

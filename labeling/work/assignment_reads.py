@@ -53,7 +53,7 @@ def _guideline(guideline: Guideline | None) -> dict[str, Any] | None:
 
 def _prompt(task: LabelingTask) -> dict[str, Any]:
     """A prompt-writing task has no prompt yet, only the use case to write for."""
-    if task.prompt is None or task.kind == "prompt_writing":
+    if task.prompt is None or not task.of_kind.has_prompt:
         return {"id": None, "messages": [], "use_case": task.brief.get("use_case")}
     return {
         "id": task.prompt_id,

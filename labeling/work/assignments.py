@@ -20,12 +20,13 @@ from django.utils import timezone
 from accounts.models import User
 from core.db import prepared
 from core.db.prepared import Change
-from core.problems import Problem
+from core.problems import Problem, refuse
 from labeling.intake import texts
-from labeling.models import Assignment, LabelerProfile, LabelingTask, Slot, TaskKind
+from labeling.models import Assignment, LabelerProfile, LabelingTask, Slot
 from labeling.models.guidelines import Purpose
 from labeling.queues.open_slots import open_slots, profile_of
 from labeling.states import Assignments, Slots
+from labeling.task_kinds import TASK_KINDS
 from labeling.work.guidelines import current_form, current_guideline
 from labeling.work.leases import extend, free_held_slot, go_on, hold, lease_end
 from labeling.work.ownership import lock, own_open, own_writable
@@ -41,7 +42,10 @@ _NEEDED = (
     *(f"task__prompt__{name}" for name in ("messages", "use_case")),
 )
 _MAX_DRAFT = 500_000
-_UNKEEPABLE = "Holds a NUL, half a surrogate pair or an endless number, or is nested too deeply."
+_UNKEEPABLE = (
+    "The draft cannot be stored: it holds a NUL, half a surrogate pair or an endless number, or is "
+    "nested too deeply."
+)
 
 
 @transaction.atomic
@@ -81,7 +85,7 @@ def reserve(*, assignment_id: int, labeler: User) -> Assignment | None:
 @transaction.atomic
 def proceed(*, assignment_id: int, labeler: User) -> bool:
     """Begin the reserved task; False when it is no longer the labeler's."""
-    held = _held(lock(labeler), TaskKind.values, Assignments.lapse.sources)
+    held = _held(lock(labeler), TASK_KINDS, Assignments.lapse.sources)
     return any(go_on(one) for one in held if one.pk == assignment_id)
 
 
@@ -143,7 +147,7 @@ def _assign(slot: Slot, labeler: User, *, ahead: bool = False) -> Assignment | N
         labeler=labeler,
         state=Assignment.State.RESERVED if ahead else Assignment.State.ACTIVE,
         guideline=current_guideline(kind=slot.kind, purpose=slot.purpose),
-        form=current_form() if slot.kind == TaskKind.RANKING else None,
+        form=current_form() if slot.task.of_kind.compares else None,
         display_order=_shuffled(slot.task),
         reading_seconds=reading_seconds(_shown(slot.task)),
         lease_expires_at=end,
@@ -178,9 +182,9 @@ def save_draft(
     submit. Raises Problem 409 with the newer draft and its version.
     """
     if not texts.keepable(draft):
-        raise Problem(400, "The draft cannot be stored.", errors={"draft": [_UNKEEPABLE]})
+        refuse("draft", _UNKEEPABLE)
     if len(repr(draft)) > _MAX_DRAFT:
-        raise Problem(400, "The draft is too large.", errors={"draft": ["Is too large."]})
+        refuse("draft", f"The draft is too large: keep it below {_MAX_DRAFT:,} characters.")
     assignment = own_writable(assignment_id=assignment_id, labeler=labeler)
     if assignment.draft_version != draft_version:
         raise Problem(

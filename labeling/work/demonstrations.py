@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, cast
 
-from core.problems import Problem
+from core.problems import refuse
 from labeling.intake import texts
 from labeling.models import Assignment, Demonstration
 from labeling.queues.open_slots import profile_of
+
+FIELDS = ("text",)
 
 
 def store(
@@ -20,8 +22,7 @@ def store(
     """Check `{"text": ...}` and keep it as it was written. Raises Problem 400 naming the field."""
     text = body.get("text")
     if reason := texts.fault(text):
-        sentence = f"The demonstration {reason}."
-        raise Problem(400, sentence, errors={"text": [sentence]})
+        refuse("text", f"The demonstration {reason}.")
     return Demonstration.objects.create(
         assignment=assignment,
         task=assignment.task,
@@ -33,3 +34,9 @@ def store(
         active_seconds=active_seconds,
         supersedes=supersedes,
     )
+
+
+def outcomes(assignment: Assignment) -> list[Demonstration]:
+    """Every version of the demonstration, the newest first."""
+    written = Demonstration.objects.filter(assignment=assignment).select_related("guideline")
+    return list(written.order_by("-pk"))

@@ -19,7 +19,7 @@ def warning(task: LabelingTask) -> str | None:
     """Why a task is covered until its labeler chooses to see it: its topic, "reported" when
     somebody skipped its prompt as distressing, "flagged" when somebody saw harm in a completion;
     None for what may be shown at once."""
-    if task.prompt is None or task.kind == "prompt_writing":
+    if task.prompt is None or not task.of_kind.has_prompt:
         return None
     if task.prompt.topic.casefold() in _topics():
         return task.prompt.topic
@@ -52,7 +52,7 @@ def _topics() -> list[str]:
 
 
 def _is_flagged(task: LabelingTask) -> bool:
-    if task.kind != "ranking":
+    if not task.of_kind.compares:
         return False
     seen = RankedCompletion.objects.filter(completion__task=task)
     return seen.filter(flags__has_any_keys=_harm_flags()).exists()

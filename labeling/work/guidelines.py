@@ -10,11 +10,12 @@ from django.db.models import Max, QuerySet
 from accounts.audit import Act, record
 from accounts.models import User
 from core.db import prepared
-from core.problems import Problem
+from core.problems import Problem, refuse
 from labeling.intake import texts
-from labeling.models import Assignment, FormVersion, Guideline, GuidelineRead, TaskKind
+from labeling.models import Assignment, FormVersion, Guideline, GuidelineRead
 from labeling.models.guidelines import Purpose
 from labeling.states import Assignments
+from labeling.task_kinds import TASK_KINDS
 from labeling.work.rating_form import FIRST_FORM, fault
 
 
@@ -48,7 +49,7 @@ def publish_form(*, fields: dict[str, Any], by: User | None = None) -> FormVersi
     Raises Problem 400 that names what is wrong with the fields.
     """
     if sentence := fault(fields):
-        raise Problem(400, sentence, errors={"fields": [sentence]})
+        refuse("fields", sentence)
     last = FormVersion.objects.aggregate(last=Max("version"))["last"] or 0
     form = FormVersion.objects.create(version=last + 1, fields=fields)
     record(act=Act.FORM_PUBLISHED, by=by, target=form)
@@ -63,17 +64,15 @@ def publish_guideline(*, kind: str, purpose: str, text: str, by: User | None = N
     purpose that there is not.
     """
     if reason := texts.fault(text):
-        raise Problem(400, f"The text {reason}.", errors={"text": [f"The text {reason}."]})
+        refuse("text", f"The text {reason}.")
     for name, value, known in (
-        ("kind", kind, TaskKind.values), ("purpose", purpose, Purpose.values),
+        ("kind", kind, TASK_KINDS), ("purpose", purpose, Purpose.values),
     ):  # fmt: skip
         if value not in known:
-            sentence = f"Choose one of {', '.join(known)}."
-            raise Problem(400, sentence, errors={name: [sentence]})
+            refuse(name, f"Choose one of {', '.join(known)}.")
     newest = current_guideline(kind=kind, purpose=purpose)
     if newest and newest.text == text:
-        sentence = f"This is the text of version {newest.version}; change something first."
-        raise Problem(400, sentence, errors={"text": [sentence]})
+        refuse("text", f"This is the text of version {newest.version}; change something first.")
     rows = Guideline.objects.filter(kind=kind, purpose=purpose)
     last = rows.aggregate(last=Max("version"))["last"] or 0
     guideline = Guideline.objects.create(kind=kind, purpose=purpose, version=last + 1, text=text)

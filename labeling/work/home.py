@@ -10,9 +10,10 @@ from django.db.models.functions import TruncDate
 from django.utils import timezone
 
 from accounts.models import User
-from labeling.models import Assignment, Report, TaskKind
+from labeling.models import Assignment, Report
 from labeling.models.guidelines import Purpose
 from labeling.queues.open_slots import open_slots, profile_of
+from labeling.task_kinds import kind_choices
 
 
 @dataclass(frozen=True)
@@ -56,7 +57,7 @@ def home_counts(labeler: User) -> list[Waiting]:
     held = {row.task.kind: row for row in held_assignments(labeler)}
     return [
         Waiting(kind, label, _waiting(labeler, kind), held.get(kind))
-        for kind, label in TaskKind.choices
+        for kind, label in kind_choices()
     ]
 
 

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from django.conf import settings
 from django.utils import timezone
 
-from labeling.models import Assignment, Demonstration, LabelingTask, Prompt, Ranking, TaskKind
+from labeling.models import Assignment, Demonstration, LabelingTask, Prompt, Ranking
 
 Outcome = Ranking | Demonstration | Prompt
 """What a submitted assignment left behind."""
@@ -29,13 +29,7 @@ def is_amendable(assignment: Assignment) -> bool:
 
 def outcomes(assignment: Assignment) -> Sequence[Outcome]:
     """Every version of what was submitted, the newest first."""
-    if assignment.task.kind == TaskKind.RANKING:
-        rankings = Ranking.objects.filter(assignment=assignment).select_related("form", "guideline")
-        return list(rankings.prefetch_related("ranked__completion").order_by("-pk"))
-    if assignment.task.kind == TaskKind.DEMONSTRATION:
-        written = Demonstration.objects.filter(assignment=assignment).select_related("guideline")
-        return list(written.order_by("-pk"))
-    return _prompts(assignment.task.prompt)
+    return assignment.task.of_kind.label.outcomes(assignment)
 
 
 def obstacle(newest: Outcome, task: LabelingTask) -> str | None:
@@ -44,11 +38,3 @@ def obstacle(newest: Outcome, task: LabelingTask) -> str | None:
         return "excluded" if newest.excluded_at else None
     others = LabelingTask.objects.filter(prompt=newest).exclude(pk=task.pk)
     return "in_use" if others.exists() else None
-
-
-def _prompts(newest: Prompt | None) -> list[Prompt]:
-    found = []
-    while newest is not None:
-        found.append(newest)
-        newest = newest.supersedes
-    return found

@@ -6,6 +6,7 @@ from django.db.models import Exists, OuterRef, Q, QuerySet
 
 from accounts.models import User
 from labeling.models import Assignment, Demonstration, Prompt, Ranking, TaskKind
+from labeling.task_kinds import TASK_KINDS
 
 
 def submitted(labeler: User, *, words: str = "", kind: str = "") -> QuerySet[Assignment]:
@@ -14,7 +15,7 @@ def submitted(labeler: User, *, words: str = "", kind: str = "") -> QuerySet[Ass
     Every one of the `words` stands in the prompt or in the demonstration.
     """
     rows = Assignment.objects.filter(labeler=labeler, state=Assignment.State.SUBMITTED)
-    if kind in TaskKind.values:
+    if kind in TASK_KINDS:
         rows = rows.filter(task__kind=kind)
     for word in words.split():
         rows = rows.filter(_says(word))

@@ -17,6 +17,8 @@ from labeling.work.rating_form import flag_names
 
 Errors = dict[str, list[str]]
 
+FIELDS = ("ranking", "ratings")
+
 
 def store(
     assignment: Assignment,
@@ -64,6 +66,12 @@ def store(
     RankedCompletion.objects.bulk_create(placed)
     measure(assignment.task_id)
     return ranking
+
+
+def outcomes(assignment: Assignment) -> list[Ranking]:
+    """Every version of the ranking, the newest first."""
+    rows = Ranking.objects.filter(assignment=assignment).select_related("form", "guideline")
+    return list(rows.prefetch_related("ranked__completion").order_by("-pk"))
 
 
 def _ranking_errors(tiers: Any, ids: set[str]) -> Errors:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
@@ -15,25 +15,14 @@ from django.utils import timezone
 from accounts.models import User
 from core.db import prepared
 from core.db.prepared import Change
-from core.problems import Problem
+from core.problems import Problem, refuse
 from labeling.intake import texts
-from labeling.models import Assignment, Slot, TaskKind
+from labeling.models import Assignment, Slot
 from labeling.states import Assignments, Slots
-from labeling.work import demonstrations, rankings, written_prompts
 from labeling.work.label_versions import outcomes
 from labeling.work.leases import free_slot
 from labeling.work.ownership import own
 
-_STORE: Mapping[TaskKind, Callable[..., Any]] = {
-    TaskKind.RANKING: rankings.store,
-    TaskKind.DEMONSTRATION: demonstrations.store,
-    TaskKind.PROMPT_WRITING: written_prompts.store,
-}
-_SAID = {
-    TaskKind.RANKING: ("ranking", "ratings"),
-    TaskKind.DEMONSTRATION: ("text",),
-    TaskKind.PROMPT_WRITING: ("prompt_kind", "instruction", "examples", "use_case"),
-}
 _LONGEST_DAY = 86_400
 
 
@@ -65,12 +54,12 @@ def store(
     assignment: Assignment, body: Mapping[str, Any], seconds: int, supersedes: Any = None
 ) -> Any:
     """Keep the label of this kind of task, in the place of an older one if there is one."""
-    return _STORE[TaskKind(assignment.task.kind)](assignment, body, seconds, supersedes)
+    return assignment.task.of_kind.label.store(assignment, body, seconds, supersedes)
 
 
 def draft_of(assignment: Assignment, body: Mapping[str, Any], seconds: int) -> dict[str, Any]:
     """The label as a draft, to amend it from."""
-    said = {name: body[name] for name in _SAID[TaskKind(assignment.task.kind)] if name in body}
+    said = {name: body[name] for name in assignment.task.of_kind.label.FIELDS if name in body}
     return said | {"active_seconds": seconds} if texts.keepable(said) else {}
 
 
@@ -101,7 +90,7 @@ def seconds_of(body: Mapping[str, Any]) -> int:
         seconds = -1
     if not 0 <= seconds <= _LONGEST_DAY:
         sentence = f"Must be a number of seconds from 0 to {_LONGEST_DAY}."
-        raise Problem(400, sentence, errors={"active_seconds": [sentence]})
+        refuse("active_seconds", sentence)
     return round(seconds)
 
 

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, NoReturn
+from typing import Any
 
-from core.problems import Problem
+from core.problems import refuse
 from labeling.intake.dedupe import fingerprint
 from labeling.intake.prompts import add_prompts
 from labeling.intake.rows import NewPrompt, RowError, parse
 from labeling.models import Assignment, LabelingTask, Prompt
 
+FIELDS = ("prompt_kind", "instruction", "examples", "use_case")
 _FORM_NAMES = {"kind": "prompt_kind", "messages": "instruction"}
 
 
@@ -27,14 +28,23 @@ def store(
     row = _parsed(assignment, body)
     added = add_prompts([row], source=Prompt.Source.LABELER)
     if added.duplicates:
-        _refuse("instruction", "This prompt is there already; write another one.")
+        refuse("instruction", "This prompt is there already; write another one.")
     if added.over_limit:
-        _refuse("instruction", "You have written as many prompts as one author may.")
+        refuse("instruction", "You have written as many prompts as one author may.")
     prompt = Prompt.objects.get(fingerprint=fingerprint(row.messages))
     if supersedes is not None:
         Prompt.objects.filter(pk=prompt.pk).update(supersedes=supersedes)
     LabelingTask.objects.filter(pk=assignment.task_id).update(prompt=prompt)
     return prompt
+
+
+def outcomes(assignment: Assignment) -> list[Prompt]:
+    """The prompt and what it was before it was amended, the newest first."""
+    found, newest = [], assignment.task.prompt
+    while newest is not None:
+        found.append(newest)
+        newest = newest.supersedes
+    return found
 
 
 def _parsed(assignment: Assignment, body: Mapping[str, Any]) -> NewPrompt:
@@ -46,8 +56,4 @@ def _parsed(assignment: Assignment, body: Mapping[str, Any]) -> NewPrompt:
         return parse(row)
     except RowError as error:
         name = _FORM_NAMES.get(error.name, error.name)
-        _refuse(name, f"{name} {error.reason}.")
-
-
-def _refuse(name: str, sentence: str) -> NoReturn:
-    raise Problem(400, sentence, errors={name: [sentence]})
+        refuse(name, f"{name} {error.reason}.")

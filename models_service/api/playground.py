@@ -16,6 +16,7 @@ from rest_framework.views import APIView
 
 from accounts.models import User
 from accounts.permissions import IsResearcher
+from core.bodies import Sent, takes
 from core.problems import Problem
 from models_service import playground
 from models_service.models import Kind, ModelVersion
@@ -83,13 +84,11 @@ class PlaygroundView(APIView):
 
     permission_classes = [IsResearcher]
 
-    @extend_schema(request=TrialSerializer, responses={201: StartedSerializer})
-    def post(self, request: Request) -> Response:
-        body = TrialSerializer(data=request.data)
-        body.is_valid(raise_exception=True)
-        seed = body.validated_data.pop("seed", secrets.randbelow(2**31))
+    @takes(TrialSerializer, responses={201: StartedSerializer})
+    def post(self, request: Request, sent: Sent) -> Response:
+        seed = sent.pop("seed", secrets.randbelow(2**31))
         owner = cast(User, request.user).pk
-        name = playground.keep(playground.Plan(owner=owner, seed=seed, **body.validated_data))
+        name = playground.keep(playground.Plan(owner=owner, seed=seed, **sent))
         play.apply_async([name], priority=_PRIORITY, expires=_STALE_SECONDS)
         url = reverse("playground-trial", args=[name])
         return Response({"id": name, "url": url, "seed": seed}, status=201)

@@ -6,6 +6,7 @@ from typing import Any
 
 from rest_framework import serializers
 
+from models_service.engine_table import remote_engines
 from models_service.models import Kind, ModelVersion
 from models_service.selectors import roles
 from models_service.services import MOST_ANSWERS
@@ -25,10 +26,11 @@ class VersionSerializer(serializers.ModelSerializer[ModelVersion]):
 
 
 class RemoteVersionSerializer(serializers.Serializer[Any]):
-    """A model behind an OpenAI-compatible server."""
+    """A model behind an endpoint."""
 
     name = serializers.CharField(max_length=120)
     kind = serializers.ChoiceField(choices=Kind.choices, default=Kind.BASE)
+    engine = serializers.ChoiceField(choices=remote_engines(), default="openai")
     endpoint = serializers.DictField(help_text="base_url, model, and if need be the rest.")
     key = serializers.CharField(default="", allow_blank=True, max_length=400, write_only=True)
     prefix = serializers.CharField(default="", allow_blank=True, max_length=20_000)

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from django.db.models import QuerySet
 from django.shortcuts import get_object_or_404
-from drf_spectacular.utils import extend_schema
 from rest_framework import generics
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from accounts.permissions import IsResearcher, person
+from core.bodies import Sent, takes
 from models_service import services
 from models_service.api import serializers
 from models_service.models import ModelVersion
@@ -25,14 +25,12 @@ class VersionList(generics.ListAPIView):
     def get_queryset(self) -> QuerySet[ModelVersion]:
         return ModelVersion.objects.select_related("parent")
 
-    @extend_schema(
-        request=serializers.RemoteVersionSerializer,
+    @takes(
+        serializers.RemoteVersionSerializer,
         responses={201: serializers.VersionSerializer},
     )
-    def post(self, request: Request) -> Response:
-        body = serializers.RemoteVersionSerializer(data=request.data)
-        body.is_valid(raise_exception=True)
-        version = services.register_endpoint(by=person(request), **body.validated_data)
+    def post(self, request: Request, sent: Sent) -> Response:
+        version = services.register_endpoint(by=person(request), **sent)
         return Response(serializers.VersionSerializer(version).data, status=201)
 
 
@@ -49,14 +47,12 @@ class PromptedVersion(APIView):
 
     permission_classes = [IsResearcher]
 
-    @extend_schema(
-        request=serializers.PromptedVersionSerializer,
+    @takes(
+        serializers.PromptedVersionSerializer,
         responses={201: serializers.VersionSerializer},
     )
-    def post(self, request: Request) -> Response:
-        body = serializers.PromptedVersionSerializer(data=request.data)
-        body.is_valid(raise_exception=True)
-        version = services.register_prompted(by=person(request), **body.validated_data)
+    def post(self, request: Request, sent: Sent) -> Response:
+        version = services.register_prompted(by=person(request), **sent)
         return Response(serializers.VersionSerializer(version).data, status=201)
 
 
@@ -65,14 +61,12 @@ class BestOfVersion(APIView):
 
     permission_classes = [IsResearcher]
 
-    @extend_schema(
-        request=serializers.BestOfVersionSerializer,
+    @takes(
+        serializers.BestOfVersionSerializer,
         responses={201: serializers.VersionSerializer},
     )
-    def post(self, request: Request) -> Response:
-        body = serializers.BestOfVersionSerializer(data=request.data)
-        body.is_valid(raise_exception=True)
-        version = services.register_best_of(by=person(request), **body.validated_data)
+    def post(self, request: Request, sent: Sent) -> Response:
+        version = services.register_best_of(by=person(request), **sent)
         return Response(serializers.VersionSerializer(version).data, status=201)
 
 
@@ -81,11 +75,9 @@ class VersionKey(APIView):
 
     permission_classes = [IsResearcher]
 
-    @extend_schema(request=serializers.KeySerializer, responses={204: None})
-    def put(self, request: Request, pk: int) -> Response:
-        remote = ModelVersion.objects.filter(engine=ModelVersion.Engine.OPENAI)
-        body = serializers.KeySerializer(data=request.data)
-        body.is_valid(raise_exception=True)
+    @takes(serializers.KeySerializer, responses={204: None})
+    def put(self, request: Request, sent: Sent, pk: int) -> Response:
+        remote = ModelVersion.objects.remote()
         version = get_object_or_404(remote, pk=pk)
-        services.replace_key(version=version, by=person(request), **body.validated_data)
+        services.replace_key(version=version, by=person(request), **sent)
         return Response(status=204)

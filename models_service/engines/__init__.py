@@ -1,11 +1,23 @@
-"""What asking a model means, whichever engine answers; one module an engine."""
+"""What asking a model means, whichever engine answers; one module an engine.
+
+Which there are stands in `models_service.engine_table`.
+"""
 
 from __future__ import annotations
 
+from typing import Protocol
+
+from django.utils.module_loading import import_string
+
+from models_service.engine_table import ENGINES
 from models_service.engines.base import Engine, EngineError
 from models_service.models import ModelVersion
 
 _REASON = 500  # characters of an error that are kept
+
+
+class _EngineClass(Protocol):
+    def __call__(self, version: ModelVersion) -> Engine: ...
 
 
 def reason(version: ModelVersion, error: Exception) -> str:
@@ -29,11 +41,7 @@ def engine_for(version: ModelVersion) -> Engine:
 
 def _drawing(version: ModelVersion) -> Engine:
     """The engine that draws from the version's weights."""
-    if version.engine == ModelVersion.Engine.LOCAL:
-        # Imported here, since a web process that never samples should not load PyTorch.
-        from models_service.engines.local import LocalEngine
-
-        return LocalEngine(version)
-    from models_service.engines.openai import OpenAIEngine
-
-    return OpenAIEngine(version)
+    if version.engine not in ENGINES:
+        raise EngineError(f"{version} needs the engine {version.engine}, which is not installed.")
+    engine: _EngineClass = import_string(ENGINES[version.engine].path)
+    return engine(version)

@@ -30,6 +30,7 @@ from urllib.parse import quote
 
 _START_SECONDS = 60.0
 _POLL_SECONDS = 0.1
+_DYING_SECONDS = 10.0  # a server whose keeper was killed closes its files first
 _LONGEST_SOCKET_FOLDER = 90  # a socket's whole path must fit into 108 bytes
 _SET_PARENT_DEATH_SIGNAL = 1
 
@@ -63,8 +64,12 @@ def keep(name: str, folder: Path) -> None:
         while not try_lock(users):
             time.sleep(_POLL_SECONDS)
             if server.poll() is not None:
-                server = service.start()
-        (folder / "url").unlink()
+                (folder / "url").unlink(missing_ok=True)
+                # What keeps it from starting, such as a full disk, may pass while users wait.
+                with suppress(ServiceDoesNotStart, OSError):
+                    server = service.start()
+                    _publish(folder / "url", service.url)
+        (folder / "url").unlink(missing_ok=True)
         server.send_signal(service.stop_signal())
         server.wait()
 
@@ -177,10 +182,16 @@ class Postgres:
         draft.rename(self.cluster)
 
     def _socket_folder(self) -> Path:
+        """The cluster's, or a short one elsewhere, the same at every start: users know it."""
         if len(str(self.cluster)) <= _LONGEST_SOCKET_FOLDER:
             return self.cluster
+        known = self.folder / "sockets"
+        if known.is_symlink() and known.is_dir():
+            return known.readlink()
         elsewhere = Path(tempfile.mkdtemp(prefix="tutelage-"))
         self._hand_over(elsewhere)
+        known.unlink(missing_ok=True)
+        known.symlink_to(elsewhere)
         return elsewhere
 
     def _forget_dead_postmaster(self) -> None:
@@ -216,8 +227,8 @@ class Valkey:
     url: str = field(init=False)
 
     def __post_init__(self) -> None:
-        port, password = _free_port(), secrets.token_urlsafe(24)
         self.config = self.folder / "valkey.conf"
+        port, password = self._known_address() or (_free_port(), secrets.token_urlsafe(24))
         self.config.touch(mode=0o600)
         self.config.write_text(
             f'bind 127.0.0.1\nport {port}\nrequirepass {password}\ndir "{self.folder}"\n'
@@ -232,15 +243,36 @@ class Valkey:
         command: list[str | Path] = [get_binary_path(), self.config]
         return _spawn(command, answers=lambda: valkey_answers(self.url))
 
+    def _known_address(self) -> tuple[int, str] | None:
+        """Port and password of the last start: its users go on with them after a crash."""
+        with suppress(OSError, KeyError, ValueError):
+            lines = self.config.read_text().splitlines()
+            said = dict(line.split(" ", 1) for line in lines if " " in line)
+            return _claimed(int(said["port"]), patience=_DYING_SECONDS), said["requirepass"]
+        return None
+
     def stop_signal(self) -> signal.Signals:
         """SIGTERM saves and ends."""
         return signal.SIGTERM
 
 
 def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    return _claimed(0)
+
+
+def _claimed(port: int, patience: float = 0.0) -> int:
+    """The port, or any for 0. Raises OSError when another program still has it after so long."""
+    deadline = time.monotonic() + patience
+    while True:
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind(("127.0.0.1", port))
+                return int(probe.getsockname()[1])
+            except OSError:
+                if time.monotonic() > deadline:
+                    raise
+        time.sleep(_POLL_SECONDS)
 
 
 def postgres_answers(url: str) -> bool:

@@ -6,7 +6,8 @@ uses it is known by kernel locks, never by lists of process ids, so that a crash
 nothing to clean:
 
     users    every user holds a shared lock; a keeper that gets the exclusive one is alone
-    keeper   the keeper holds it as long as it lives, so that there is only one
+    keeper   the keeper holds it as long as it lives, so that there is only one; the supervisor
+             starts another where it was killed (`Watch`), at the same address
     url      how to reach the service; true only while it answers
 """
 
@@ -18,11 +19,15 @@ import os
 import subprocess
 import sys
 import time
+from collections.abc import Collection, Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import IO
 
 from operations.embedded import service_process
+
+NAMED_BY = {"postgres": "DATABASE_URL", "valkey": "REDIS_URL"}
+"""The variable that names each service where it is not embedded."""
 
 _START_SECONDS = 60.0
 _POLL_SECONDS = 0.1
@@ -30,6 +35,32 @@ _POLL_SECONDS = 0.1
 
 class EmbeddedServiceError(Exception):
     """An embedded service does not start; the message names its log."""
+
+
+class Watch:
+    """Sees to it that the services this process has joined come back, whatever was killed.
+
+    A server that ends is its keeper's to bring back; a keeper takes its server along, and there is
+    nobody else to start another.
+    """
+
+    def __init__(self, data_dir: Path, variables: Collection[str]) -> None:
+        self._folders = [data_dir / name for name, of in NAMED_BY.items() if of in variables]
+        self._seen = {folder: _published(folder) for folder in self._folders}
+        self._started: dict[Path, subprocess.Popen[bytes]] = {}
+
+    def tend(self) -> Iterator[str]:
+        """Start the keepers that are gone; a sentence for whatever changed since the last time."""
+        for folder in self._folders:
+            begun = self._started.get(folder)
+            if not _is_kept(folder) and (begun is None or begun.poll() is not None):
+                self._started[folder] = _start_keeper(folder.name, folder)
+                yield f"{folder.name} ended with its keeper; starting both again"
+            if (published := _published(folder)) != self._seen[folder]:
+                self._seen[folder] = published
+                yield f"{folder.name} " + (
+                    "was started again and answers" if published else "ended; starting it again"
+                )
 
 
 def database_url(data_dir: Path) -> str:
@@ -88,6 +119,13 @@ def _answering(name: str, folder: Path) -> str | None:
     with suppress(FileNotFoundError):
         url = (folder / "url").read_text()
         return url if _is_kept(folder) and service_process.ANSWERS[name](url) else None
+    return None
+
+
+def _published(folder: Path) -> int | None:
+    """When the service began to answer at its address, in nanoseconds; None while it is down."""
+    with suppress(FileNotFoundError):
+        return (folder / "url").stat().st_mtime_ns
     return None
 
 

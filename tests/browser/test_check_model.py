@@ -15,7 +15,7 @@ from models_service.lm.tiny import write_tiny_checkpoint
 from models_service.models import ModelVersion
 from models_service.services import adopt_base
 from tests.browser.conftest import Open
-from tests.browser.workers import celery_worker
+from tests.workers import celery_worker
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 PATIENCE_MS = 60_000  # the worker has PyTorch to load

@@ -14,8 +14,8 @@ from models_service.models import ModelVersion
 from models_service.selectors import promoted
 from models_service.services import adopt_base
 from tests.browser.conftest import Open
-from tests.browser.workers import beat, celery_worker
 from tests.trainer.conftest import Labels
+from tests.workers import beat, celery_worker
 from trainer.models import Metric, TrainingRound
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]

@@ -15,8 +15,8 @@ from models_service.models import ModelVersion
 from models_service.services import adopt_base, promote, register_prompted
 from tests.browser.conftest import Open
 from tests.browser.scenes import demonstration_task
-from tests.browser.workers import celery_worker
 from tests.models_service.remote import completion_server, remote
+from tests.workers import celery_worker
 
 __all__ = ["completion_server", "remote"]
 

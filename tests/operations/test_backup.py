@@ -24,6 +24,7 @@ from models_service.services import adopt_base
 from operations import backup
 from operations.verify import faults
 from tests.trainer.conftest import Labels
+from trainer.data.erasure import erase
 from trainer.data.snapshots import freeze
 from trainer.models import DatasetSnapshot
 
@@ -87,6 +88,7 @@ def test_what_is_lost_comes_back_whole(snapshot: DatasetSnapshot, tmp_path: Path
         "created_at": json.loads(_member(path, "manifest.json"))["created_at"],
         "files": made["files"],
         "same_secret_key": True,
+        "erased_again": 0,
     }
     assert (contents(), files()) == (rows, bytes_)
     assert run("verify") == {"faults": []}
@@ -126,6 +128,50 @@ def test_damage_in_the_archive_is_found_before_anything_changes(
     with pytest.raises(CommandError, match="take newer code"):
         run("restore", path, "--replace")
     assert contents() == rows
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        (lambda made: made["files"].update({"checkpoints/../../x": {"sha256": ""}}), "outside"),
+        (lambda made: made["files"].update({"/etc/passwd": {"sha256": ""}}), "no file of an"),
+        (lambda made: made["files"].update({"snapshots/lost": {"sha256": ""}}), "is missing"),
+        (lambda made: made["files"].pop("database.dump"), "lacks something"),
+        (lambda made: made.pop("files"), "no manifest"),
+        (lambda made: made.pop("migrations"), "lacks something"),
+        (lambda made: made.update(created_at=3), "lacks something"),
+    ],
+)
+def test_names_and_manifest_are_checked_before_anything_changes(
+    snapshot: DatasetSnapshot, tmp_path: Path, change: Any, sentence: str
+) -> None:
+    path, forged = tmp_path / "b.tar", tmp_path / "forged.tar"
+    run("backup", path)
+    rows = contents()
+    manifest = json.loads(_member(path, backup.MANIFEST))
+    change(manifest)
+    with tarfile.open(path) as archive, tarfile.open(forged, "w") as other:
+        for info in archive.getmembers():
+            if info.name != backup.MANIFEST:
+                other.addfile(info, archive.extractfile(info))
+        backup._add_text(other, backup.MANIFEST, json.dumps(manifest))
+    with pytest.raises(CommandError, match=sentence):
+        run("restore", forged, "--replace")
+    assert contents() == rows
+
+
+def test_who_was_erased_after_the_backup_is_erased_again(
+    snapshot: DatasetSnapshot, tmp_path: Path, settings: Any
+) -> None:
+    settings.DATA_DIR = tmp_path
+    path = tmp_path / "b.tar"
+    run("backup", path)
+    erase(person="ada")
+    assert "ada" not in (tmp_path / "erasures").read_text()
+    assert run("restore", path, "--replace")["erased_again"] == 1
+    assert not User.objects.filter(username="ada").exists()
+    assert set(Demonstration.objects.values_list("text", flat=True)) == {""}
+    assert run("restore", path, "--replace")["erased_again"] == 1  # as often as it is needed
 
 
 def test_verify_names_every_fault_and_what_to_do(snapshot: DatasetSnapshot, tmp_path: Path) -> None:

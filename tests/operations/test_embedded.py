@@ -16,6 +16,8 @@ import psycopg2
 import pytest
 import redis
 
+from operations.embedded.services import Watch
+
 # A user of the services: prints both URLs and stays until its standard input is closed.
 USER = """
 import sys
@@ -116,6 +118,7 @@ def test_a_killed_server_comes_back_under_the_same_url_with_its_data(folder: Pat
     urls = someone.urls()
     _write(*urls)
     time.sleep(1.5)  # Valkey writes its file every second
+    watch = Watch(folder, ["DATABASE_URL", "REDIS_URL"])
     servers = [p for p in _servers(folder) if "-D" in p.cmdline() or "valkey-server" in p.name()]
     for server in servers:
         server.send_signal(signal.SIGKILL)
@@ -129,7 +132,36 @@ def test_a_killed_server_comes_back_under_the_same_url_with_its_data(folder: Pat
             return None
 
     assert _eventually(lambda: read() == (42, 42))
+    assert any("answers" in sentence for sentence in watch.tend())
     someone.leave()
+
+
+def test_killed_keepers_are_started_again_at_the_same_addresses(folder: Path) -> None:
+    """Whoever watches starts them, and says so; whoever uses them goes on where it was."""
+    someone = Someone(folder)
+    urls = someone.urls()
+    _write(*urls)
+    time.sleep(1.5)  # Valkey writes its file every second
+    watch = Watch(folder, ["DATABASE_URL", "REDIS_URL"])
+    assert not list(watch.tend())
+    for keeper in [p for p in _servers(folder) if "service_process" in " ".join(p.cmdline())]:
+        keeper.kill()
+    said: list[str] = []
+
+    def back() -> bool:
+        said.extend(watch.tend())
+        return sum("answers" in sentence for sentence in said) == 2
+
+    assert _eventually(back, 60)
+    for name in ("postgres", "valkey"):
+        assert f"{name} ended with its keeper; starting both again" in said
+    assert _read(*urls) == (42, 42)
+    someone.leave()
+
+
+def test_only_embedded_services_are_watched(folder: Path) -> None:
+    assert not list(Watch(folder, []).tend())
+    assert not list(folder.iterdir())
 
 
 def test_everything_killed_at_once_is_taken_up_by_the_next_start(folder: Path) -> None:

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -110,6 +111,7 @@ def test_it_starts_recovers_stops_and_keeps_the_data(clean: Path) -> None:
     first.wait_until_ready()
     assert first.get("/readyz")[0] == 200
     assert first.get("/login/")[0] == 200
+    _half_requests_stop_nobody(first)
     metrics = first.get("/metrics")[1]
     assert "tutelage_queue_messages" in metrics
     assert 'view="login"' in metrics  # whichever process answered that
@@ -126,6 +128,17 @@ def test_it_starts_recovers_stops_and_keeps_the_data(clean: Path) -> None:
     assert second.count("labeling_prompt") == prompts
     assert second.count("accounts_user") == accounts
     second.stop(second.process.terminate)
+
+
+def _half_requests_stop_nobody(installation: Installation) -> None:
+    """More of them than there are threads: half heads, and half bodies."""
+    address = urlsplit(installation.ready_file.read_text())
+    for part in (b"GET / HTTP/1.1\r\nHo", b"POST / HTTP/1.1\r\nContent-Length: 9\r\n\r\n{"):
+        with ExitStack() as slow:
+            for _ in range(20):
+                client = socket.create_connection((address.hostname, address.port))
+                slow.enter_context(client).sendall(part)
+            assert installation.get("/healthz")[0] == 200
 
 
 def _kill_the_sampling_worker(installation: Installation) -> None:
@@ -170,14 +183,22 @@ def test_programs_that_never_load_a_model_load_no_model_library() -> None:
     assert run.stdout.decode().strip() == "[]", run.stderr.decode()
 
 
-def test_the_web_processes_count_requests_together_from_zero(settings: Any, tmp_path: Path) -> None:
-    settings.DATA_DIR = tmp_path
-    (tmp_path / "metrics").mkdir()
-    (tmp_path / "metrics" / "counter_1.db").touch()
-    web = next(program for program in up._programs("127.0.0.1", 1) if program.name == "web")
-    folder = Path(web.environment["PROMETHEUS_MULTIPROC_DIR"])
-    assert folder == tmp_path / "metrics"
+def test_the_web_processes_count_requests_together_from_zero_in_memory(
+    settings: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not on the data's disk: where that is full, a write to a mapped file kills the process."""
+    memory = tmp_path / "memory"
+    memory.mkdir()
+    monkeypatch.setattr(up, "_MEMORY", memory)
+    settings.DATA_DIR = tmp_path / "data"
+    folder = up._empty_memory_folder()
+    (folder / "counter_1.db").touch()
+    assert up._empty_memory_folder() == folder
     assert not list(folder.iterdir())
+    programs = {program.name: program for program in up._programs("127.0.0.1", 1, folder)}
+    assert programs["web"].environment["PROMETHEUS_MULTIPROC_DIR"] == str(folder)
+    assert str(folder / "beat-schedule") in programs["beat"].command
+    assert folder.parent == memory
 
 
 def test_with_reload_a_changed_file_stops_the_programs_and_they_start_anew(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from unfold.decorators import display
 
 from accounts.admin.base import AdminsOnly
 from core.problems import Problem
-from labeling.exports import FILES, SHAPES, SPLITS
+from labeling.exports import FILES, SHAPES, SOURCES, SPLITS
 from labeling.models import Guideline, UseCase
 from labeling.origins import origins
 from models_service.models import Kind, ModelVersion
@@ -26,7 +26,6 @@ STATE_COLOURS = {
     "Cleaned up": "",
     "Withdrawn": "warning",
 }
-FILE_TITLES = {"jsonl": "JSON lines", "parquet": "Parquet", "csv": "CSV"}
 FOUND_TITLES = {
     "prompts": "Prompts they wrote",
     "staged": "Rows by them in imports under way, all of which end",
@@ -68,10 +67,12 @@ class ExportAdmin(AdminsOnly):
         return self.page(request, "trainer/export_form.html", {
             "title": "Export labels",
             "shapes": SHAPES,
-            "files": {file: FILE_TITLES[file] for file in FILES},
+            "files": {name: file.title for name, file in FILES.items()},
             "splits": SPLITS,
             "rounds": rounds[:200],
-            "guidelines": Guideline.objects.filter(kind__in=["ranking", "demonstration"]),
+            "guidelines": Guideline.objects.filter(
+                kind__in={source.kind for source in SOURCES.values()}
+            ),
             "origins": origins(),
             "policies": ModelVersion.objects.exclude(kind=Kind.REWARD),
             "use_cases": UseCase.choices,
@@ -86,7 +87,7 @@ class ExportAdmin(AdminsOnly):
     ) -> HttpResponse:
         """The page that follows an export and hands it out."""
         found = get_object_or_404(Export, pk=object_id if object_id.isdigit() else None)
-        context = {"title": str(found), "export": found, "file": FILE_TITLES[found.file]}
+        context = {"title": str(found), "export": found, "file": FILES[found.file].title}
         return self.page(request, "trainer/export.html", context)
 
 

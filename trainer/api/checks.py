@@ -15,6 +15,7 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from accounts.permissions import IsResearcher, person
+from core.bodies import Sent, takes
 from core.problems import Problem
 from models_service import services as versions
 from models_service.models import Kind, ModelVersion
@@ -34,9 +35,9 @@ class CheckSerializer(serializers.Serializer[Any]):
 
     source: Any = serializers.CharField(max_length=400, required=False)
     version: Any = serializers.PrimaryKeyRelatedField(
-        queryset=ModelVersion.objects.filter(
-            engine=ModelVersion.Engine.LOCAL, weights_removed_at=None
-        ).exclude(kind=Kind.REWARD),
+        queryset=ModelVersion.objects.local()
+        .filter(weights_removed_at=None)
+        .exclude(kind=Kind.REWARD),
         required=False,
     )
     options = serializers.DictField(default=dict)
@@ -82,11 +83,9 @@ class Checks(APIView):
 
     permission_classes = [IsResearcher]
 
-    @extend_schema(request=CheckSerializer, responses={201: StartedCheckSerializer})
-    def post(self, request: Request) -> Response:
-        body = CheckSerializer(data=request.data)
-        body.is_valid(raise_exception=True)
-        name = model_checks.keep(_plan(person(request).pk, body.validated_data))
+    @takes(CheckSerializer, responses={201: StartedCheckSerializer})
+    def post(self, request: Request, sent: Sent) -> Response:
+        name = model_checks.keep(_plan(person(request).pk, sent))
         return Response(_sent(name), status=201)
 
 

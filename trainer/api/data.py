@@ -14,7 +14,8 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from accounts.permissions import IsAdmin, person
-from core.problems import Problem
+from core.bodies import Sent, takes
+from core.problems import Problem, refuse
 from trainer.data.erasure import erase, trace
 from trainer.data.export_jobs import ordered, request_export
 from trainer.models import Export
@@ -64,12 +65,9 @@ class ExportList(generics.ListAPIView):
     def get_queryset(self) -> QuerySet[Export]:
         return Export.objects.all()[:100]
 
-    @extend_schema(request=OrderSerializer, responses={201: ExportSerializer})
-    def post(self, request: Request) -> Response:
-        body = OrderSerializer(data=request.data)
-        body.is_valid(raise_exception=True)
-        wanted = dict(body.validated_data)
-        order = ordered(shape=wanted.pop("format"), **wanted)
+    @takes(OrderSerializer, responses={201: ExportSerializer})
+    def post(self, request: Request, sent: Sent) -> Response:
+        order = ordered(shape=sent.pop("format"), **sent)
         export = request_export(by=person(request), order=order)
         write_export.delay(export.pk)
         return Response(ExportSerializer(export).data, status=201)
@@ -115,12 +113,10 @@ class Erasures(APIView):
     def get(self, request: Request) -> Response:
         return Response(trace(request.query_params.get("person", "")).as_dict())
 
-    @extend_schema(request=ErasureSerializer, responses=dict[str, Any])
-    def post(self, request: Request) -> Response:
-        body = ErasureSerializer(data=request.data)
-        body.is_valid(raise_exception=True)
-        if body.validated_data["confirm"] != body.validated_data["person"]:
+    @takes(ErasureSerializer, responses=dict[str, Any])
+    def post(self, request: Request, sent: Sent) -> Response:
+        if sent["confirm"] != sent["person"]:
             sentence = "This is not the name above; write it exactly as it stands there."
-            raise Problem(400, sentence, errors={"confirm": [sentence]})
-        erasure, _ = erase(person=body.validated_data["person"], by=person(request))
+            refuse("confirm", sentence)
+        erasure, _ = erase(person=sent["person"], by=person(request))
         return Response({"id": erasure.pk, "at": erasure.at, "found": erasure.found})

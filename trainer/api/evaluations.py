@@ -14,6 +14,7 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from accounts.permissions import IsResearcher, person
+from core.bodies import Sent, takes
 from labeling.human_evaluation import evaluations as labeled
 from labeling.human_evaluation import results as told
 from labeling.models import HeadToHead, LabelerProfile
@@ -135,11 +136,9 @@ class EvaluationList(generics.ListAPIView):
     serializer_class = HeadToHeadSerializer
     queryset = HeadToHead.objects.select_related("baseline")
 
-    @extend_schema(request=OpenSerializer, responses={201: HeadToHeadSerializer})
-    def post(self, request: Request) -> Response:
-        body = OpenSerializer(data=request.data)
-        body.is_valid(raise_exception=True)
-        contest = labeled.open_head_to_head(by=person(request), **body.validated_data)
+    @takes(OpenSerializer, responses={201: HeadToHeadSerializer})
+    def post(self, request: Request, sent: Sent) -> Response:
+        contest = labeled.open_head_to_head(by=person(request), **sent)
         return Response(HeadToHeadSerializer(contest).data, status=201)
 
 
@@ -222,11 +221,9 @@ class AskAgain(APIView):
 
     permission_classes = [IsResearcher]
 
-    @extend_schema(request=AskAgainSerializer, responses=dict[str, Any])
-    def post(self, request: Request) -> Response:
-        body = AskAgainSerializer(data=request.data)
-        body.is_valid(raise_exception=True)
-        change = labeled.ask_again(by=person(request), **body.validated_data)
+    @takes(AskAgainSerializer, responses=dict[str, Any])
+    def post(self, request: Request, sent: Sent) -> Response:
+        change = labeled.ask_again(by=person(request), **sent)
         return Response({"change": change.pk, "count": change.count})
 
 

@@ -16,7 +16,7 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from accounts.permissions import IsResearcher
-from core.problems import Problem
+from core.problems import refuse
 from trainer.models import TrainingRound
 from trainer.runs import monitoring
 
@@ -115,7 +115,7 @@ def whole_number(request: Request, name: str) -> int:
     """A parameter of the address, 0 where it is left out. Raises Problem."""
     text = request.query_params.get(name, "0")
     if not text.isdecimal() or len(text) > 18:
-        raise Problem(400, f"{name} must be a whole number.", errors={name: ["not a number"]})
+        refuse(name, f"{name} must be a whole number.")
     return int(text)
 
 
@@ -128,6 +128,5 @@ def _moment(text: str | None) -> datetime | None:
     except ValueError:
         moment = None
     if moment is None:
-        raise Problem(400, "since must be a moment such as 2026-01-31T12:00:00+00:00.",
-                      errors={"since": ["not a moment"]})  # fmt: skip
+        refuse("since", "since must be a moment such as 2026-01-31T12:00:00+00:00.")
     return moment

@@ -17,6 +17,7 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from accounts.permissions import IsResearcher, person
+from core.bodies import Sent, takes
 from trainer.api.serializers import RecipeFileSerializer, RecipeSerializer, ScheduleSerializer
 from trainer.models import SavedRecipe, Schedule, TrainingRound
 from trainer.rounds import preview
@@ -34,11 +35,9 @@ class Recipes(generics.ListAPIView):
     serializer_class = RecipeSerializer
     queryset = SavedRecipe.objects.all()
 
-    @extend_schema(request=RecipeSerializer, responses={201: RecipeSerializer})
-    def post(self, request: Request) -> Response:
-        sent = RecipeSerializer(data=request.data)
-        sent.is_valid(raise_exception=True)
-        saved = save_recipe(**sent.validated_data, by=person(request))
+    @takes(RecipeSerializer, responses={201: RecipeSerializer})
+    def post(self, request: Request, sent: Sent) -> Response:
+        saved = save_recipe(**sent, by=person(request))
         return Response(RecipeSerializer(saved).data, status=201)
 
 
@@ -82,11 +81,9 @@ class RecipeReading(APIView):
 
     permission_classes = [IsResearcher]
 
-    @extend_schema(request=RecipeFileSerializer, responses={200: dict[str, Any]})
-    def post(self, request: Request) -> Response:
-        sent = RecipeFileSerializer(data=request.data)
-        sent.is_valid(raise_exception=True)
-        values = sent.validated_data
+    @takes(RecipeFileSerializer, responses={200: dict[str, Any]})
+    def post(self, request: Request, sent: Sent) -> Response:
+        values = sent
         return Response(preview.read_recipe(values["yaml"], values["preset"]))
 
 
@@ -99,11 +96,9 @@ class Schedules(generics.ListAPIView):
     def get_queryset(self) -> QuerySet[Schedule]:
         return Schedule.objects.select_related("recipe")
 
-    @extend_schema(request=ScheduleSerializer, responses={201: ScheduleSerializer})
-    def post(self, request: Request) -> Response:
-        sent = ScheduleSerializer(data=request.data)
-        sent.is_valid(raise_exception=True)
-        made = add_schedule(**sent.validated_data, by=person(request))
+    @takes(ScheduleSerializer, responses={201: ScheduleSerializer})
+    def post(self, request: Request, sent: Sent) -> Response:
+        made = add_schedule(**sent, by=person(request))
         return Response(ScheduleSerializer(made).data, status=201)
 
 

@@ -14,11 +14,13 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from accounts.permissions import IsResearcher, person
+from core.bodies import Sent, takes
 from models_service.api.serializers import VersionSerializer
 from models_service.models import ModelVersion
 from trainer.api.monitoring import whole_number
 from trainer.api.serializers import (
     PromoteSerializer,
+    ReasonSerializer,
     RetrySerializer,
     RoundDetailSerializer,
     RoundSerializer,
@@ -57,11 +59,9 @@ class RoundList(generics.ListAPIView):
         context = {"alarms": monitoring.alarms_of(rounds)}
         return Response(RoundSerializer(rounds, many=True, context=context).data)
 
-    @extend_schema(request=StartSerializer, responses={201: RoundDetailSerializer})
-    def post(self, request: Request) -> Response:
-        wanted = StartSerializer(data=request.data)
-        wanted.is_valid(raise_exception=True)
-        round = start_round(by=person(request), **wanted.validated_data)
+    @takes(StartSerializer, responses={201: RoundDetailSerializer})
+    def post(self, request: Request, sent: Sent) -> Response:
+        round = start_round(by=person(request), **sent)
         advance_rounds.delay()
         return Response(RoundDetailSerializer(round).data, status=201)
 
@@ -74,11 +74,10 @@ class RoundCheck(APIView):
 
     permission_classes = [IsResearcher]
 
-    @extend_schema(request=StartSerializer, responses={200: dict[str, Any]})
-    def post(self, request: Request) -> Response:
-        wanted = _validated(StartSerializer, request)
-        del wanted["name"]
-        return Response(preview.plan(preview.Wish(**wanted)))
+    @takes(StartSerializer, responses={200: dict[str, Any]})
+    def post(self, request: Request, sent: Sent) -> Response:
+        del sent["name"]
+        return Response(preview.plan(preview.Wish(**sent)))
 
 
 class RoundDetail(generics.RetrieveAPIView):
@@ -97,15 +96,15 @@ class RoundAction(APIView):
 
     @extend_schema(request=None, responses=RoundDetailSerializer)
     def post(self, request: Request, pk: int) -> Response:
+        return self.done(request, pk)
+
+    def done(self, request: Request, pk: int, **arguments: Any) -> Response:
+        """Call the service, with what the body adds."""
         round = get_object_or_404(TrainingRound, pk=pk)
-        type(self).change(round=round, by=person(request), **self.arguments(request))
+        type(self).change(round=round, by=person(request), **arguments)
         advance_rounds.delay()
         round.refresh_from_db()
         return Response(RoundDetailSerializer(round).data)
-
-    def arguments(self, request: Request) -> dict[str, Any]:
-        """What the body adds to the call."""
-        return {}
 
 
 class PauseRound(RoundAction):
@@ -131,10 +130,12 @@ class RetryRound(RoundAction):
 
     change = staticmethod(retry)
 
-    def arguments(self, request: Request) -> dict[str, Any]:
-        wanted = _validated(RetrySerializer, request)
-        text = wanted.pop("yaml")
-        return wanted | ({"recipe": preview.changes_in(text)} if text.strip() else {})
+    @takes(RetrySerializer, responses=RoundDetailSerializer)
+    def post(self, request: Request, sent: Sent, pk: int) -> Response:
+        text = sent.pop("yaml")
+        return self.done(
+            request, pk, **sent, **({"recipe": preview.changes_in(text)} if text.strip() else {})
+        )
 
 
 class PromoteRound(RoundAction):
@@ -142,8 +143,9 @@ class PromoteRound(RoundAction):
 
     change = staticmethod(promote_round)
 
-    def arguments(self, request: Request) -> dict[str, Any]:
-        return {"reason": _validated(PromoteSerializer, request)["reason"]}
+    @takes(ReasonSerializer, responses=RoundDetailSerializer)
+    def post(self, request: Request, sent: Sent, pk: int) -> Response:
+        return self.done(request, pk, **sent)
 
 
 class PromoteVersion(APIView):
@@ -151,14 +153,8 @@ class PromoteVersion(APIView):
 
     permission_classes = [IsResearcher]
 
-    @extend_schema(request=PromoteSerializer, responses=VersionSerializer)
-    def post(self, request: Request, pk: int) -> Response:
+    @takes(PromoteSerializer, responses=VersionSerializer)
+    def post(self, request: Request, sent: Sent, pk: int) -> Response:
         version = get_object_or_404(ModelVersion, pk=pk)
-        promote(version=version, by=person(request), **_validated(PromoteSerializer, request))
+        promote(version=version, by=person(request), **sent)
         return Response(VersionSerializer(version).data)
-
-
-def _validated(serializer: Any, request: Request) -> dict[str, Any]:
-    body = serializer(data=request.data)
-    body.is_valid(raise_exception=True)
-    return dict(body.validated_data)

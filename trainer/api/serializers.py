@@ -189,6 +189,12 @@ class RetrySerializer(serializers.Serializer[Any]):
     )
 
 
+class ReasonSerializer(serializers.Serializer[Any]):
+    """Why."""
+
+    reason = serializers.CharField(max_length=400, allow_blank=True, default="")
+
+
 class PromoteSerializer(serializers.Serializer[Any]):
     """The role to play, and why."""
 

@@ -94,7 +94,7 @@ class VersionCheckpoint(APIView):
     @extend_schema(responses={(200, "application/x-tar"): OpenApiTypes.BINARY})
     def get(self, request: Request, pk: int) -> HttpResponseBase:
         version = get_object_or_404(ModelVersion, pk=pk)
-        if version.engine != ModelVersion.Engine.LOCAL or not version.folder.is_dir():
+        if not version.is_local or not version.folder.is_dir():
             raise Problem(409, f"{version} has no weights on this machine to download.")
         name, extra = slugify(version.name), {"README.md": model_card(version)}
         return StreamingHttpResponse(

@@ -9,11 +9,13 @@ from __future__ import annotations
 
 import hmac
 import json
+import os
 import re
 import shutil
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from hashlib import sha256
+from pathlib import Path
 from typing import Any
 
 import redis
@@ -27,10 +29,11 @@ from accounts.audit import Act, record
 from accounts.erasure import erase_account, log_of, sessions_of
 from accounts.models import User
 from accounts.permissions import DESK
-from core.problems import Problem
+from core.problems import Problem, refuse
 from labeling.exports import files
 from labeling.exports.pseudonym_key import export_key
 from labeling.intake import uploads
+from labeling.models import Prompt
 from labeling.people.erasure import Held, destroy, held_of
 from models_service.models import ModelVersion
 from trainer.data.snapshots import wait_for_erasure
@@ -44,6 +47,7 @@ from trainer.models import (
     TrainingRound,
     TrainingRun,
 )
+from trainer.states import Exports
 
 # How every line of a snapshot begins; an id with a dash is a pair of a few-shot prompt.
 _LINE = re.compile(rb'\{"type": "(\w+)", "id": "(\d+)(-\d+)?"')
@@ -119,8 +123,49 @@ def erase(*, person: str, by: User | None = None) -> tuple[Erasure, Traces | Non
             erasure = _erase(traces, by)
         else:
             erasure = _known(person)
+    _remember(person)
     sweep()
     return erasure, traces or None
+
+
+def remembered() -> set[str]:
+    """Marks of everybody ever erased here. They stand beside the database, which may be lost, or
+    replaced by an older backup."""
+    return {*_ledger().read_text().split()} if _ledger().exists() else set()
+
+
+def replay(marks: set[str]) -> int:
+    """Erase whoever has one of the marks and is back, as after a restore; how many there were.
+
+    Under another SECRET_KEY than that of their erasure nobody is recognised.
+    """
+    if not marks:
+        return 0
+    accounts = User.objects.values_list("username", flat=True)
+    authors = Prompt.objects.exclude(author="").values_list("author", flat=True).distinct()
+    keys = (settings.SECRET_KEY, *settings.SECRET_KEY_FALLBACKS)
+    back = [
+        name for name in {*accounts, *authors} if any(_mark(name, key) in marks for key in keys)
+    ]
+    for name in sorted(back):
+        erase(person=name)
+    return len(back)
+
+
+def _remember(person: str) -> None:
+    with _ledger().open("a") as file:
+        file.write(f"{_mark(person, settings.SECRET_KEY)}\n")
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _ledger() -> Path:
+    return Path(settings.DATA_DIR) / "erasures"
+
+
+def _mark(person: str, key: str) -> str:
+    """By which a person is known again, and which says nothing without the key."""
+    return hmac.new(key.encode(), f"tutelage: erased {person}".encode(), sha256).hexdigest()
 
 
 def sweep() -> None:
@@ -146,7 +191,7 @@ def _erase(traces: Traces, by: User | None) -> Erasure:
     )
     for table in (Sample, LogLine):
         table.objects.filter(run__in=traces.runs).delete()
-    Export.objects.filter(pk__in=traces.exports).update(state=Export.State.WITHDRAWN)
+    Exports.withdraw.apply(Export.objects.filter(pk__in=traces.exports))
     if traces.account:
         erase_account(traces.account)
     erasure = Erasure.objects.create(who=_who(traces.person), found=traces.counts(), by=by)
@@ -160,7 +205,7 @@ def _refuse_desk(account: User | None) -> None:
             "This account runs the desk and has no labels. Give it another role first if it is "
             "really to be erased."
         )
-        raise Problem(409, sentence, errors={"person": [sentence]})
+        refuse("person", sentence, 409)
 
 
 def _require_no_training(traces: Traces) -> None:

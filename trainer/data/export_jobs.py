@@ -12,25 +12,21 @@ from typing import Any
 
 from django.conf import settings
 from django.db import transaction
-from django.db.models import Q
 from django.db.models.functions import Now
 from django.utils import timezone
 
 from accounts.audit import Act, record
 from accounts.models import User
-from core.problems import Problem
+from core.jobs import Lost, Stopped
+from core.problems import Problem, refuse
 from labeling.exports import files
 from labeling.exports.orders import Order, order
 from labeling.origins import sets_of
+from trainer.jobs import EXPORTS
 from trainer.models import DatasetSnapshot, Export, TrainingRound
+from trainer.states import Exports
 
 State = Export.State
-
-_SILENT = timedelta(minutes=2)
-
-
-class ExportWithdrawn(Exception):
-    """The export was withdrawn, or another worker took it up, while it was written."""
 
 
 def ordered(*, round: int | None = None, **wanted: Any) -> Order:
@@ -74,31 +70,26 @@ def perform(export_id: int) -> bool:
 
     One whose worker died is gone on with where that one stopped.
     """
-    claimed = _open().filter(pk=export_id).filter(_free())
-    attempt = timezone.now()
-    if not claimed.update(state=State.RUNNING, attempt=attempt, heartbeat_at=Now()):
+    export = EXPORTS.claim(export_id)
+    if export is None:
         return False
-    export = Export.objects.get(pk=export_id)
     try:
-        manifest = _write(export)
-    except ExportWithdrawn:
-        if not _open().filter(pk=export.pk).exists():
+        with EXPORTS.beating(export):
+            manifest = _write(export)
+    except Stopped:
+        EXPORTS.release(export)
+    except Lost:
+        if Export.objects.filter(pk=export.pk, state=State.WITHDRAWN).exists():
             files.remove(export.path)
     except Problem:  # the worker that was thought dead is still writing
+        EXPORTS.release(export)
         return False
     except OSError as error:
-        _close(export, State.FAILED, failure=f"The file cannot be written: {error.strerror}.")
+        EXPORTS.fail(export, f"The file cannot be written: {error.strerror}.")
     else:
-        _close(export, State.FINISHED, manifest=manifest, rows=manifest["rows"],
-               done=manifest["labels"])  # fmt: skip
+        EXPORTS.finish(export, manifest=manifest, rows=manifest["rows"],
+                       done=manifest["labels"], ended_at=Now())  # fmt: skip
     return True
-
-
-def abandoned() -> list[int]:
-    """Exports whose message was lost or whose worker has died."""
-    return list(
-        _open().filter(heartbeat_at__lt=timezone.now() - _SILENT).values_list("pk", flat=True)
-    )
 
 
 def clean_old() -> int:
@@ -108,7 +99,7 @@ def clean_old() -> int:
     old = list(over)
     for export in old:
         files.remove(export.path)
-    return Export.objects.filter(pk__in=[export.pk for export in old]).update(state=State.EXPIRED)
+    return Exports.expire.apply(Export.objects.filter(pk__in=[export.pk for export in old]))
 
 
 def _write(export: Export) -> dict[str, Any]:
@@ -118,28 +109,11 @@ def _write(export: Export) -> dict[str, Any]:
     )
 
     def report(labels: int, rows: int) -> None:
-        if not _mine(export).update(done=labels, rows=rows, heartbeat_at=Now()):
-            raise ExportWithdrawn
+        EXPORTS.report(export, done=labels, rows=rows)
 
     manifest = files.write(export.path, wanted, about=about(wanted), report=report)
     report(manifest["labels"], manifest["rows"])
     return manifest
-
-
-def _close(export: Export, state: str, **values: Any) -> None:
-    _mine(export).update(state=state, ended_at=Now(), **values)
-
-
-def _mine(export: Export) -> Any:
-    return Export.objects.filter(pk=export.pk, state=State.RUNNING, attempt=export.attempt)
-
-
-def _open() -> Any:
-    return Export.objects.filter(state__in=[State.QUEUED, State.RUNNING])
-
-
-def _free() -> Q:
-    return Q(state=State.QUEUED) | Q(heartbeat_at__lt=timezone.now() - _SILENT)
 
 
 def _snapshot_of(number: int) -> DatasetSnapshot:
@@ -147,5 +121,5 @@ def _snapshot_of(number: int) -> DatasetSnapshot:
     if round is None or round.snapshot is None:
         reason = "has no snapshot yet" if round else "does not exist"
         sentence = f"Round {number} {reason}; choose one that has frozen its labels."
-        raise Problem(400, sentence, errors={"round": [sentence]})
+        refuse("round", sentence)
     return round.snapshot

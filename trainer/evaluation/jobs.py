@@ -9,15 +9,14 @@ from __future__ import annotations
 import logging
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from datetime import timedelta
 from typing import Any, TypeVar
 
 from django.db import transaction
 from django.db.models import Q, QuerySet
 from django.db.models.functions import Now
-from django.utils import timezone
 
 from accounts.models import User
+from core.jobs import Lost, Stopped
 from core.problems import Problem
 from labeling.human_evaluation import results as told
 from labeling.human_evaluation.evaluations import close_head_to_head
@@ -29,9 +28,9 @@ from models_service.selectors import promoted
 from trainer.evaluation.results import Figures, figure
 from trainer.evaluation.reward_diagnosis import diagnosis, scored_pairs
 from trainer.evaluation.summaries import verdicts_of
+from trainer.jobs import MEASUREMENTS
 from trainer.models import Evaluation, Measurement
 from trainer.runs import runner
-from trainer.runs.reporter import beating
 
 State = Measurement.State
 Judge = Evaluation.Judge
@@ -40,14 +39,9 @@ Text = TypeVar("Text", Completion, Completion | Demonstration)
 
 logger = logging.getLogger(__name__)
 
-_SILENT = timedelta(minutes=5)
 MOST_RANKINGS = 1000
 """Of each split, the newest; a diagnosis of a small model stays within minutes."""
 MOST_TEXTS = 300
-
-
-class MeasurementLost(Exception):
-    """Another worker took it up meanwhile."""
 
 
 @transaction.atomic
@@ -79,32 +73,32 @@ def close_contest(*, contest: HeadToHead, by: User | None = None) -> Measurement
 
 def perform(pk: int) -> bool:
     """Measure, unless another worker does; whether this call did."""
-    attempt = timezone.now()
-    taken = _open().filter(_free(), pk=pk)
-    if not taken.update(state=State.RUNNING, attempt=attempt, heartbeat_at=Now(), done=0):
+    measurement = MEASUREMENTS.claim(pk, done=0)
+    if measurement is None:
         return False
-    measurement = Measurement.objects.select_related("reward", "head_to_head").get(pk=pk)
     try:
-        with beating(lambda: _mine(measurement).update(heartbeat_at=Now())):
+        with MEASUREMENTS.beating(measurement):
             figures = _measured(measurement)
-    except MeasurementLost:
-        return True
+    except Stopped:
+        MEASUREMENTS.release(measurement)
+    except Lost:
+        pass  # whoever has it now goes on
     except Exception as error:  # whatever it dies of is told to the researcher
         logger.exception("%s failed", measurement)
-        _mine(measurement).update(state=State.FAILED, failure=runner.explain(error), ended_at=Now())
+        MEASUREMENTS.fail(measurement, runner.explain(error))
     else:
-        _mine(measurement).update(state=State.FINISHED, figures=figures, ended_at=Now())
+        MEASUREMENTS.finish(measurement, figures=figures, ended_at=Now())
     return True
 
 
 def tend() -> list[int]:
     """Close head-to-heads whose labels are all there; ids of measurements nobody works on."""
+    asked = []
     for contest in HeadToHead.objects.filter(closed_at=None):
         progress = told.progress(contest)
-        if progress.done and progress.given:
-            _close(contest)
-    lost = _open().filter(Q(heartbeat_at__lt=timezone.now() - _SILENT) | Q(attempt=None))
-    return list(lost.values_list("pk", flat=True))
+        if progress.done and progress.given and (measurement := _close(contest)):
+            asked.append(measurement.pk)
+    return asked + MEASUREMENTS.lost()
 
 
 @transaction.atomic
@@ -116,11 +110,10 @@ def _close(contest: HeadToHead, by: User | None = None) -> Measurement | None:
 
 def _measured(measurement: Measurement) -> dict[str, Any]:
     def report(done: int) -> None:
-        if not _mine(measurement).update(done=done, heartbeat_at=Now()):
-            raise MeasurementLost
+        MEASUREMENTS.report(measurement, done=done)
 
     def begin(total: int) -> None:
-        _mine(measurement).update(total=total, heartbeat_at=Now())
+        MEASUREMENTS.report(measurement, total=total)
 
     if measurement.head_to_head:
         return _contest_figures(measurement.head_to_head, measurement.reward, begin, report)
@@ -193,9 +186,7 @@ def _divergences(contest: HeadToHead, answers: Sequence[Completion]) -> dict[int
     versions = {
         version.pk: version
         for version in told.ladder_of(contest)
-        if version.engine == ModelVersion.Engine.LOCAL
-        and version.best_of == 1
-        and version.folder.is_dir()
+        if version.is_local and version.best_of == 1 and version.folder.is_dir()
     }
     found: dict[int, Figures] = {}
     baseline = versions.pop(contest.baseline_id, None)
@@ -313,17 +304,3 @@ def _require_weights(version: ModelVersion) -> None:
 def _queued(same: QuerySet[Measurement]) -> Measurement | None:
     """One that waits already: a second press of the button asks for nothing new."""
     return same.filter(state__in=[State.QUEUED, State.RUNNING]).first()
-
-
-def _mine(measurement: Measurement) -> QuerySet[Measurement]:
-    return Measurement.objects.filter(
-        pk=measurement.pk, state=State.RUNNING, attempt=measurement.attempt
-    )
-
-
-def _open() -> QuerySet[Measurement]:
-    return Measurement.objects.filter(state__in=[State.QUEUED, State.RUNNING])
-
-
-def _free() -> Q:
-    return Q(state=State.QUEUED) | Q(heartbeat_at__lt=timezone.now() - _SILENT)

@@ -7,14 +7,15 @@ from pathlib import Path
 from django.conf import settings
 from django.db import models
 
+from core.jobs import Job
 from trainer.models.snapshots import DatasetSnapshot
 
 
-class Export(models.Model):
+class Export(Job):
     """Labels that somebody asked for as a file, and how far a worker is with it.
 
-    A worker holds an export by its `attempt`; one whose heartbeat is old is gone on with by the
-    next worker. Its file is destroyed after some days; the row and its manifest stay.
+    One whose worker died or stopped is gone on with by the next worker. Its file is destroyed after
+    some days; the row and its manifest stay.
     """
 
     class State(models.TextChoices):
@@ -42,8 +43,6 @@ class Export(models.Model):
     requested_by = models.ForeignKey(
         settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.SET_NULL
     )
-    attempt = models.DateTimeField(null=True, blank=True)
-    heartbeat_at = models.DateTimeField(auto_now_add=True)
     created_at = models.DateTimeField(auto_now_add=True)
     ended_at = models.DateTimeField(null=True, blank=True)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from django.conf import settings
 from django.db import models
 
+from core.jobs import Job
 from models_service.models import ModelVersion
 from trainer.models.rounds import TrainingRound
 
@@ -56,11 +57,11 @@ class Evaluation(models.Model):
         return f"{self.version} against {self.baseline} by {self.get_judge_display()}"
 
 
-class Measurement(models.Model):
+class Measurement(Job):
     """Something a worker works out with a reward model: what it makes of the answers of a
     head-to-head or, where there is none, how good it is itself.
 
-    A worker holds it by its `attempt`; one whose heartbeat is old is done anew by the next worker.
+    One whose worker died or stopped is done anew by the next worker.
     """
 
     class State(models.TextChoices):
@@ -87,8 +88,6 @@ class Measurement(models.Model):
     requested_by = models.ForeignKey(
         settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.SET_NULL
     )
-    attempt = models.DateTimeField(null=True, blank=True)
-    heartbeat_at = models.DateTimeField(auto_now_add=True)
     created_at = models.DateTimeField(auto_now_add=True)
     ended_at = models.DateTimeField(null=True, blank=True)
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from django.conf import settings
 from django.db import models
 
+from core.jobs import Job
 from models_service.models import ModelVersion
 from trainer.algorithms.stages import STAGES
 from trainer.models.snapshots import DatasetSnapshot
@@ -79,11 +80,11 @@ class TrainingRound(models.Model):
         return self.name or f"Round {self.pk}"
 
 
-class TrainingRun(models.Model):
+class TrainingRun(Job):
     """One stage of a round on the training queue.
 
-    A worker holds a run by its `worker` token and heartbeat; one whose heartbeat is old is taken up
-    again by the next worker, from the last checkpoint in its work folder.
+    One whose worker died or stopped is taken up again by the next worker, from the last state in
+    its work folder.
     """
 
     class State(models.TextChoices):
@@ -102,9 +103,6 @@ class TrainingRun(models.Model):
     seed = models.BigIntegerField()
     # Who executed it, one entry a claim: {"at", "worker", "code", "python", "torch", …}.
     executions = models.JSONField(default=list, blank=True)
-    worker = models.CharField(max_length=200, blank=True)
-    heartbeat_at = models.DateTimeField(null=True, blank=True)
-    attempts = models.PositiveSmallIntegerField(default=0)
     step = models.PositiveIntegerField(default=0)
     total_steps = models.PositiveIntegerField(default=0)
     output = models.OneToOneField(

@@ -13,11 +13,13 @@ from django.db.models.functions import Now
 from accounts.audit import Act, record
 from accounts.models import User
 from core.problems import Problem
+from core.states import Move
 from trainer.algorithms.config import ConfigError
 from trainer.algorithms.stages import STAGES
 from trainer.models import TrainingRound, TrainingRun
 from trainer.rounds.recipes import changed
 from trainer.rounds.start import require_one_limit
+from trainer.states import Rounds, Runs
 
 State = TrainingRound.State
 RunState = TrainingRun.State
@@ -26,7 +28,7 @@ RunState = TrainingRun.State
 @transaction.atomic
 def pause(*, round: TrainingRound, by: User | None = None) -> None:
     """Stop after the step at hand and keep the state. Raises Problem when it is not under way."""
-    _move(round, {State.RUNNING, State.QUEUED}, State.PAUSED, "paused")
+    _move(round, Rounds.pause, "paused")
     _withdraw(round)
     record(act=Act.ROUND_PAUSED, by=by, target=round)
 
@@ -34,15 +36,14 @@ def pause(*, round: TrainingRound, by: User | None = None) -> None:
 @transaction.atomic
 def resume(*, round: TrainingRound, by: User | None = None) -> None:
     """Queue a paused round again; it goes on where it was. Raises Problem."""
-    _move(round, {State.PAUSED}, State.QUEUED, "resumed")
+    _move(round, Rounds.resume, "resumed")
     record(act=Act.ROUND_RESUMED, by=by, target=round)
 
 
 @transaction.atomic
 def cancel(*, round: TrainingRound, by: User | None = None) -> None:
     """End a round; what it produced and its last state stay. Raises Problem when it has ended."""
-    under_way = {State.QUEUED, State.RUNNING, State.PAUSED, State.FAILED}
-    _move(round, under_way, State.CANCELLED, "cancelled", ended_at=Now())
+    _move(round, Rounds.cancel, "cancelled", ended_at=Now())
     _withdraw(round)
     record(act=Act.ROUND_CANCELLED, by=by, target=round)
 
@@ -61,8 +62,7 @@ def retry(
     `recipe` changes settings of stages that are not finished; a stage whose result it changes
     begins anew. Raises Problem.
     """
-    _move(round, {State.FAILED, State.CANCELLED}, State.QUEUED, "retried",
-          failure="", ended_at=None)  # fmt: skip
+    _move(round, Rounds.retry, "retried", failure="", ended_at=None)
     open_runs = round.runs.exclude(state__in=[RunState.FINISHED, RunState.RUNNING])
     if (afresh or recipe) and round.runs.filter(state=RunState.RUNNING).exists():
         raise Problem(409, "A worker is still ending the step at hand; try again in a moment.")
@@ -70,22 +70,19 @@ def retry(
         _forget_progress(open_runs)
     if recipe:
         _change_recipe(round, recipe, open_runs)
-    open_runs.update(state=RunState.STOPPED, failure="", attempts=0, ended_at=None)
+    Runs.retry.apply(open_runs, failure="", attempts=0, ended_at=None)
     detail = {"afresh": afresh, "recipe": recipe or {}}
     record(act=Act.ROUND_RETRIED, by=by, target=round, detail=detail)
 
 
 def _withdraw(round: TrainingRound) -> None:
     """Take back a run that no worker has claimed; one under way stops at its next step."""
-    round.runs.filter(state=RunState.QUEUED).update(state=RunState.STOPPED, ended_at=Now())
+    Runs.withdraw.apply(round.runs.all(), ended_at=Now())
 
 
-def _move(
-    round: TrainingRound, sources: set[State], target: State, done: str, **changes: Any
-) -> None:
-    """Change the state where it still is one of `sources`. Raises Problem where it is not."""
-    moved = TrainingRound.objects.filter(pk=round.pk, state__in=sources)
-    if not moved.update(state=target, **changes):
+def _move(round: TrainingRound, move: Move, done: str, **changes: Any) -> None:
+    """Make the move where it still can be made. Raises Problem where it cannot."""
+    if not move.apply(TrainingRound.objects.filter(pk=round.pk), **changes):
         round.refresh_from_db()
         raise Problem(409, f"{round} is {round.get_state_display().lower()} and cannot be {done}.")
     round.refresh_from_db()

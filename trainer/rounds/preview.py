@@ -12,6 +12,7 @@ from urllib.parse import urlencode
 from django.urls import reverse
 
 from core.problems import Problem
+from labeling import label_filters
 from labeling.exports.tally import Tally, count_comparisons, rankings_by_size
 from labeling.intake import shapes
 from labeling.models import UseCase
@@ -23,7 +24,6 @@ from trainer.algorithms.config import ConfigError
 from trainer.algorithms.stages import STAGES
 from trainer.data.snapshots import label_tally, totals, totals_of
 from trainer.models import DatasetSnapshot, TrainingRound
-from trainer.rounds import label_filters
 from trainer.rounds.estimates import estimates
 from trainer.rounds.reads import UNDER_WAY
 from trainer.rounds.recipes import Recipe, from_yaml, preset_recipe, to_yaml

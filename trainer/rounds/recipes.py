@@ -11,11 +11,11 @@ from typing import Any, Self
 
 import yaml
 
+from labeling import label_filters
 from trainer.algorithms.config import Config, ConfigError, not_known
 from trainer.algorithms.presets import FOLDER, LIMIT, preset_names, with_one_limit
 from trainer.algorithms.settings import PPOConfig
 from trainer.algorithms.stages import STAGES, scoring
-from trainer.rounds import label_filters
 
 PROMOTE = {
     "never": "Never: a researcher decides",
@@ -44,7 +44,7 @@ class Recipe:
         `given` names stages whose outcome is there already, from another round.
         """
         values = with_one_limit(values)
-        labels, wrong_labels = label_filters.clean(values.get("labels") or {})
+        labels, wrong_labels = _labels(values.get("labels") or {})
         configs, wrong_settings = _configs(values)
         errors = _unknown_keys(values) | _check_frame(values, given) | wrong_labels | wrong_settings
         if errors:
@@ -135,6 +135,10 @@ def from_yaml(text: str) -> tuple[str | None, dict[str, Any]]:
         where = getattr(error, "problem_mark", None)
         place = f" (line {where.line + 1}, column {where.column + 1})" if where else ""
         raise ConfigError({"yaml": f"is not YAML{place}"}) from error
+    except RecursionError as error:
+        raise ConfigError({"yaml": "is nested too deeply"}) from error
+    except ValueError as error:  # such as a date that does not exist
+        raise ConfigError({"yaml": f"holds a value that cannot be read: {error}"}) from error
     if not isinstance(values, dict):
         raise ConfigError({"yaml": "must hold the parts of a recipe by name, such as ppo: …"})
     kept = {str(key): value for key, value in values.items() if key not in _FOR_PEOPLE}
@@ -145,6 +149,20 @@ def from_yaml(text: str) -> tuple[str | None, dict[str, Any]]:
 def to_yaml(preset: str, recipe: Mapping[str, Any]) -> str:
     """A complete recipe as a file that `start_round --recipe` and the form take."""
     return yaml.safe_dump({"preset": preset, **recipe}, sort_keys=False, allow_unicode=True)
+
+
+def _labels(values: Any) -> tuple[dict[str, Any], dict[str, str]]:
+    """The filters of labels, and what is wrong with them."""
+    if not isinstance(values, Mapping):
+        return {}, {"labels": "must hold filters by name"}
+    known = label_filters.FILTERS
+    filters, faults = label_filters.clean(values)
+    unknown = {
+        name: not_known(name, f"one of {', '.join(known)}", known)
+        for name in values
+        if name not in known
+    }
+    return filters, {f"labels.{name}": text for name, text in (unknown | faults).items()}
 
 
 def _configs(values: Mapping[str, Any]) -> tuple[dict[str, Config], dict[str, str]]:

@@ -9,7 +9,7 @@ from django.db import transaction
 
 from accounts.audit import Act, record
 from accounts.models import User
-from core.problems import Problem
+from core.problems import refuse
 from trainer.models import SavedRecipe
 from trainer.rounds.start import checked_recipe
 
@@ -29,7 +29,7 @@ def save_recipe(
     """
     name = name.strip()
     if not name:
-        raise Problem(400, "A recipe needs a name.", errors={"recipe_name": ["Give it a name."]})
+        refuse("recipe_name", "Give the recipe a name.")
     # A reward model that a round is given stands in for the stage: which one is said at its start.
     values = checked_recipe(preset, recipe, given=["reward"]).to_dict()
     kept = {"preset": preset, "recipe": values, "saved_by": by}
@@ -39,7 +39,7 @@ def save_recipe(
         saved, is_new = SavedRecipe.objects.get_or_create(name=name, defaults=kept)
         if not is_new:
             sentence = f"There is a recipe {name} already. Take another name, or replace it."
-            raise Problem(409, sentence, errors={"recipe_name": [sentence]})
+            refuse("recipe_name", sentence, 409)
     record(act=Act.RECIPE_SAVED, by=by, target=saved, detail={"preset": preset})
     return saved
 

@@ -9,7 +9,7 @@ from django.utils import timezone
 
 from accounts.audit import Act, record
 from accounts.models import User
-from core.problems import Problem
+from core.problems import Problem, refuse
 from labeling.models import Ranking
 from trainer.models import SavedRecipe, Schedule, TrainingRound
 from trainer.rounds.due_times import next_start
@@ -31,7 +31,7 @@ def add_schedule(
     unless exactly one of the two is asked for."""
     if (at is None) == (after_rankings is None):
         sentence = "Say either a time of day or a number of new rankings."
-        raise Problem(400, sentence, errors={"at": [sentence]})
+        refuse("at", sentence)
     schedule = Schedule.objects.create(
         recipe=recipe,
         weekday=weekday if at else None,

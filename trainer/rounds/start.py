@@ -9,7 +9,7 @@ from django.db import connection, transaction
 
 from accounts.audit import Act, record
 from accounts.models import User
-from core.problems import Problem
+from core.problems import Problem, refuse
 from labeling.origins import unknown_origins
 from labeling.queues.sampling_settings import training_limit
 from models_service import services as versions
@@ -82,7 +82,7 @@ def checked_start(
         _require_same_limit(complete, reward)
     if snapshot and snapshot.erased_at:
         sentence = f"{snapshot} was destroyed because a person in it was erased; freeze anew."
-        raise Problem(409, sentence, errors={"snapshot": [sentence]})
+        refuse("snapshot", sentence, 409)
     _require_context(complete, chosen, reward)
     _require_labels(complete, totals_of(snapshot) if snapshot else count_labels(complete.labels))
     _require_memory(complete, chosen)
@@ -101,22 +101,21 @@ def checked_recipe(
     there = ModelVersion.objects.filter(name__in=policies).values_list("name", flat=True)
     if unknown := sorted(set(policies) - set(there)):
         sentence = f"There is no model version {', '.join(unknown)}."
-        raise Problem(400, sentence, errors={"labels.policies": [sentence]})
+        refuse("labels.policies", sentence)
     if unknown := unknown_origins(recipe.labels.get("origins", [])):
-        sentence = f"No labels were imported from {', '.join(unknown)}."
-        raise Problem(400, sentence, errors={"labels.origins": [sentence]})
+        refuse("labels.origins", f"No labels were imported from {', '.join(unknown)}.")
     return recipe
 
 
 def _require_trainable(field: str, version: ModelVersion) -> None:
     versions.require_weights(version)
-    if version.engine != ModelVersion.Engine.LOCAL:
+    if not version.is_local:
         sentence = f"{version} lies behind a server and cannot be trained; choose a local version."
     elif not version.folder.is_dir():
         sentence = f"The folder of {version} is gone. Put it back, or choose another version."
     else:
         return
-    raise Problem(400, sentence, errors={field: [sentence]})
+    refuse(field, sentence)
 
 
 def _require_own_answers(start: ModelVersion) -> None:
@@ -130,14 +129,14 @@ def _require_own_answers(start: ModelVersion) -> None:
         return
     other = start.parent or "a version without it"
     sentence = f"{start} {does} and has no weights of its own; start from {other}."
-    raise Problem(400, sentence, errors={"start": [sentence]})
+    refuse("start", sentence)
 
 
 def _require_approved(start: ModelVersion) -> None:
     """What the check refused would train wrongly or not at all; one not checked yet may start."""
     if found := refusal(check_report(start)):
         sentence = f"{start} did not pass the check. {found}"
-        raise Problem(409, sentence, errors={"start": [sentence]})
+        refuse("start", sentence, 409)
 
 
 def require_one_limit(recipe: Recipe) -> None:
@@ -172,7 +171,7 @@ def _require_same_limit(recipe: Recipe, reward: ModelVersion) -> None:
                 f"{reward} learned from answers of {learned} tokens at most, and {address} is "
                 f"{limit}: choose another reward model, or train one in this round."
             )
-            raise Problem(409, sentence, errors={"reward_model": [sentence]})
+            refuse("reward_model", sentence, 409)
 
 
 def _limit_of(reward: ModelVersion) -> int | None:

@@ -7,11 +7,10 @@ stages on with what the stages before made.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import Field, dataclass, field, fields
+from dataclasses import Field, dataclass, fields
 from typing import Any
 
-from labeling.models import Guideline, UseCase
-from labeling.origins import origins
+from labeling.label_filters import FILTERS, LabelFilter
 from labeling.queues.sampling_settings import training_limit
 from models_service.models import Kind, ModelVersion
 from trainer.algorithms.config import Config
@@ -19,7 +18,6 @@ from trainer.algorithms.presets import LIMIT, preset_names
 from trainer.algorithms.stages import STAGES
 from trainer.data.snapshots import count_labels
 from trainer.models import DatasetSnapshot, SavedRecipe, TrainingRound, TrainingRun
-from trainer.rounds.label_filters import GROUPS
 from trainer.rounds.recipes import PROMOTE, Recipe, preset, preset_recipe
 
 LABEL_TITLES = {
@@ -97,12 +95,17 @@ class StartForm:
     rewards: list[ModelVersion]
     recipes: list[SavedRecipe]
     labels: list[tuple[str, int, int]]
-    choice: LabelChoice
+    filters: list[FilterField]
 
     @property
     def preset(self) -> str:
         """The preset that changes are told from."""
         return self.source.preset
+
+    @property
+    def chooses(self) -> bool:
+        """Whether any filter has a value."""
+        return any(one.value for one in self.filters)
 
     @property
     def enough(self) -> bool:
@@ -111,16 +114,17 @@ class StartForm:
 
 
 @dataclass(frozen=True)
-class LabelChoice:
-    """What labels can be chosen by, and what is chosen."""
+class FilterField:
+    """A filter of labels with its value; `options` are value, words, and whether it is ticked."""
 
-    use_cases: list[tuple[str, str, bool]]
-    groups: list[tuple[str, str, bool]]
-    origins: list[tuple[str, str, bool]]
-    ranking_guidelines: list[tuple[int, str, bool]]
-    demonstration_guidelines: list[tuple[int, str, bool]]
-    policies: list[tuple[str, str, bool]]
-    chosen: Mapping[str, Any] = field(default_factory=dict)
+    filter: LabelFilter
+    value: Any
+    options: list[tuple[Any, str, bool]]
+
+    @property
+    def whole(self) -> bool:
+        """Whether its options are numbers."""
+        return any(isinstance(value, int) for value, *_ in self.options)
 
 
 def start_form(query: Mapping[str, str]) -> StartForm:
@@ -130,8 +134,7 @@ def start_form(query: Mapping[str, str]) -> StartForm:
     usual = preset_recipe(source.preset)
     names = _preset_names()
     described = {each: preset(each) for each in names}
-    with_weights = ModelVersion.objects.filter(engine=ModelVersion.Engine.LOCAL,
-                                               weights_removed_at=None)  # fmt: skip
+    with_weights = ModelVersion.objects.local().filter(weights_removed_at=None)
     return StartForm(
         source=source,
         presets=[(name, words["title"], words["description"]) for name, words in described.items()],
@@ -143,7 +146,7 @@ def start_form(query: Mapping[str, str]) -> StartForm:
         rewards=list(with_weights.filter(kind=Kind.REWARD)),
         recipes=list(SavedRecipe.objects.all()),
         labels=_labels(recipe),
-        choice=_choice(recipe.labels),
+        filters=_filters(recipe.labels),
     )
 
 
@@ -232,23 +235,11 @@ def _labels(recipe: Recipe) -> list[tuple[str, int, int]]:
     ]
 
 
-def _choice(chosen: Mapping[str, Any]) -> LabelChoice:
-    def marked(name: str, options: Any) -> list[tuple[Any, str, bool]]:
-        picked = chosen.get(name, [])
-        return [(value, title, value in picked) for value, title in options]
-
-    guidelines = Guideline.objects.filter(purpose="training").order_by("-version")
-    versions = {
-        kind: [(one.version, f"Version {one.version}") for one in guidelines if one.kind == kind]
-        for kind in ("ranking", "demonstration")
-    }
-    policies = ModelVersion.objects.exclude(kind=Kind.REWARD).values_list("name", "name")
-    return LabelChoice(
-        use_cases=marked("use_cases", UseCase.choices),
-        groups=marked("groups", GROUPS.items()),
-        origins=marked("origins", origins()),
-        ranking_guidelines=marked("ranking_guidelines", versions["ranking"]),
-        demonstration_guidelines=marked("demonstration_guidelines", versions["demonstration"]),
-        policies=marked("policies", policies),
-        chosen=chosen,
-    )
+def _filters(chosen: Mapping[str, Any]) -> list[FilterField]:
+    fields = []
+    for one in FILTERS.values():
+        value = chosen.get(one.name) or []
+        shown = one.options() if one.options else ()
+        options = [(option, str(words), option in value) for option, words in shown]
+        fields.append(FilterField(one, value or "", options))
+    return fields

@@ -2,31 +2,28 @@
 
 from __future__ import annotations
 
-from datetime import datetime
-
 from django.db import IntegrityError, transaction
+from django.db.models import Q
 from django.db.models.functions import Coalesce, Now
-from django.utils import timezone
 
+from core.jobs import silent_since
 from trainer.data.snapshots import freeze
+from trainer.jobs import RUNS
 from trainer.models import Evaluation, TrainingRound, TrainingRun
 from trainer.rounds import reads
 from trainer.rounds.decide import promotes
 from trainer.rounds.promotion import promote_round
+from trainer.states import Rounds, Runs
 
 State = TrainingRound.State
-RunState = TrainingRun.State
 
 
 def begin(*, round: TrainingRound) -> bool:
     """Take the training worker for this round; False when another one was first."""
     try:
         with transaction.atomic():
-            return bool(
-                TrainingRound.objects.filter(pk=round.pk, state=State.QUEUED).update(
-                    state=State.RUNNING, started_at=Coalesce("started_at", Now())
-                )
-            )
+            mine = TrainingRound.objects.filter(pk=round.pk)
+            return bool(Rounds.begin.apply(mine, started_at=Coalesce("started_at", Now())))
     except IntegrityError:  # the database lets one round run
         return False
 
@@ -46,7 +43,6 @@ def open_run(*, round: TrainingRound, stage: str) -> TrainingRun | None:
         stage=stage,
         defaults={
             "seed": round.seed,
-            "heartbeat_at": timezone.now(),
             "config": {
                 "settings": {**round.recipe[stage], "seed": round.seed},
                 "start": reads.starts(round, stage),
@@ -55,38 +51,27 @@ def open_run(*, round: TrainingRound, stage: str) -> TrainingRun | None:
     )
     if is_new:
         return run
-    stopped = TrainingRun.objects.filter(pk=run.pk, state=RunState.STOPPED)
-    changed = stopped.update(state=RunState.QUEUED, heartbeat_at=Now(), ended_at=None)
-    return run if changed else None
+    mine = TrainingRun.objects.filter(pk=run.pk)
+    return run if Runs.reopen.apply(mine, heartbeat_at=Now(), ended_at=None) else None
 
 
 @transaction.atomic
-def take_up_abandoned(*, silent_since: datetime) -> list[int]:
+def take_up_abandoned() -> list[int]:
     """Runs of the running round whose message was lost or whose worker died, to be sent again.
 
     A worker that died while its round was being paused or cancelled leaves its run stopped, so
     that the next round can begin.
     """
-    silent = TrainingRun.objects.filter(state=RunState.RUNNING, heartbeat_at__lt=silent_since)
-    silent.exclude(round__state=State.RUNNING).update(
-        state=RunState.STOPPED, worker="", ended_at=Now()
-    )
-    old = TrainingRun.objects.filter(
-        round__state=State.RUNNING, heartbeat_at__lt=silent_since
-    ).select_for_update(of=("self",), skip_locked=True)
-    waiting = [run.pk for run in old if run.state == RunState.QUEUED]
-    dead = [run.pk for run in old if run.state == RunState.RUNNING]
-    TrainingRun.objects.filter(pk__in=waiting).update(heartbeat_at=Now())
-    return waiting + dead
+    silent = TrainingRun.objects.filter(heartbeat_at__lt=silent_since())
+    Runs.stop.apply(silent.exclude(round__state=State.RUNNING), worker="", ended_at=Now())
+    return RUNS.lost(Q(round__state=State.RUNNING))
 
 
 @transaction.atomic
 def fail_round(*, round: TrainingRound, stage: str) -> None:
     """Close a round one of whose stages failed."""
     run = round.runs.get(stage=stage)
-    TrainingRound.objects.filter(pk=round.pk, state=State.RUNNING).update(
-        state=State.FAILED, failure=f"{_place(run)}: {run.failure}", ended_at=Now()
-    )
+    fail_between_stages(round=round, reason=f"{_place(run)}: {run.failure}")
 
 
 def _place(run: TrainingRun) -> str:
@@ -97,18 +82,16 @@ def _place(run: TrainingRun) -> str:
 
 def fail_between_stages(*, round: TrainingRound, reason: str) -> None:
     """Close a round that could not take its next step."""
-    TrainingRound.objects.filter(pk=round.pk, state=State.RUNNING).update(
-        state=State.FAILED, failure=reason, ended_at=Now()
-    )
+    mine = TrainingRound.objects.filter(pk=round.pk)
+    Rounds.fail.apply(mine, failure=reason, ended_at=Now())
 
 
 @transaction.atomic
 def finish_round(*, round: TrainingRound) -> None:
     """Close a round whose stages are done, and promote its policy if its rule says so."""
     policy = reads.outcome(round)
-    finished = TrainingRound.objects.filter(pk=round.pk, state=State.RUNNING).update(
-        state=State.FINISHED, policy=policy, ended_at=Now()
-    )
+    mine = TrainingRound.objects.filter(pk=round.pk)
+    finished = Rounds.finish.apply(mine, policy=policy, ended_at=Now())
     evaluation = Evaluation.objects.filter(round=round).first()
     figures = evaluation.figures if evaluation else None
     if finished and policy and promotes(round.recipe["promote"], figures):

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 import redis
 
+from core.jobs import silent_since
 from models_service import worker_heartbeats
 from trainer.models import TrainingRun
-from trainer.runs.runner import silent_since
 
 QUEUES = ("default", "training")
 _START = "celery --app config worker --concurrency 1 --queues"

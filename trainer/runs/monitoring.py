@@ -13,10 +13,10 @@ from django.db.models import F, Q, Window
 from django.db.models.functions import RowNumber
 from django.utils import timezone
 
+from core.jobs import silent_since
 from trainer.figures.tensorboard import event_file
 from trainer.models import LogLine, Metric, Sample, TrainingRound, TrainingRun
 from trainer.runs.alarms import WINDOW, Alarm, alarms
-from trainer.runs.runner import silent_since
 
 LOG_LINES = 300
 MOST_POINTS = 2000  # of a curve on a page, which is some thousand pixels wide at most

@@ -1,22 +1,17 @@
-"""What a run writes while it works: metrics, samples, its heartbeat; and whether it should stop."""
+"""What a run writes while it works: metrics and samples; and whether it should stop."""
 
 from __future__ import annotations
 
 import math
-import os
-import socket
-import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from typing import Any
-from uuid import uuid4
 
-from django.conf import settings
-from django.db import DatabaseError, connection, transaction
-from django.utils import timezone
+from django.db import transaction
 
+from core.stopping import stopping
 from trainer.algorithms.contract import TrainingError
+from trainer.jobs import RUNS
 from trainer.models import Metric, Sample, TrainingRound, TrainingRun
 from trainer.runs import machine_memory
 from trainer.runs.log import RunLog, say
@@ -24,17 +19,11 @@ from trainer.runs.log import RunLog, say
 ASK_EVERY_SECONDS = 1.0
 
 
-class LostRunError(Exception):
-    """Another worker has taken the run up, because this one's heartbeat was too old."""
-
-
-def worker_token() -> str:
-    """A name for one execution: who holds a run, and nobody else ever."""
-    return f"{socket.gethostname()}/{os.getpid()}/{uuid4().hex[:8]}"
-
-
 class RunReporter:
-    """The `Reporter` of an algorithm, writing to the run's rows while the worker still holds it."""
+    """The `Reporter` of an algorithm, writing to the run's rows while the worker still holds it.
+
+    Each method raises Lost when it does not any more.
+    """
 
     def __init__(self, run: TrainingRun, log: RunLog | None = None) -> None:
         self.run = run
@@ -49,7 +38,7 @@ class RunReporter:
         if values:
             self.log.progress(step, total, values)
         with transaction.atomic():
-            self._hold(step=step, total_steps=total)
+            RUNS.keep(self.run, step=step, total_steps=total)
             if values := {**values, **machine_memory.metrics()} if values else {}:
                 metric, _ = Metric.objects.get_or_create(
                     run=self.run, step=step, defaults={"values": {}}
@@ -60,7 +49,7 @@ class RunReporter:
     def sample(self, step: int, rows: list[dict[str, Any]]) -> None:
         """Keep what the model said; the rows of a step that is done again replace the first."""
         with transaction.atomic():
-            self._hold()
+            RUNS.keep(self.run)
             self.run.samples.filter(step=step).delete()
             Sample.objects.bulk_create(
                 Sample(
@@ -76,57 +65,20 @@ class RunReporter:
         say(self.run, f"{len(rows)} samples at step {step}.")
 
     def should_stop(self) -> bool:
-        """Whether the round was paused or cancelled, asked at most once a second."""
+        """Whether the worker is to stop, or the round was paused or cancelled.
+
+        Of the round it is asked once a second at most.
+        """
+        if stopping():
+            return True
         if not self._stop and time.monotonic() - self._asked_at >= ASK_EVERY_SECONDS:
             self._asked_at = time.monotonic()
-            self._hold()
+            RUNS.keep(self.run)
             running = TrainingRound.State.RUNNING
             self._stop = not TrainingRound.objects.filter(
                 pk=self.run.round_id, state=running
             ).exists()
         return self._stop
-
-    def _hold(self, **changes: Any) -> None:
-        """Write to the run if it is still this worker's. Raises LostRunError."""
-        if not held(self.run).update(heartbeat_at=timezone.now(), **changes):
-            raise LostRunError(f"run {self.run.pk} went to another worker")
-
-
-def held(run: TrainingRun) -> Any:
-    """The run's row, as long as this worker holds it."""
-    return TrainingRun.objects.filter(pk=run.pk, worker=run.worker, state=TrainingRun.State.RUNNING)
-
-
-@contextmanager
-def heartbeat(run: TrainingRun) -> Iterator[None]:
-    """Keep the run's heartbeat fresh, through long steps too."""
-    with beating(lambda: held(run).update(heartbeat_at=timezone.now())):
-        yield
-
-
-@contextmanager
-def beating(beat: Callable[[], int]) -> Iterator[None]:
-    """Call `beat` from a thread of its own every few seconds, until it finds no row any more."""
-    over = threading.Event()
-
-    def go() -> None:
-        try:
-            while not over.wait(settings.RUN_HEARTBEAT_SECONDS):
-                try:
-                    if not beat():
-                        return
-                except DatabaseError:  # a database that restarts; the lease outlasts a few beats
-                    connection.close()
-        finally:
-            connection.close()
-
-    thread = threading.Thread(target=go, name="heartbeat", daemon=True)
-    thread.start()
-    try:
-        yield
-    finally:
-        over.set()
-        thread.join()
 
 
 def _require_finite_losses(step: int, values: Mapping[str, float]) -> None:

@@ -9,7 +9,6 @@ import platform
 import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
 from functools import cache
 from importlib.metadata import version
 from pathlib import Path
@@ -17,25 +16,27 @@ from typing import Any
 
 from django.conf import settings
 from django.db import transaction
-from django.db.models import F, Q
+from django.db.models import Q
 from django.db.models.functions import Coalesce, Now
 from django.utils import timezone
 
+from core.jobs import Lost
 from models_service.models import Kind, ModelVersion
 from models_service.services import register_best_of, register_version
 from trainer.algorithms.distributed.job import Job
 from trainer.algorithms.settings import BestOfNConfig, EvaluationConfig
 from trainer.algorithms.stages import STAGES
 from trainer.data.snapshots import file_sha256
+from trainer.jobs import RUNS
 from trainer.models import Evaluation, TrainingRound, TrainingRun
 from trainer.runs import machine_memory
 from trainer.runs.launcher import launch
 from trainer.runs.log import logged, say
-from trainer.runs.reporter import LostRunError, RunReporter, heartbeat, held, worker_token
+from trainer.runs.reporter import RunReporter
+from trainer.states import Runs
 
 logger = logging.getLogger(__name__)
 
-MOST_ATTEMPTS = 5
 # What `code_version` hashes, below the root; a test holds it against what these files import.
 RESULT_CODE = (
     "trainer/algorithms/**/*.py",
@@ -69,85 +70,53 @@ def execute(run_id: int) -> bool:
     if run is None:
         return False
     try:
-        with heartbeat(run), logged(run) as log:
+        with RUNS.beating(run), logged(run) as log:
             outcome = _MEASURING.get(run.stage, _train)(run, RunReporter(run, log))
         close(run, outcome)
-    except LostRunError as lost:
+    except Lost as lost:
         logger.warning("%s", lost)
     except Exception as error:  # whatever a run dies of is told to the researcher
         logger.exception("%s failed", run)
-        fail(run, explain(error))
+        reason = explain(error)
+        if RUNS.fail(run, reason):
+            say(run, reason, "ERROR")
     return True
 
 
 def claim(run_id: int) -> TrainingRun | None:
-    """Take a queued run, or one whose worker has fallen silent; None when there is neither."""
-    State = TrainingRun.State
-    free = Q(state=State.QUEUED) | Q(state=State.RUNNING, heartbeat_at__lt=silent_since())
-    running = TrainingRound.objects.filter(state=TrainingRound.State.RUNNING).values("pk")
-    token = worker_token()
-    taken = TrainingRun.objects.filter(free, pk=run_id, round__in=running).update(
-        state=State.RUNNING,
-        worker=token,
-        heartbeat_at=Now(),
-        started_at=Coalesce("started_at", Now()),
-        attempts=F("attempts") + 1,
-    )
-    if not taken:
+    """Take a run of a running round that nobody works on; None when there is none."""
+    running = Q(round__state=TrainingRound.State.RUNNING)
+    run = RUNS.claim(run_id, running, started_at=Coalesce("started_at", Now()))
+    if run is None:
         return None
-    run = TrainingRun.objects.select_related("round__snapshot", "round__start").get(pk=run_id)
-    if run.attempts <= MOST_ATTEMPTS:
-        run.executions.append(_execution(token))
-        held(run).update(executions=run.executions)
-        machine_memory.forget_peak()
-        say(run, f"Taken up by {token}, attempt {run.attempts}" + _place(run))
-        return run
-    fail(
-        run,
-        f"Its worker died {MOST_ATTEMPTS} times, most likely for lack of memory. Retry on a larger "
-        "machine or with fewer tokens_per_micro_batch.",
-    )
-    return None
+    run.executions.append(_execution(run.worker))
+    RUNS.beat(run, executions=run.executions)
+    machine_memory.forget_peak()
+    place = f", having reached step {run.step} of {run.total_steps}." if run.step else "."
+    say(run, f"Taken up by {run.worker}, attempt {run.attempts}{place}")
+    return run
 
 
-def _place(run: TrainingRun) -> str:
-    return f", having reached step {run.step} of {run.total_steps}." if run.step else "."
-
-
-def silent_since() -> datetime:
-    """A heartbeat before this moment means that the worker is gone."""
-    return timezone.now() - timedelta(seconds=settings.RUN_LEASE_SECONDS)
+def close(run: TrainingRun, outcome: Outcome) -> None:
+    """Record what came out, once; of a run that another worker took up, nothing."""
+    if not outcome.stopped:
+        _finish(run, outcome)
+    elif RUNS.release(run, Q(round__state=TrainingRound.State.RUNNING)):
+        say(run, "Its worker was asked to stop; the next one goes on from the saved state.")
+    elif Runs.stop.apply(RUNS.held(run), worker="", attempts=0, ended_at=Now()):
+        say(run, "Stopped; its state is kept.")
 
 
 @transaction.atomic
-def close(run: TrainingRun, outcome: Outcome) -> None:
-    """Record what came out, once; of a run that another worker took up, nothing."""
-    state = TrainingRun.State.STOPPED if outcome.stopped else TrainingRun.State.FINISHED
-    closed = held(run).update(
-        state=state,
-        worker="",
-        result=outcome.result,
-        ended_at=Now(),
-        attempts=0 if outcome.stopped else F("attempts"),  # being asked to stop is no death
-    )
-    if closed:
-        say(run, "Stopped; its state is kept." if outcome.stopped else "Finished.")
-    if not closed or outcome.stopped:
+def _finish(run: TrainingRun, outcome: Outcome) -> None:
+    if not RUNS.finish(run, result=outcome.result, ended_at=Now()):
         return
+    say(run, "Finished.")
     if output := _register(run, outcome):
         TrainingRun.objects.filter(pk=run.pk).update(output=output)
     if run.stage == "evaluation":
         _record_evaluation(run, outcome.result)
     transaction.on_commit(lambda: shutil.rmtree(run.work, ignore_errors=True))
-
-
-def fail(run: TrainingRun, reason: str) -> None:
-    """Record why a run failed, if it is still this worker's."""
-    failed = held(run).update(
-        state=TrainingRun.State.FAILED, worker="", failure=reason, ended_at=timezone.now()
-    )
-    if failed:
-        say(run, reason, "ERROR")
 
 
 def explain(error: Exception) -> str:

@@ -10,7 +10,7 @@ from django.conf import settings
 from django.contrib.staticfiles.finders import get_finders
 from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError
-from django.db import transaction
+from django.db import connection, transaction
 
 from accounts.models import Role, User
 from accounts.services import create_user
@@ -18,6 +18,7 @@ from labeling.demo.seed import lay_ground, seed_demo
 from models_service.models import ModelVersion
 from models_service.services import adopt_base
 from trainer.evaluation.model_checks import measured
+from trainer.models import TrainingRound
 
 _DEMO_ACCOUNTS = {
     "admin": Role.ADMIN,
@@ -45,6 +46,7 @@ class Command(BaseCommand):
         call_command("migrate", interactive=False, verbosity=0)
         if not options["no_static"]:
             _collect_static()
+        _close_gaps()
         lay_ground()
         self.stdout.write("The database is up to date; preparing the base model ...")
         self.stdout.write(f"Base model: {_base().name}")
@@ -57,6 +59,23 @@ class Command(BaseCommand):
             for name, password in passwords.items():
                 self.stdout.write(f"  {name:<12} {password}")
             self.stdout.write("")
+
+
+@transaction.atomic
+def _close_gaps() -> None:
+    """Let the number of the next round follow that of the last.
+
+    PostgreSQL logs a sequence 32 numbers ahead, so that after a crash round 4 would be followed by
+    round 37. The lock waits for whoever is making a round.
+    """
+    table, column = TrainingRound._meta.db_table, TrainingRound._meta.pk.column
+    with connection.cursor() as cursor:
+        cursor.execute(f"LOCK TABLE {table} IN SHARE ROW EXCLUSIVE MODE")
+        cursor.execute(
+            f"SELECT setval(pg_get_serial_sequence(%s, %s), coalesce(max({column}), 0) + 1, false)"  # noqa: S608
+            f" FROM {table}",
+            [table, column],
+        )
 
 
 def _base() -> ModelVersion:

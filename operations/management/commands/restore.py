@@ -38,11 +38,15 @@ class Command(ExampleCommand):
         except BackupError as error:
             raise CommandError(str(error)) from error
         same, files = manifest["same_secret_key"], len(manifest["files"])
+        again = manifest["erased_again"]
         if options["json"]:
             found = {"created_at": manifest["created_at"], "files": files, "same_secret_key": same}
+            found["erased_again"] = again
             self.stdout.write(json.dumps(found))
             return
         self.stdout.write(f"Restored {files} files of {manifest['created_at']}. Now: verify.")
+        if again:
+            self.stdout.write(f"{again} people who had been erased since were erased again.")
         if not same:
             self.stdout.write(
                 "SECRET_KEY is another one than then: set the old one, or enter the keys of model "

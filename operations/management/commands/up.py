@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import shutil
 import signal
@@ -10,6 +11,7 @@ import subprocess
 import sys
 from argparse import ArgumentParser
 from collections.abc import Callable, Sequence
+from hashlib import sha256
 from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 from typing import Any
@@ -17,15 +19,20 @@ from typing import Any
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 
+from operations.embedded.services import Watch
 from operations.queues import forget_workers, unserved_queues
 from operations.supervisor import Program, supervise
 
 _GUNICORN = (
-    "gunicorn config.wsgi:application --worker-class gthread --workers 2 --threads 4 "
-    "--preload --graceful-timeout 5 --keep-alive 30 --no-control-socket --log-level warning"
+    "gunicorn config.wsgi:application --worker-class operations.web_server.BufferedWorker "
+    "--workers 2 --threads 4 --worker-connections 400 --preload --graceful-timeout 5 "
+    "--keep-alive 30 --no-control-socket --log-level warning"
 )
 _WORKER = "celery --quiet --app config worker --pool prefork --concurrency 1 --loglevel WARNING"
 _BEAT = "celery --quiet --app config beat --loglevel WARNING --pidfile="
+_MEMORY = Path("/dev/shm")  # noqa: S108  (the folder made there is our own)
+
+logger = logging.getLogger(__name__)
 
 
 class Command(BaseCommand):
@@ -58,25 +65,35 @@ class Command(BaseCommand):
         _prepare(demo=not options["no_demo"])
         self.stdout.write("Starting web server, workers and beat ...")
         forget_workers()
-        programs = _programs(options["host"], port)
-        ticks: list[Callable[[], None]] = [_Announcement(self, port, options["ready_file"])]
+        memory = _empty_memory_folder()
+        programs = _programs(options["host"], port, memory)
+        ticks: list[Callable[[], None]] = [_Tick(self, port, options["ready_file"])]
         if options["reload"]:
             ticks.append(_Reload(programs, _code()))
-        supervise(programs, on_tick=lambda: [tick() for tick in ticks])
+        try:
+            supervise(programs, on_tick=lambda: [tick() for tick in ticks])
+        finally:
+            shutil.rmtree(memory, ignore_errors=True)
         self.stdout.write("Stopped.")
 
 
-class _Announcement:
-    """Says once that everything answers, and where."""
+class _Tick:
+    """Says once that everything answers, and where; brings embedded services back."""
 
     def __init__(self, command: Command, port: int, ready_file: Path | None) -> None:
         self.command, self.port, self.ready_file = command, port, ready_file
-        self.made = False
+        self.announced = False
+        # A service that the environment names is somebody else's to keep.
+        self.embedded = Watch(settings.DATA_DIR, settings.EMBEDDED)
 
     def __call__(self) -> None:
-        if self.made or not _ready(self.port):
-            return
-        self.made = True
+        for sentence in self.embedded.tend():
+            logger.warning(sentence)
+        if not self.announced and _ready(self.port):
+            self.announced = True
+            self._announce()
+
+    def _announce(self) -> None:
         url = f"http://127.0.0.1:{self.port}"
         self.command.stdout.write(f"Tutelage is ready: {url}  (Ctrl-C stops it)")
         self.command.stdout.flush()
@@ -129,29 +146,34 @@ def _prepare(*, demo: bool) -> None:
         raise CommandError("The preparation failed; the reason stands above.")
 
 
-def _programs(host: str, port: int) -> list[Program]:
+def _programs(host: str, port: int, memory: Path) -> list[Program]:
     cores = os.environ.get("OMP_NUM_THREADS") or str(len(os.sched_getaffinity(0)))
     # Threads that wait must not spin: sampling and training share the cores.
     compute = {"OMP_NUM_THREADS": cores, "OMP_WAIT_POLICY": "PASSIVE"}
     light = {"OMP_NUM_THREADS": "1"}
-    schedule = settings.DATA_DIR / "beat-schedule"
     return [
         _python(
             "web",
             f"{_GUNICORN} --bind {host}:{port}",
-            {**light, "PROMETHEUS_MULTIPROC_DIR": str(_empty_folder("metrics"))},
+            {**light, "PROMETHEUS_MULTIPROC_DIR": str(memory)},
         ),
         _worker("default", light),
         _worker("sampling", compute),
         _worker("training", compute, niceness=10),
-        _python("beat", _BEAT, light, ["--schedule", str(schedule)]),
+        _python("beat", _BEAT, light, ["--schedule", str(memory / "beat-schedule")]),
     ]
 
 
-def _empty_folder(name: str) -> Path:
-    folder: Path = settings.DATA_DIR / name
+def _empty_memory_folder() -> Path:
+    """What processes count and when beat did what, kept in memory and gone with the machine.
+
+    The counters are files mapped into memory: on a full disk, writing to one kills the process.
+    """
+    where = _MEMORY if os.access(_MEMORY, os.W_OK) else settings.DATA_DIR
+    of_this = sha256(bytes(settings.DATA_DIR)).hexdigest()[:16]
+    folder = Path(where) / f"tutelage-{os.geteuid()}-{of_this}"
     shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir()
+    folder.mkdir(mode=0o700)  # fails where somebody else has put one there
     return folder
 
 

@@ -80,7 +80,7 @@ def test_a_cancelled_upload_takes_nothing_more(olga: User, api: Call, client_of:
     assert api(olga, f"imports/{pk}/cancel/").status_code == 200
     assert _send(client_of(olga), pk, 9, CONTENT[9:]).status_code == 409
     assert api(olga, f"imports/{pk}/cancel/").status_code == 409
-    assert not uploads.abandoned()["check"]
+    assert not imports.abandoned()["check"]
 
 
 @pytest.mark.parametrize(("size", "status"), [(0, 400), (10**15, 400)])

@@ -15,7 +15,7 @@ from django.utils import timezone
 
 from accounts.models import Role, User
 from accounts.services import create_token, create_user
-from labeling.api import bodies
+from core import bodies
 from labeling.intake import clients
 from labeling.models import ClientDay, ClientProfile, ClientRequest, Prompt
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
-from django.db import connections
+from django.utils import timezone
 
 from accounts.models import AuditEntry, User
 from core.problems import Problem
@@ -132,20 +133,55 @@ def test_cancelling_while_it_is_stored_stores_nothing(make: Make) -> None:
     assert not Prompt.objects.exists()
 
 
-@pytest.mark.django_db(transaction=True)
 def test_one_process_at_a_time_has_it_in_hand(make: Make) -> None:
     imported = make()
-    other = connections.create_connection("default")
-    try:
-        with other.cursor() as cursor:
-            cursor.execute("SELECT pg_advisory_lock(%s, %s)", [imports._LOCK, imported.pk])
-            assert not imports.check(imported.pk)
-            assert _state(imported) == "queued"
-            cursor.execute("SELECT pg_advisory_unlock(%s, %s)", [imports._LOCK, imported.pk])
-        imports.check(imported.pk)
-        assert _state(imported) == "checked"
-    finally:
-        other.close()
+    assert imports.CHECKS.claim(imported.pk) is not None
+    assert not imports.check(imported.pk)
+    assert _state(imported) == "checking"
+    long_ago = timezone.now() - timedelta(minutes=5)
+    Import.objects.update(heartbeat_at=long_ago)
+    assert not imports.check(imported.pk)
+    assert _state(imported) == "checked"
+
+
+def test_a_worker_that_stops_leaves_it_for_the_next_one(make: Make, monkeypatch: Any) -> None:
+    imported = make()
+    with monkeypatch.context() as asked:
+        for module in ("core.jobs", "labeling.intake.imports"):
+            asked.setattr(f"{module}.stopping", lambda: True)
+        assert imports.check(imported.pk), "there is more to do"
+        assert (imports.CHECKS.waits(imported.pk), StagedPrompt.objects.count()) == (True, 10)
+    assert not imports.check(imported.pk)
+    imported.refresh_from_db()
+    imports.accept(imported=imported)
+    with monkeypatch.context() as asked:
+        asked.setattr("labeling.intake.imports.stopping", lambda: True)
+        assert not imports.store(imported.pk)
+    assert (_state(imported), imported.attempts, imported.worker) == ("accepted", 0, "")
+    assert not Prompt.objects.exists() and StagedPrompt.objects.count() == 35
+    assert imports.store(imported.pk) and Prompt.objects.count() == 35
+
+
+def test_ctrl_c_leaves_it_for_the_command_that_is_given_again(make: Make) -> None:
+    imported = make()
+
+    def interrupt(size: int) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        imports.check(imported.pk, advance=interrupt)
+    assert not imports.check(imported.pk)
+    assert (_state(imported), imported.staged.count()) == ("checked", 35)
+
+
+def test_who_lost_it_leaves_the_rows_to_the_other(make: Make) -> None:
+    imported = make()
+
+    def taken_over(size: int) -> None:
+        Import.objects.update(worker="another")
+
+    assert not imports.check(imported.pk, advance=taken_over)
+    assert (_state(imported), StagedPrompt.objects.count()) == ("checking", 10)
 
 
 def test_two_processes_say_what_one_says(make: Make, monkeypatch: Any) -> None:

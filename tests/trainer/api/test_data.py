@@ -18,7 +18,8 @@ from labeling.exports.orders import order
 from models_service.models import ModelVersion
 from tests.trainer.conftest import Labels
 from trainer import tasks
-from trainer.data.export_jobs import abandoned, clean_old, perform, request_export
+from trainer.data.export_jobs import clean_old, perform, request_export
+from trainer.jobs import EXPORTS
 from trainer.models import Export, TrainingRound
 from trainer.rounds.steps import freeze_labels
 
@@ -131,9 +132,9 @@ def test_an_export_whose_worker_died_is_gone_on_with_and_old_files_go(
     monkeypatch.setattr(files, "_keep", keep_then_die)
     with pytest.raises(KeyboardInterrupt):
         perform(export.pk)
-    assert abandoned() == [] and not perform(export.pk), "its worker may still live"
+    assert EXPORTS.lost() == [] and not perform(export.pk), "its worker may still live"
     Export.objects.update(heartbeat_at=timezone.now() - timedelta(minutes=5))
-    assert abandoned() == [export.pk] and perform(export.pk)
+    assert EXPORTS.lost() == [export.pk] and perform(export.pk)
     assert written == [0, 1, 2, 3, 3]
     export.refresh_from_db()
     assert (export.state, export.done) == ("finished", 3) and export.path.exists()

@@ -11,6 +11,7 @@ import pytest
 from django.test import Client
 
 from accounts.models import User
+from labeling import label_filters
 from labeling.exports.tally import tally
 from labeling.models import Demonstration, LabelOrigin, Prompt, RankedCompletion, Ranking
 from labeling.people.agreement_reads import agreement_of_all
@@ -19,7 +20,6 @@ from tests.labeling.management.importing import run
 from trainer.data import erasure, lineage, snapshots
 from trainer.data.model_card import model_card
 from trainer.models import DatasetSnapshot, TrainingRound, TrainingRun
-from trainer.rounds import label_filters
 
 pytestmark = pytest.mark.django_db
 WET = {"chosen": "Yes.", "rejected": "No.", "labeler": "w1"}

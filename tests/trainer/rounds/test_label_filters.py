@@ -8,16 +8,21 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+from django.db.models import Q
 
 from accounts.models import User
 from core.problems import Problem
+from labeling import label_filters
 from labeling.exports.tally import count_comparisons
+from labeling.label_filters import LabelFilter
 from labeling.models import Demonstration, Guideline, Prompt, RankedCompletion, Ranking
 from models_service.models import ModelVersion
 from tests.trainer.conftest import Labels
+from trainer.algorithms.config import ConfigError
 from trainer.data.snapshots import count_labels, label_tally, rows
-from trainer.rounds.label_filters import clean
+from trainer.rounds.recipes import preset_recipe
 from trainer.rounds.start import start_round
+from trainer.rounds.start_form import start_form
 from trainer.rounds.steps import freeze_labels
 
 pytestmark = pytest.mark.django_db
@@ -143,10 +148,32 @@ def test_every_wrong_filter_is_named() -> None:
         "since": "yesterday", "until": 3, "use_cases": "chat", "groups": ["friends"],
         "ranking_guidelines": ["v2"], "agreement": 1.5, "colour": "red",
     }  # fmt: skip
-    _, errors = clean(wrong)
-    assert set(errors) == {f"labels.{name}" for name in wrong}
-    assert clean({"since": "2026-02-01", "until": "2026-01-31"})[1] == {
+    assert refused(wrong).keys() == {f"labels.{name}" for name in wrong}
+    assert refused({"since": "2026-02-01", "until": "2026-01-31"}) == {
         "labels.until": "lies before since"
     }
-    assert clean([])[1] == {"labels": "must hold filters by name"}
-    assert clean({"since": "", "policies": [], "agreement": 0}) == ({}, {})
+    assert refused(["since"]) == {"labels": "must hold filters by name"}
+    nothing = {"since": "", "policies": [], "agreement": 0}
+    assert preset_recipe("tiny", {"labels": nothing}).labels == {}
+
+
+def refused(labels: Any) -> Mapping[str, str]:
+    """What a recipe says of these filters."""
+    with pytest.raises(ConfigError) as caught:
+        preset_recipe("tiny", {"labels": labels})
+    return caught.value.errors
+
+
+def test_a_filter_that_is_added_to_the_list_is_checked_applied_and_shown(
+    mixed: Labels, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    toy = LabelFilter(
+        "labelers", "Labelers", "boxes", lambda value: "" if value != ["?"] else "must be names",
+        lambda value: Q(labeler__username__in=value), (Ranking,), lambda: [("ben", "Ben")],
+    )  # fmt: skip
+    monkeypatch.setitem(label_filters.FILTERS, "labelers", toy)
+    assert refused({"labelers": ["?"]}) == {"labels.labelers": "must be names"}
+    recipe = preset_recipe("tiny", {"labels": {"labelers": ["ben"]}})
+    assert count_labels(recipe.labels)["rankings"] == 4
+    field = start_form({"preset": "tiny"}).filters[-1]
+    assert (field.filter, field.options) == (toy, [("ben", "Ben", False)])

@@ -33,6 +33,8 @@ class ToyConfig(Config):
 
     copies: int = option(2, "How often the policy is copied", minimum=1)
     batch_size: int = option(3, "Rankings in a batch", minimum=1)
+    max_prompt_tokens: int = option(512, "Tokens of a prompt", minimum=1)
+    max_response_tokens: int = option(64, "Tokens of a response", minimum=1)
     seed: int = option(1, "Seed", minimum=0)
 
 
@@ -77,7 +79,8 @@ def toy(monkeypatch: pytest.MonkeyPatch) -> Stage:
 def test_recipes_check_it(toy: Stage) -> None:
     recipe = preset_recipe("tiny", {"stages": ["toy", "sft"], "toy": {"copies": 5}})
     assert recipe.stages == ("sft", "toy")
-    assert recipe.to_dict()["toy"] == {"copies": 5, "batch_size": 3}
+    limits = {"max_prompt_tokens": 512, "max_response_tokens": 64}
+    assert recipe.to_dict()["toy"] == {"copies": 5, "batch_size": 3} | limits
     assert recipe.labels_needed()["rankings"] == 3
     assert "toy" not in preset_recipe("tiny").stages
     with pytest.raises(ConfigError) as caught:
@@ -112,7 +115,7 @@ def test_a_round_runs_it_and_a_label_leads_to_it(
     led_to = lineage.of_label("ranking", ranking.ranking)["checkpoints"]
     assert [version["name"] for version in led_to] == [run.output.name]
     wider = preset_recipe("tiny", {"stages": ["sft", "toy"], "toy": {"copies": 4}})
-    counts = {"demonstrations": 8, "rankings": 12}
+    counts = {"demonstrations": 8, "rankings": 8}  # for training, as in its snapshot
     estimate = estimates(wider, base, counts)[1]
     assert run.started_at and run.ended_at
     took = (run.ended_at - run.started_at).total_seconds()

@@ -7,7 +7,7 @@ from django.conf import settings
 
 from trainer.algorithms.config import ConfigError
 from trainer.algorithms.presets import preset_names
-from trainer.rounds.recipes import Recipe, changed, preset, preset_recipe
+from trainer.rounds.recipes import Recipe, changed, from_yaml, preset, preset_recipe
 
 
 @pytest.mark.parametrize("name", preset_names())
@@ -91,3 +91,14 @@ def test_an_unknown_preset_is_refused() -> None:
 def test_labels_needed_follow_the_stages() -> None:
     recipe = preset_recipe("tiny", {"stages": ["sft"], "sft": {"batch_size": 5}})
     assert recipe.labels_needed() == {"demonstrations": 5}
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [("[" * 50_000, "nested too deeply"), ("ppo: " + "{a: " * 20_000, "nested too deeply"),
+     ("sft: 2026-13-45", "cannot be read")],
+)  # fmt: skip
+def test_a_hostile_file_is_refused_with_a_sentence(text: str, sentence: str) -> None:
+    with pytest.raises(ConfigError) as refused:
+        from_yaml(text)
+    assert sentence in refused.value.errors["yaml"]

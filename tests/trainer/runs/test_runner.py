@@ -17,6 +17,7 @@ import torch
 from django.conf import settings
 from django.utils import timezone
 
+from core.jobs import MOST_DEATHS, Lost, beating
 from core.problems import Problem
 from labeling.models import Prompt
 from models_service.lm.checkpoint import load_tokenizer
@@ -25,6 +26,7 @@ from models_service.selectors import promoted
 from tests.trainer.conftest import Labels
 from trainer import tasks
 from trainer.algorithms.contract import TrainingError
+from trainer.jobs import RUNS
 from trainer.models import Evaluation, Metric, TrainingRound, TrainingRun
 from trainer.rounds import steps
 from trainer.rounds.control import cancel, pause, resume, retry
@@ -32,7 +34,7 @@ from trainer.rounds.promotion import promote
 from trainer.rounds.start import start_round
 from trainer.rounds.steps import begin, fail_round, freeze_labels, open_run, take_up_abandoned
 from trainer.runs import runner
-from trainer.runs.reporter import LostRunError, RunReporter, beating
+from trainer.runs.reporter import RunReporter
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -142,7 +144,7 @@ def test_a_silent_worker_s_run_is_taken_up_and_the_old_worker_lets_go(run: Train
     TrainingRun.objects.filter(pk=run.pk).update(heartbeat_at=silent)
     new = runner.claim(run.pk)
     assert new is not None and new.attempts == 2
-    with pytest.raises(LostRunError):
+    with pytest.raises(Lost):
         RunReporter(old).metrics(1, 2, {"loss": 1.0})
     runner.close(old, runner.Outcome({"metrics": {}}, folder=None))
     run.refresh_from_db()
@@ -229,7 +231,7 @@ def test_a_run_of_a_paused_round_is_not_started(run: TrainingRun) -> None:
 
 
 def test_a_run_that_kills_its_worker_again_and_again_fails_with_advice(run: TrainingRun) -> None:
-    TrainingRun.objects.filter(pk=run.pk).update(attempts=runner.MOST_ATTEMPTS)
+    TrainingRun.objects.filter(pk=run.pk).update(attempts=MOST_DEATHS)
     assert runner.claim(run.pk) is None
     run.refresh_from_db()
     assert run.state == "failed"
@@ -359,11 +361,11 @@ def test_a_heart_beats_until_its_row_is_gone(settings: Any) -> None:
 
 
 def test_a_lost_message_is_sent_again(run: TrainingRun) -> None:
-    assert take_up_abandoned(silent_since=runner.silent_since()) == []
+    assert take_up_abandoned() == []
     silent = timezone.now() - timedelta(minutes=5)
     TrainingRun.objects.filter(pk=run.pk).update(heartbeat_at=silent)
-    assert take_up_abandoned(silent_since=runner.silent_since()) == [run.pk]
-    assert take_up_abandoned(silent_since=runner.silent_since()) == []
+    assert take_up_abandoned() == [run.pk]
+    assert take_up_abandoned() == []
 
 
 def test_a_loss_that_is_no_number_stops_the_run(run: TrainingRun) -> None:
@@ -399,7 +401,7 @@ def test_a_worker_that_dies_while_its_round_is_cancelled_holds_nobody_up(
     cancel(round=taken.round)
     long_ago = timezone.now() - timedelta(minutes=5)
     TrainingRun.objects.filter(pk=run.pk).update(heartbeat_at=long_ago)
-    assert take_up_abandoned(silent_since=runner.silent_since()) == []
+    assert take_up_abandoned() == []
     run.refresh_from_db()
     assert run.state == "stopped"
     following = start_round(preset="tiny", recipe=small | {"stages": ["sft"]})
@@ -411,9 +413,50 @@ def test_a_worker_that_dies_while_its_round_is_cancelled_holds_nobody_up(
 def test_being_asked_to_stop_is_no_death(run: TrainingRun) -> None:
     taken = runner.claim(run.pk)
     assert taken is not None and taken.attempts == 1
+    pause(round=run.round)
     runner.close(taken, runner.Outcome(stopped=True))
     run.refresh_from_db()
-    assert (run.state, run.attempts) == ("stopped", 0)
+    assert (run.state, run.attempts, run.worker) == ("stopped", 0, "")
+
+
+def test_a_worker_that_stops_gives_its_run_back_as_it_got_it(run: TrainingRun) -> None:
+    for _ in range(2 * MOST_DEATHS):
+        taken = runner.claim(run.pk)
+        assert taken is not None and taken.attempts == 1
+        assert not RUNS.waits(run.pk)
+        runner.close(taken, runner.Outcome(stopped=True))
+        assert RUNS.waits(run.pk)
+
+
+def test_a_worker_that_is_killed_after_it_was_asked_to_stop_has_not_died(
+    run: TrainingRun, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("core.jobs.stopping", lambda: True)
+    for _ in range(2 * MOST_DEATHS):
+        assert runner.claim(run.pk) is not None
+        _fall_silent(run)
+    run.refresh_from_db()
+    assert (run.state, run.attempts) == ("running", 0)
+
+
+def test_what_was_saved_since_the_last_death_starts_the_count_anew(run: TrainingRun) -> None:
+    for death in range(2 * MOST_DEATHS):
+        taken = runner.claim(run.pk)
+        assert taken is not None and taken.attempts <= 2
+        if death % 2:
+            (run.work / f"state-{death}").mkdir(parents=True)
+        _fall_silent(run)
+    for _ in range(MOST_DEATHS):
+        runner.claim(run.pk)
+        _fall_silent(run)
+    assert runner.claim(run.pk) is None
+    run.refresh_from_db()
+    assert run.state == "failed" and f"died {MOST_DEATHS} times in a row" in run.failure
+
+
+def _fall_silent(run: TrainingRun) -> None:
+    long_ago = timezone.now() - timedelta(minutes=5)
+    TrainingRun.objects.filter(pk=run.pk).update(heartbeat_at=long_ago)
 
 
 def test_a_stage_under_way_cannot_be_begun_afresh(run: TrainingRun) -> None:

@@ -39,7 +39,7 @@ class Command(ExampleCommand):
                 mark = "ok " if finding.ok else "NO "
                 self.stdout.write(f"{mark} {finding.title:<34} {finding.says}")
 
-        version = ModelVersion.objects.filter(name=options["model"], engine="local").first()
+        version = ModelVersion.objects.local().filter(name=options["model"]).first()
         report = check(
             version.folder if version else options["model"],
             prompt_tokens=options["prompt_tokens"],

@@ -15,9 +15,10 @@ import { Controller } from "@hotwired/stimulus";
 
 import { announce } from "../announce.js";
 import { call } from "../api.js";
+import { Follower, everyAnswer } from "../follow.js";
 import { element } from "./elements.js";
 import { body } from "./form_body.js";
-import { refused, UNREACHABLE } from "./refused.js";
+import { refused } from "./refused.js";
 
 const POLL_MS = 500;
 const PATIENT_MS = 15_000;
@@ -34,7 +35,7 @@ export default class extends Controller {
   }
 
   disconnect() {
-    clearTimeout(this.timer);
+    this.follower?.stop();
   }
 
   submit(event) {
@@ -59,24 +60,28 @@ export default class extends Controller {
       this.problemTarget.textContent = refused(answer);
       return;
     }
-    clearTimeout(this.timer);
+    this.follower?.stop();
     this.check = answer.body;
     this.adding = asked === undefined;
     this.since = Date.now();
-    this.#poll(this.check);
+    this.follower = new Follower({
+      ask: () => call("GET", this.check.url),
+      show: (told) => this.#told(told),
+      say: (trouble) => (this.stateTarget.textContent = trouble),
+      shows: everyAnswer,
+    });
+    this.follower.start();
   }
 
-  async #poll(check) {
-    const answer = await call("GET", check.url).catch(() => null);
-    if (check !== this.check || !this.element.isConnected) return;
-    if (answer && answer.status !== 200) {
+  /** @param {import("../api.js").Answer} answer */
+  #told(answer) {
+    if (answer.status !== 200) {
       this.#busy(false);
       this.problemTarget.textContent = refused(answer);
-      return;
+      return null;
     }
-    if (answer) this.#show(answer.body);
-    else this.stateTarget.textContent = UNREACHABLE;
-    if (!answer || !this.#isOver(answer.body)) this.timer = setTimeout(() => this.#poll(check), POLL_MS);
+    this.#show(answer.body);
+    return this.#isOver(answer.body) ? null : POLL_MS;
   }
 
   /** A model that is being added has passed before. @param {Progress} progress */

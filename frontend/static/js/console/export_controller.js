@@ -6,6 +6,7 @@
 import { Controller } from "@hotwired/stimulus";
 
 import { call } from "../api.js";
+import { Follower, sayIn } from "../follow.js";
 import { element } from "./elements.js";
 
 const EVERY_MS = 1000;
@@ -17,20 +18,19 @@ export default class extends Controller {
   static values = { url: String };
 
   connect() {
-    this.ask();
+    this.follower = new Follower({
+      ask: () => call("GET", this.urlValue),
+      show: ({ body }) => {
+        this.show(body);
+        return UNDER_WAY.includes(body.state) ? EVERY_MS : null;
+      },
+      say: sayIn(this.offlineTarget),
+    });
+    this.follower.start();
   }
 
   disconnect() {
-    clearTimeout(this.timer);
-  }
-
-  async ask() {
-    const answer = await call("GET", this.urlValue).catch(() => null);
-    this.offlineTarget.hidden = answer?.status === 200;
-    if (answer?.status === 200) this.show(answer.body);
-    if (answer?.status !== 200 || UNDER_WAY.includes(answer.body.state)) {
-      this.timer = setTimeout(() => this.ask(), EVERY_MS);
-    }
+    this.follower.stop();
   }
 
   show(told) {

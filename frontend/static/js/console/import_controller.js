@@ -8,11 +8,13 @@
 import { Controller } from "@hotwired/stimulus";
 
 import { call, problem } from "../api.js";
+import { Follower, sayIn } from "../follow.js";
 import { element } from "./elements.js";
 import { UNREACHABLE, refused } from "./refused.js";
 import { send } from "./uploading.js";
 
 const EVERY_MS = 1000;
+const UPLOAD_LOST = "No answer from the server. This page tries again by itself and goes on where it stopped.";
 const MOVING = ["queued", "checking", "accepted", "storing"];
 const OVER = ["finished", "failed", "cancelled"];
 const BADGES = { finished: "badge-good", failed: "badge-bad", cancelled: "badge-warn", checked: "badge-warn" };
@@ -45,13 +47,15 @@ export default class extends Controller {
 
   connect() {
     this.stopped = new AbortController();
+    this.say = sayIn(this.offlineTarget);
+    this.follower = new Follower({ ask: () => call("GET", this.#url), show: ({ body }) => this.show(body), say: this.say });
     const told = document.getElementById("import-status");
-    if (told) this.show(JSON.parse(told.textContent));
+    if (told && this.show(JSON.parse(told.textContent)) !== null) this.follower.start();
   }
 
   disconnect() {
     this.stopped.abort();
-    clearTimeout(this.timer);
+    this.follower.stop();
   }
 
   /** Labels are asked about more than prompts. */
@@ -99,7 +103,7 @@ export default class extends Controller {
   async accept() {
     const answer = await call("POST", `${this.#url}accept/`, { skip_invalid: this.skipBoxTarget.checked }).catch(() => null);
     if (answer?.status !== 200) return this.#complain(answer ? problem(answer, "That did not work.") : UNREACHABLE);
-    this.ask();
+    this.follower.start();
   }
 
   /** Bad lines have to be skipped knowingly. */
@@ -113,17 +117,10 @@ export default class extends Controller {
     this.sending = false;
     const answer = await call("POST", `${this.#url}cancel/`).catch(() => null);
     if (answer?.status !== 200) this.#complain(answer ? problem(answer, "That did not work.") : UNREACHABLE);
-    this.ask();
+    this.follower.start();
   }
 
-  async ask() {
-    clearTimeout(this.timer);
-    const answer = await call("GET", this.#url).catch(() => null);
-    this.offlineTarget.hidden = answer?.status === 200;
-    if (answer?.status === 200) this.show(answer.body);
-    else this.#later();
-  }
-
+  /** @returns {number | null} milliseconds until it is worth asking again, or null at rest */
   show(told) {
     this.status = told;
     const { state } = told;
@@ -143,7 +140,7 @@ export default class extends Controller {
     this.#fill(this.firstPanelTarget, this.firstTarget, told.first.map((row) => (row.label ? labelRow(row) : firstRow(row))));
     this.#fill(this.badPanelTarget, this.badTarget, told.bad.map(badRow));
     this.badLinkTarget.href = `${this.urlValue}${told.id}/bad-lines/`;
-    if (MOVING.includes(state)) this.#later();
+    return MOVING.includes(state) ? EVERY_MS : null;
   }
 
   async #send(file, received) {
@@ -154,12 +151,12 @@ export default class extends Controller {
       chunk: this.chunkValue,
       signal,
       told: (at) => this.#progress({ ...this.status, received: at }),
-      lost: (offline) => (this.offlineTarget.hidden = !offline),
+      lost: (offline) => this.say(offline ? UPLOAD_LOST : ""),
     });
     this.sending = false;
     if (signal.aborted) return;
     if (!ended.ok) this.#complain(ended.sentence);
-    this.ask();
+    this.follower.start();
   }
 
   #progress(told) {
@@ -224,11 +221,6 @@ export default class extends Controller {
   #complain(sentence) {
     this.problemTarget.textContent = sentence;
     this.problemTarget.hidden = false;
-  }
-
-  #later() {
-    clearTimeout(this.timer);
-    this.timer = setTimeout(() => this.ask(), EVERY_MS);
   }
 
   get #url() {

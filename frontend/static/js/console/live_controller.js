@@ -9,9 +9,11 @@
 import { Controller } from "@hotwired/stimulus";
 
 import { call } from "../api.js";
+import { Follower, sayIn } from "../follow.js";
 
-const SECONDS = 4;
+const EVERY_MS = 4_000;
 const NONE_YET = 404;
+const shows = (status) => status < 400 || status === NONE_YET;
 
 export default class extends Controller {
   static targets = ["part", "offline"];
@@ -19,32 +21,38 @@ export default class extends Controller {
 
   connect() {
     this.known = null;
-    this.look();
+    this.follower = new Follower({
+      ask: () => this.#ask(),
+      show: (answer) => this.#show(answer),
+      say: sayIn(this.offlineTarget),
+      shows,
+    });
+    this.follower.start();
   }
 
   disconnect() {
-    clearTimeout(this.timer);
+    this.follower.stop();
   }
 
-  async look() {
-    clearTimeout(this.timer);
-    const answered = await this.#compare().catch(() => false);
-    this.offlineTarget.hidden = answered;
-    if (this.element.isConnected) this.timer = setTimeout(() => this.look(), 1000 * SECONDS);
+  /** The API's answer and, where it is another one than before, the page. */
+  async #ask() {
+    const { status, body } = await call("GET", this.urlValue);
+    const news = JSON.stringify(body);
+    const changed = this.known !== null && news !== this.known && shows(status);
+    if (!changed) return { status, news, page: null };
+    const response = await fetch(location.href, { credentials: "same-origin" });
+    return { status: response.status, news, page: await response.text() };
   }
 
-  async #compare() {
-    const answer = await call("GET", this.urlValue);
-    if (answer.status >= 400 && answer.status !== NONE_YET) return false;
-    const news = JSON.stringify(answer.body);
-    if (this.known !== null && news !== this.known) await this.#replace();
+  #show({ news, page }) {
+    if (page !== null) this.#replace(page);
     this.known = news;
-    return true;
+    return EVERY_MS;
   }
 
-  async #replace() {
-    const page = await fetch(location.href, { credentials: "same-origin" });
-    const fresh = new DOMParser().parseFromString(await page.text(), "text/html").querySelector('[data-live-target="part"]');
+  /** @param {string} page */
+  #replace(page) {
+    const fresh = new DOMParser().parseFromString(page, "text/html").querySelector('[data-live-target="part"]');
     const open = [...this.partTarget.querySelectorAll("details")].map((one) => one.open);
     fresh.querySelectorAll("details").forEach((one, place) => (one.open = open[place] ?? false));
     this.partTarget.replaceWith(fresh);

@@ -14,8 +14,9 @@ import { Controller } from "@hotwired/stimulus";
 
 import { announce } from "../announce.js";
 import { call } from "../api.js";
+import { Follower, everyAnswer, sayIn } from "../follow.js";
 import { number } from "./format.js";
-import { refused, UNREACHABLE } from "./refused.js";
+import { refused } from "./refused.js";
 
 const POLL_MS = 250;
 const PATIENT_MS = 10_000;
@@ -30,7 +31,7 @@ export default class extends Controller {
   static values = { url: String, promptsUrl: String };
 
   disconnect() {
-    clearTimeout(this.timer);
+    this.follower?.stop();
   }
 
   change() {
@@ -88,12 +89,18 @@ export default class extends Controller {
 
   /** @param {{url: string, seed: number}} trial @param {HTMLInputElement[]} chosen */
   #follow(trial, chosen) {
-    clearTimeout(this.timer);
+    this.follower?.stop();
     this.trial = trial;
     this.since = Date.now();
     this.columns = new Map(chosen.map((box) => [Number(box.value), this.#column(box.dataset.name)]));
     this.partsTarget.replaceChildren(...this.columns.values());
-    this.#poll(trial);
+    this.follower = new Follower({
+      ask: () => call("GET", trial.url),
+      show: (told) => this.#told(told),
+      say: sayIn(this.noticeTarget),
+      shows: everyAnswer,
+    });
+    this.follower.start();
   }
 
   #column(name) {
@@ -103,18 +110,19 @@ export default class extends Controller {
     return column;
   }
 
-  async #poll(trial) {
-    const answer = await call("GET", trial.url).catch(() => null);
-    if (trial !== this.trial || !this.element.isConnected) return;
-    if (answer && answer.status !== 200) {
+  /** @param {import("../api.js").Answer} answer */
+  #told(answer) {
+    if (answer.status !== 200) {
       this.problemTarget.textContent = refused(answer);
-      return;
+      return null;
     }
-    const parts = answer?.body ?? null;
-    for (const part of parts ?? []) this.#show(part);
+    /** @type {Part[]} */
+    const parts = answer.body;
+    for (const part of parts) this.#show(part);
     this.#notice(parts);
-    if (parts?.every(isOver)) announce("All completions are there.");
-    else this.timer = setTimeout(() => this.#poll(trial), POLL_MS);
+    if (!parts.every(isOver)) return POLL_MS;
+    announce("All completions are there.");
+    return null;
   }
 
   /** @param {Part} part */
@@ -143,11 +151,11 @@ export default class extends Controller {
     return facts.filter(Boolean).join(" · ");
   }
 
-  /** What to say while nothing comes. @param {Part[] | null} parts */
+  /** What to say while nothing comes. @param {Part[]} parts */
   #notice(parts) {
     const waited = Date.now() - this.since;
-    const waiting = parts?.every((part) => part.state === "waiting");
-    let words = parts ? "" : UNREACHABLE;
+    const waiting = parts.every((part) => part.state === "waiting");
+    let words = "";
     if (waiting && waited > PATIENT_MS) words = "The sampling worker is busy with labelers' tasks, which go first, or loads a model.";
     if (waiting && waited > HOPELESS_MS) words = "No sampling worker took this up. Is one running? Ask again when it is.";
     this.noticeTarget.textContent = words;

@@ -1,7 +1,7 @@
 /**
  * Follows a round: asks the API every few seconds and shows stages, alarms, curves, evaluation and
  * what can be done, and lays other rounds' curves over its own. Nothing is kept here, so a reload
- * shows the same. Without an answer it asks less and less often, and goes on when there is one.
+ * shows the same.
  *
  *   <div data-controller="round" data-round-url-value="…" data-round-metrics-url-value="…">
  *     <div data-round-target="stage" data-stage="sft">… <dd data-slot="step"></dd> …</div>
@@ -12,14 +12,13 @@
 import { Controller } from "@hotwired/stimulus";
 
 import { call, problem } from "../api.js";
+import { Follower, sayIn } from "../follow.js";
 import { Curves } from "./curves.js";
 import { element } from "./elements.js";
-import { number } from "./format.js";
 import { alarmNotice, badge, evaluationRows, showAbsence, showStage, slot } from "./round_parts.js";
 
-const SECONDS_WHILE_OPEN = 2;
-const SECONDS_WHEN_CLOSED = 15;
-const SECONDS_AT_MOST = 60;
+const WHILE_OPEN_MS = 2_000;
+const WHEN_CLOSED_MS = 15_000;
 const UNREACHABLE = "The server cannot be reached. Try again in a moment.";
 
 export default class extends Controller {
@@ -31,25 +30,20 @@ export default class extends Controller {
     this.titles = new Map(this.stageTargets.map((card) => [card.dataset.stage, card.querySelector("h3").firstChild.textContent.trim()]));
     this.curves = new Curves(this.curvesTarget, this.titles, this.titleValue);
     this.cursor = null;
-    this.failures = 0;
     this.theme = new MutationObserver(() => this.curves.redraw());
     this.theme.observe(document.documentElement, { attributeFilter: ["class"] });
-    this.refresh();
+    this.follower = new Follower({
+      ask: () => this.#ask(),
+      show: ({ body }) => this.#told(body),
+      say: sayIn(this.offlineTarget),
+    });
+    this.follower.start();
   }
 
   disconnect() {
-    clearTimeout(this.timer);
+    this.follower.stop();
     this.theme.disconnect();
     this.curves.destroy();
-  }
-
-  async refresh() {
-    clearTimeout(this.timer);
-    const wait = await this.#ask().catch(() => null);
-    this.failures = wait === null ? this.failures + 1 : 0;
-    const next = wait ?? Math.min(SECONDS_AT_MOST, SECONDS_WHILE_OPEN * 2 ** (this.failures - 1));
-    this.#sayOffline(next);
-    if (this.element.isConnected) this.timer = setTimeout(() => this.refresh(), 1000 * next);
   }
 
   /** Open the question before an action. */
@@ -74,7 +68,7 @@ export default class extends Controller {
     }
     this.dialogTarget.close();
     if (this.asked.name.startsWith("retry")) this.#forget();
-    this.refresh();
+    this.follower.start();
   }
 
   dismiss() {
@@ -119,28 +113,24 @@ export default class extends Controller {
     this.cursor = null;
   }
 
-  /** @returns {Promise<number>} seconds until the next time */
+  /** The round and its new points; the worse status of the two. */
   async #ask() {
     const since = this.cursor ? `?since=${encodeURIComponent(this.cursor)}` : "";
     const [round, metrics] = await Promise.all([call("GET", this.urlValue), call("GET", `${this.metricsUrlValue}${since}`)]);
-    this.loggedOut = round.status === 401;
-    if (round.status !== 200 || metrics.status !== 200) throw new Error("no answer");
-    this.cursor = metrics.body.cursor;
-    this.curves.add(metrics.body.stages);
-    if (metrics.body.thinned) this.thinnedTarget.hidden = false;
-    this.#show(round.body);
-    this.noCurvesTarget.hidden = this.curvesTarget.childElementCount > 0;
-    this.updatedTarget.textContent = `as of ${new Date().toLocaleTimeString()}`;
-    this.dispatch("told", { detail: { ...round.body, titles: this.titles } });
-    return ["queued", "running", "paused"].includes(round.body.state) ? SECONDS_WHILE_OPEN : SECONDS_WHEN_CLOSED;
+    const { status } = round.status === 200 ? metrics : round;
+    return { status, body: { round: round.body, metrics: metrics.body } };
   }
 
-  #sayOffline(seconds) {
-    this.offlineTarget.hidden = !this.failures;
-    if (!this.failures) return;
-    this.offlineTarget.textContent = this.loggedOut
-      ? "You are no longer logged in. Log in again in another tab; this page then goes on by itself."
-      : `No answer from the server. This page tries again in ${number(seconds)} s; the round goes on without it.`;
+  /** @returns {number} milliseconds until the next time */
+  #told({ round, metrics }) {
+    this.cursor = metrics.cursor;
+    this.curves.add(metrics.stages);
+    if (metrics.thinned) this.thinnedTarget.hidden = false;
+    this.#show(round);
+    this.noCurvesTarget.hidden = this.curvesTarget.childElementCount > 0;
+    this.updatedTarget.textContent = `as of ${new Date().toLocaleTimeString()}`;
+    this.dispatch("told", { detail: { ...round, titles: this.titles } });
+    return ["queued", "running", "paused"].includes(round.state) ? WHILE_OPEN_MS : WHEN_CLOSED_MS;
   }
 
   #show(round) {

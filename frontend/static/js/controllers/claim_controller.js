@@ -8,6 +8,7 @@
 import { Controller } from "@hotwired/stimulus";
 
 import { call } from "../api.js";
+import { Follower } from "../follow.js";
 
 const AGAIN_MS = 15_000;
 const LOCKED_OUT = [401, 403];
@@ -17,19 +18,24 @@ export default class extends Controller {
   static values = { url: String, kind: String, page: String };
 
   connect() {
-    this.claim();
+    this.follower = new Follower({
+      ask: () => call("POST", this.urlValue, { kinds: [this.kindValue] }),
+      show: (answer) => this.show(answer),
+      say: (trouble) => trouble && this.wait(null),
+      shows: (status) => status < 500,
+    });
+    this.follower.start();
   }
 
   disconnect() {
-    clearTimeout(this.timer);
+    this.follower.stop();
   }
 
-  async claim() {
-    clearTimeout(this.timer);
-    const answer = await call("POST", this.urlValue, { kinds: [this.kindValue] }).catch(() => null);
-    if (answer?.status === 200) this.go(answer.body.id);
-    else if (LOCKED_OUT.includes(answer?.status)) location.reload(); // it leads to the login, or says why not
-    else this.wait(answer);
+  show(answer) {
+    if (answer.status === 200) this.go(answer.body.id);
+    else if (LOCKED_OUT.includes(answer.status)) location.reload(); // it leads to the login, or says why not
+    else return this.wait(answer);
+    return null;
   }
 
   go(id) {
@@ -42,6 +48,6 @@ export default class extends Controller {
     this.emptyTarget.hidden = !empty;
     this.problemTarget.hidden = empty;
     if (!empty && answer?.body?.detail) this.problemTarget.textContent = answer.body.detail;
-    this.timer = setTimeout(() => this.claim(), AGAIN_MS);
+    return AGAIN_MS;
   }
 }

@@ -24,7 +24,7 @@ ALTER TABLE labeling_prompt ADD CONSTRAINT prompt_split_by_hash CHECK (
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('labeling', '0025_queue_sampling'),
+        ('labeling', '0026_import_jobs'),
         ('models_service', '0007_check_report'),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]

@@ -1,4 +1,4 @@
-"""`manage.py draw_states`: writes docs/states.md from labeling/states.py."""
+"""`manage.py draw_states`: writes docs/states.md from the state machines of all apps."""
 
 from __future__ import annotations
 
@@ -7,7 +7,11 @@ from typing import Any
 from django.conf import settings
 from django.core.management.base import BaseCommand
 
-from labeling.states import diagram
+from core.states import diagram
+from labeling import states as labeling
+from trainer import states as trainer
+
+MACHINES = (*labeling.MACHINES, *trainer.MACHINES)
 
 
 class Command(BaseCommand):
@@ -15,5 +19,5 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         path = settings.BASE_DIR / "docs" / "states.md"
-        path.write_text(diagram(), encoding="utf-8")
+        path.write_text(diagram(MACHINES), encoding="utf-8")
         self.stdout.write(f"wrote {path.relative_to(settings.BASE_DIR)}")

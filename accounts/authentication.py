@@ -1,0 +1,41 @@
+"""How the API knows who asks: by a token, else by the session of a page."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from drf_spectacular.extensions import OpenApiAuthenticationExtension
+from knox.auth import TokenAuthentication
+from rest_framework.exceptions import AuthenticationFailed
+from rest_framework.request import Request
+
+
+class ApiToken(TokenAuthentication):
+    """knox's tokens; first in the list, so that who is not known gets 401 with WWW-Authenticate."""
+
+    def authenticate_credentials(self, token: bytes) -> Any:
+        """Account and token. Raises AuthenticationFailed, also for bytes that are no text."""
+        try:
+            token.decode("ascii")
+        except UnicodeDecodeError:
+            raise AuthenticationFailed("The token holds signs that no token has.") from None
+        return super().authenticate_credentials(token)
+
+    def authenticate_header(self, request: Request) -> str:
+        """What WWW-Authenticate asks for; a browser shows no window of its own for it."""
+        return "Token"
+
+
+class _InTheSchema(OpenApiAuthenticationExtension):
+    """Found by drf-spectacular once this module is read."""
+
+    target_class = "accounts.authentication.ApiToken"
+    name = "token"
+
+    def get_security_definition(self, auto_schema: Any) -> dict[str, str]:
+        return {
+            "type": "apiKey",
+            "in": "header",
+            "name": "Authorization",
+            "description": "`Authorization: Token …`, as `manage.py create_user --token` shows it.",
+        }
