@@ -14,7 +14,7 @@ rooms = project["tool"]["importlinter"]["root_packages"]
 # Folders of templates, styles and words count as packages too, so that their files come along.
 folders = find_namespace_packages(
     include=[pattern for room in rooms for pattern in (room, f"{room}.*")],
-    exclude=["*.__pycache__"],
+    exclude=["*.__pycache__", "frontend.node_modules*"],
 )
 packages = [f"tutelage.{folder}" for folder in folders]
 setup(
@@ -23,4 +23,6 @@ setup(
     package_dir={"tutelage": "."},
     include_package_data=False,  # of what stands beside manage.py, nothing
     package_data={package: ["*"] for package in packages},
+    # What checks the scripts is for developers.
+    exclude_package_data={"tutelage.frontend": ["*.json", "*.config.js"]},
 )

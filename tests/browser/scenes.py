@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from labeling.models import Completion, LabelingTask, Prompt, Queue, Slot, TaskKind
-from labeling.work.guidelines import current_form, publish_guideline
+from labeling.work.guidelines import current_form, current_guideline, publish_guideline
 from models_service.models import Kind, ModelVersion
 
 COMPLETIONS = (
@@ -24,7 +24,8 @@ def ranking_task(
 ) -> LabelingTask:
     """An open ranking task with one free slot."""
     current_form()
-    publish_guideline(kind="ranking", purpose="training", text=GUIDELINE)
+    if current_guideline(kind="ranking", purpose="training") is None:
+        publish_guideline(kind="ranking", purpose="training", text=GUIDELINE)
     prompt = _prompt(question)
     task = _task(TaskKind.RANKING, prompt, completions_wanted=len(texts))
     version = ModelVersion.objects.create(

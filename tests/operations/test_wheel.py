@@ -18,13 +18,18 @@ from core import __version__
 PROJECT = tomllib.loads((settings.BASE_DIR / "pyproject.toml").read_text())
 ROOMS = PROJECT["tool"]["importlinter"]["root_packages"]
 ENTRY = "import sys; sys.path.insert(0, sys.argv.pop(1)); from tutelage.manage import installed; "
+# What checks the scripts.
+FOR_DEVELOPERS = tuple(f"frontend/{name}" for name in (
+    ".npmrc", "eslint.config.js", "node_modules/", "package", "tsconfig.json", "types/",
+))  # fmt: skip
 BESIDE = ("manage.py", "setup.py", "pyproject.toml", "README.md", "LICENSE")
 
 
 def _run_files(folder: Path) -> set[str]:
     """The files below `folder` that run or are read while something runs."""
     files = (path for room in ROOMS for path in (folder / room).rglob("*") if path.is_file())
-    return {str(path.relative_to(folder)) for path in files if path.suffix != ".pyc"}
+    found = {str(path.relative_to(folder)) for path in files if path.suffix != ".pyc"}
+    return {name for name in found if not name.startswith(FOR_DEVELOPERS)}
 
 
 @pytest.fixture(scope="module")
@@ -33,7 +38,9 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("wheel")
     tree = folder / "tree"
     for room in ROOMS:
-        shutil.copytree(settings.BASE_DIR / room, tree / room)
+        shutil.copytree(
+            settings.BASE_DIR / room, tree / room, ignore=shutil.ignore_patterns("node_modules")
+        )
     for name in BESIDE:
         shutil.copy(settings.BASE_DIR / name, tree)
     subprocess.run(

@@ -114,7 +114,7 @@ def first_steps() -> list[Step]:
         Step("Collect labels", f"{far}: the least that the preset {_FIRST_PRESET} trains on.",
              reverse("admin:labeling_queue_changelist"),
              all(there[what] >= needed[what] for what in collected)),
-        Step("Start a round", "The first one is running." if started else "From a preset.",
+        Step("Start the first round", "The first one is running." if started else "From a preset.",
              reverse("admin:trainer_traininground_add"), started),
     ]  # fmt: skip
 

@@ -23,6 +23,7 @@ from labeling.models import (
 )
 from labeling.queues.completions import Drawn, Pick
 from labeling.queues.sampling import store_completions
+from labeling.queues.sampling_settings import SamplingSettings
 from labeling.queues.steering import undo
 from labeling.work.guidelines import publish_guideline
 from models_service.engines.base import Answer
@@ -67,7 +68,7 @@ def answer_all(contest: HeadToHead) -> None:
             Pick(versions[int(pk)], Answer(versions[int(pk)].name, "stop", 3, 5, -2.0, 1), 1)
             for pk in task.mixture
         ]
-        assert store_completions(task=task, drawn=Drawn(picks))
+        assert store_completions(task=task, drawn=Drawn(SamplingSettings(8, 1.0), picks))
 
 
 def test_a_task_for_each_prompt_and_pair(open_one: Call, ladder: list[ModelVersion]) -> None:

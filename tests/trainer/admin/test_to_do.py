@@ -135,7 +135,7 @@ def test_first_steps_are_ticked_and_go_away(
     labels.prompt()
     done = {step.title: step.done for step in first_steps()}
     assert done["Add people"] and done["Import prompts"]
-    assert not done["Collect labels"] and not done["Start a round"]
+    assert not done["Collect labels"] and not done["Start the first round"]
     client.force_login(rosa)
     page = client.get("/admin/").content.decode()
     assert "First steps" in page and "0 of " in page

@@ -14,13 +14,15 @@ import { refused } from "./refused.js";
 const PAUSE_MS = 400;
 
 export default class extends Controller {
-  static targets = ["kind", "purpose", "text", "preview", "problem"];
+  static targets = ["kind", "purpose", "text", "preview", "problem", "publish"];
   static values = { url: String, preview: String };
 
   connect() {
     const kept = sessionStorage.getItem(this.#place());
     if (kept) this.textTarget.value = kept;
     this.#show();
+    // Before that a click would send the form by itself, and the text with the address.
+    this.publishTarget.disabled = false;
   }
 
   disconnect() {
