@@ -16,7 +16,7 @@ from accounts.models import Role, User
 
 View = Callable[..., HttpResponse]
 
-DESK = (Role.RESEARCHER, Role.ADMIN)
+ADMIN_ROLES = (Role.RESEARCHER, Role.ADMIN)
 EVERYONE = tuple(Role)
 
 
@@ -82,9 +82,9 @@ class IsAdmin(_HasRole):
 
 
 class IsClient(_HasRole):
-    """Programs that send users' prompts, and everyone who runs the desk."""
+    """Programs that send users' prompts, and everyone who runs the admin."""
 
-    roles = (Role.CLIENT, *DESK)
+    roles = (Role.CLIENT, *ADMIN_ROLES)
 
 
 class IsAnyRole(_HasRole):

@@ -9,7 +9,7 @@ from knox.models import AuthToken
 
 from accounts.audit import Act, record
 from accounts.models import Role, User
-from accounts.permissions import DESK
+from accounts.permissions import ADMIN_ROLES
 
 
 @transaction.atomic
@@ -31,7 +31,7 @@ def create_user(*, name: str, role: Role, password: str | None = None) -> tuple[
 
 def follow_role(user: User) -> None:
     """Set Django's own flags, which must never say more than the role; the caller saves."""
-    user.is_staff = user.role in DESK
+    user.is_staff = user.role in ADMIN_ROLES
     user.is_superuser = user.role == Role.ADMIN
 
 

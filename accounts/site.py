@@ -21,7 +21,7 @@ from django.utils.decorators import method_decorator
 from unfold.sites import UnfoldAdminSite
 
 from accounts.models import User
-from accounts.permissions import DESK, allowed
+from accounts.permissions import ADMIN_ROLES, allowed
 
 _policy = csp_update({"script-src": [UNSAFE_EVAL], "style-src": [UNSAFE_INLINE]})
 
@@ -29,8 +29,8 @@ _policy = csp_update({"script-src": [UNSAFE_EVAL], "style-src": [UNSAFE_INLINE]}
 class DeskSite(UnfoldAdminSite):
     """Unfold's site behind the product's own login and roles."""
 
-    index_title = "Desk"
-    index_template = "desk/index.html"
+    index_title = "Admin"
+    index_template = "admin_home/index.html"
 
     def has_permission(self, request: HttpRequest) -> bool:
         return isinstance(request.user, User) and request.user.runs_the_desk
@@ -38,7 +38,7 @@ class DeskSite(UnfoldAdminSite):
     def admin_view(self, view: Callable[..., Any], cacheable: bool = False) -> Callable[..., Any]:
         """The guard of every other page comes before Django's own, which would ask somebody who is
         logged in, but without the role, to log in."""
-        return _policy(allowed(*DESK)(super().admin_view(view, cacheable)))
+        return _policy(allowed(*ADMIN_ROLES)(super().admin_view(view, cacheable)))
 
     @method_decorator(login_not_required)
     def login(

@@ -1,6 +1,6 @@
-"""Benchmark `admin`: the desk over a million prompts and 200,000 rankings, as an admin opens it.
+"""Benchmark `admin`: the admin over a million prompts and 200,000 rankings, as an admin opens it.
 
-A whole installation runs as `manage.py up` runs it; what it holds is made once by desk_rows.py and
+A whole installation runs as `manage.py up` runs it; what it holds is made once by admin_rows.py and
 stays under var/. Every page is fetched over HTTP by a logged-in admin: lists, filters, searches for
 frequent and rare words in three scripts, the queue's page. Then all rankings are exported, and
 tasks are claimed and released here and in an installation of 10,000 prompts. The last line is one
@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlencode, urlsplit
 
-from desk_rows import fill, sentences, vocabulary
+from admin_rows import fill, sentences, vocabulary
 from environment import ROOT
 from exports import timed_export
 from installation import installation
@@ -56,7 +56,7 @@ def main() -> None:
 
 
 def _options() -> Namespace:
-    parser = ArgumentParser(description="The desk's pages, an export and claims at full size.")
+    parser = ArgumentParser(description="The admin's pages, an export and claims at full size.")
     parser.add_argument("--prompts", type=int, default=1_000_000)
     parser.add_argument("--rounds", type=int, default=5, help="how often each page is fetched")
     parser.add_argument("--claims", type=int, default=150, help="of each kind")

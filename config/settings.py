@@ -259,7 +259,7 @@ KEEP_STATES_DAYS = env.number("KEEP_STATES_DAYS", 14)
 UNFOLD = {
     "SITE_TITLE": "Tutelage",
     "SITE_HEADER": "Tutelage",
-    "SITE_SUBHEADER": "Desk",
+    "SITE_SUBHEADER": "Admin",
     "SITE_ICON": lambda request: static("mark.svg"),
     "SITE_FAVICONS": [
         {"rel": "icon", "type": "image/svg+xml", "href": lambda request: static("mark.svg")}

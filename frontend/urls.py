@@ -5,6 +5,7 @@ from __future__ import annotations
 from django.contrib.auth.decorators import login_not_required
 from django.contrib.auth.views import LogoutView, PasswordChangeDoneView
 from django.urls import path
+from django.views.generic import RedirectView
 from django.views.i18n import set_language
 
 from frontend.views import account, guidelines, home, mine, playground, rating_form, work
@@ -31,10 +32,12 @@ urlpatterns = [
     path("alike/", work.alike, name="alike"),
     path("personal/", work.personal, name="personal"),
     path("work/<slug:kind>/", work.queue, name="queue"),
-    path("console/playground/", playground.playground, name="playground"),
-    path("console/versions/<int:pk>/check/", playground.check_version, name="check-version"),
-    path("console/versions/add/", playground.add_version, name="add-version"),
-    path("console/rating-form/", rating_form.rating_form, name="rating-form"),
+    # Where these pages were until 0.2.0.
+    path("console/<path:rest>", RedirectView.as_view(url="/admin/%(rest)s", query_string=True)),
+    path("admin/playground/", playground.playground, name="playground"),
+    path("admin/versions/<int:pk>/check/", playground.check_version, name="check-version"),
+    path("admin/versions/add/", playground.add_version, name="add-version"),
+    path("admin/rating-form/", rating_form.rating_form, name="rating-form"),
     path("preview/", work.preview, name="preview"),
     path("guidelines/", guidelines.guidelines, name="guidelines"),
     path("guidelines/new/", guidelines.new_version, name="new-guideline"),

@@ -34,12 +34,12 @@ def speakers(limit: int) -> list[ModelVersion]:
     """The newest versions that can speak, those that play a role first."""
     players = [player for role in Promotion.Role.values if (player := promoted(role))]
     newest = list(_with_weights().exclude(kind=Kind.REWARD)[:limit])
-    in_office = [player for player in players if player.kind != Kind.REWARD]
-    return list(dict.fromkeys([*in_office, *newest]))[:limit]
+    is_promoted = [player for player in players if player.kind != Kind.REWARD]
+    return list(dict.fromkeys([*is_promoted, *newest]))[:limit]
 
 
 def judges(limit: int) -> list[ModelVersion]:
-    """The newest reward models, the one in office first."""
+    """The newest reward models, the promoted one first."""
     newest = list(_with_weights().filter(kind=Kind.REWARD)[:limit])
     office = [player] if (player := promoted(Promotion.Role.REWARD)) else []
     return list(dict.fromkeys([*office, *newest]))[:limit]

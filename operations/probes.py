@@ -8,7 +8,7 @@ from django.contrib.auth.decorators import login_not_required
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
-from accounts.permissions import DESK, may
+from accounts.permissions import ADMIN_ROLES, may
 from core import __version__
 from operations.metrics import registry
 from operations.readiness import is_ready, report
@@ -45,4 +45,4 @@ def _may_know(request: HttpRequest, found: Mapping[str, str]) -> bool:
         return True
     if found["database"] != "ok" or found["broker"] != "ok":
         return False
-    return request.user.is_authenticated and may(request.user, DESK)
+    return request.user.is_authenticated and may(request.user, ADMIN_ROLES)

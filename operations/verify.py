@@ -20,7 +20,7 @@ from trainer.data.snapshots import file_sha256
 from trainer.models import DatasetSnapshot
 
 _OURS = ("accounts", "labeling", "models_service", "trainer")
-_EXCLUDE = "Exclude them at the desk."
+_EXCLUDE = "Exclude them in the admin."
 _CONSTRAINTS = """
 SELECT conrelid::regclass::text, conname, contype, convalidated,
        pg_get_expr(conbin, conrelid), confrelid::regclass::text,

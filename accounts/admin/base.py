@@ -1,4 +1,4 @@
-"""Base classes of the admin site: who runs the desk, and what stays as it was written."""
+"""Base classes of the admin site: who runs the admin, and what stays as it was written."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class BoundedPaginator(Paginator):
     Counting a million rows takes longer than reading the page that somebody wants.
     """
 
-    template_name = "desk/pages.html"
+    template_name = "admin_home/pages.html"
     MOST = 5_000
 
     def page(self, number: int | str) -> Page:
@@ -76,7 +76,7 @@ class DayRange(RangeDateFilter):
         return None
 
 
-class DeskAdmin(ModelAdmin):
+class SiteAdmin(ModelAdmin):
     """Researchers and admins see and edit; nobody deletes what labels may depend on."""
 
     compressed_fields = True
@@ -93,22 +93,22 @@ class DeskAdmin(ModelAdmin):
             record(act=self.act, by=person(request), target=obj, detail=changes(form))
 
     def has_module_permission(self, request: HttpRequest) -> bool:
-        return _at_desk(request)
+        return _may_use_admin(request)
 
     def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return _at_desk(request)
+        return _may_use_admin(request)
 
     def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return _at_desk(request)
+        return _may_use_admin(request)
 
     def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return _at_desk(request)
+        return _may_use_admin(request)
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return False
 
 
-class RecordAdmin(DeskAdmin):
+class RecordAdmin(SiteAdmin):
     """For rows that only services write: to be read, never edited here. May be very many."""
 
     paginator = BoundedPaginator
@@ -135,7 +135,7 @@ class AdminsOnly(RecordAdmin):
         return is_admin(request)
 
     def page(self, request: HttpRequest, template: str, context: dict[str, Any]) -> HttpResponse:
-        """One of our own pages in the desk's frame."""
+        """One of our own pages in the admin's frame."""
         if not is_admin(request):
             raise PermissionDenied
         frame = self.admin_site.each_context(request)
@@ -147,5 +147,5 @@ def is_admin(request: HttpRequest) -> bool:
     return isinstance(request.user, User) and may(request.user, ())
 
 
-def _at_desk(request: HttpRequest) -> bool:
+def _may_use_admin(request: HttpRequest) -> bool:
     return isinstance(request.user, User) and request.user.runs_the_desk

@@ -1,5 +1,5 @@
-"""Accounts and the audit log at the desk, for admins alone: Django's permissions are theirs through
-`follow_role`."""
+"""Accounts and the audit log in the admin, for admins alone: Django's permissions are theirs
+through `follow_role`."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationFo
 from accounts.admin.base import DayRange, RecordAdmin
 from accounts.audit import Act, changes, record, targets
 from accounts.models import AuditEntry, Role, User
-from accounts.permissions import DESK, person
+from accounts.permissions import ADMIN_ROLES, person
 from accounts.services import follow_role
 
 # Their values stay out of the log: it is never changed, and a person may have to be forgotten.
@@ -75,8 +75,8 @@ class ByPerson(DropdownFilter):
     parameter_name = "who"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[Any, str]]:
-        desk = User.objects.filter(role__in=DESK).order_by("username")
-        return [("0", "A command"), *desk.values_list("pk", "username")]
+        people = User.objects.filter(role__in=ADMIN_ROLES).order_by("username")
+        return [("0", "A command"), *people.values_list("pk", "username")]
 
     def queryset(self, request: HttpRequest, queryset: QuerySet) -> QuerySet:
         if not (value := self.value()):
@@ -97,7 +97,7 @@ class ByAct(DropdownFilter):
 
 @admin.register(AuditEntry)
 class AuditEntryAdmin(RecordAdmin):
-    """What was done at the desk and by commands. Nobody changes it, the database sees to that."""
+    """What was done in the admin and by commands. Nobody changes it, the database sees to that."""
 
     list_display = ("at", "who", "what", "target", "said")
     list_display_links = None

@@ -10,7 +10,7 @@ from django.urls import reverse
 from django.views.decorators.http import require_GET, require_POST
 
 from accounts.models import Role, User
-from accounts.permissions import DESK, allowed, may
+from accounts.permissions import ADMIN_ROLES, allowed, may
 from frontend import selectors
 from frontend.changes import rendered_changes
 from labeling.intake.texts import fault
@@ -21,14 +21,14 @@ from labeling.work.guideline_reads import readers
 from labeling.work.guidelines import current_guideline
 
 
-@allowed(Role.LABELER, *DESK)
+@allowed(Role.LABELER, *ADMIN_ROLES)
 @require_GET
 def guidelines(request: HttpRequest) -> HttpResponse:
     """The current guidelines, one for each kind of work and purpose."""
     return render(request, "guidelines/list.html", {"guidelines": selectors.newest_guidelines()})
 
 
-@allowed(Role.LABELER, *DESK)
+@allowed(Role.LABELER, *ADMIN_ROLES)
 @require_GET
 def guideline(request: HttpRequest, kind: str, purpose: str, version: int) -> HttpResponse:
     """One version of one guideline."""
@@ -37,12 +37,12 @@ def guideline(request: HttpRequest, kind: str, purpose: str, version: int) -> Ht
     reader = cast(User, request.user)
     if may(reader, (Role.LABELER,)):
         context |= selectors.still_to_read(reader, kind=kind, purpose=purpose, shown=found)
-    if may(reader, DESK):
+    if may(reader, ADMIN_ROLES):
         context["readers"] = readers(found)
     return render(request, "guidelines/one.html", context)
 
 
-@allowed(*DESK)
+@allowed(*ADMIN_ROLES)
 @require_GET
 def new_version(request: HttpRequest) -> HttpResponse:
     """A new version to be written from an old one (`?from=7`), or the first of its kind."""
@@ -59,7 +59,7 @@ def new_version(request: HttpRequest) -> HttpResponse:
     })  # fmt: skip
 
 
-@allowed(*DESK)
+@allowed(*ADMIN_ROLES)
 @require_POST
 def preview(request: HttpRequest) -> HttpResponse:
     """The text as labelers will read it, with what changes from the newest version marked."""

@@ -25,7 +25,7 @@ RANKINGS = 500
 
 @allowed(*EVERYONE)
 def home(request: HttpRequest) -> HttpResponse:
-    """Labelers see their work; those who run the desk are brought to the admin."""
+    """Labelers see their work; those who run the admin are brought to the admin."""
     user = cast(User, request.user)
     if user.runs_the_desk:
         return redirect(home_of(request))

@@ -9,7 +9,7 @@ from django.shortcuts import get_object_or_404, render
 from django.urls import reverse
 from django.views.decorators.http import require_GET
 
-from accounts.permissions import DESK, allowed
+from accounts.permissions import ADMIN_ROLES, allowed
 from labeling.models import Queue
 from labeling.queues.queue_reads import trial_of
 from models_service.check_reports import summary
@@ -20,7 +20,7 @@ from models_service.selectors import check_report, judges, promoted, speakers
 SHOWN = 24
 
 
-@allowed(*DESK)
+@allowed(*ADMIN_ROLES)
 @require_GET
 def playground(request: HttpRequest) -> HttpResponse:
     """The newest versions that can speak, the first two ticked; the rest is the page's doing.
@@ -43,7 +43,7 @@ def playground(request: HttpRequest) -> HttpResponse:
     })  # fmt: skip
 
 
-@allowed(*DESK)
+@allowed(*ADMIN_ROLES)
 @require_GET
 def add_version(request: HttpRequest) -> HttpResponse:
     """The forms for models that were not trained here."""
@@ -53,7 +53,7 @@ def add_version(request: HttpRequest) -> HttpResponse:
     return render(request, "console/add_version.html", context)
 
 
-@allowed(*DESK)
+@allowed(*ADMIN_ROLES)
 @require_GET
 def check_version(request: HttpRequest, pk: int) -> HttpResponse:
     """What the check found of a version that is there, and the button that makes it anew."""

@@ -1,4 +1,4 @@
-"""The rating form at the desk: its fields as rows, a preview, and the next version."""
+"""The rating form in the admin: its fields as rows, a preview, and the next version."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from django.shortcuts import render
 from django.urls import reverse
 from django.views.decorators.http import require_GET
 
-from accounts.permissions import DESK, allowed
+from accounts.permissions import ADMIN_ROLES, allowed
 from labeling.models import FormVersion
 from labeling.work.rating_form import FIRST_FORM, LONGEST, MOST_FLAGS, RESERVED
 
 
-@allowed(*DESK)
+@allowed(*ADMIN_ROLES)
 @require_GET
 def rating_form(request: HttpRequest) -> HttpResponse:
     """The newest form, to be changed and published as the next version."""

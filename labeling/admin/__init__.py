@@ -1,4 +1,4 @@
-"""Labeling at the desk: guidelines, forms, reports and people here; the rest in its own rooms."""
+"""Labeling in the admin: guidelines, forms, reports and people here; the rest in its own rooms."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from django.utils.html import format_html
 from unfold.decorators import display
 from unfold.widgets import UnfoldAdminTextareaWidget
 
-from accounts.admin.base import DeskAdmin
+from accounts.admin.base import SiteAdmin
 from accounts.audit import Act
 from accounts.models import User
 from core.problems import Problem
@@ -32,7 +32,7 @@ from labeling.review.reports import answer
 
 
 @admin.register(Guideline)
-class GuidelineAdmin(DeskAdmin):
+class GuidelineAdmin(SiteAdmin):
     """A guideline is never edited: the page behind "add" publishes the next version."""
 
     list_display = ("__str__", "kind", "purpose", "version", "published_at")
@@ -60,7 +60,7 @@ class GuidelineAdmin(DeskAdmin):
 
 
 @admin.register(FormVersion)
-class FormVersionAdmin(DeskAdmin):
+class FormVersionAdmin(SiteAdmin):
     """A form is never edited: the page behind "add" publishes the next version."""
 
     list_display = ("__str__", "flags", "published_at")
@@ -93,7 +93,7 @@ class AnswerForm(ModelForm):
 
 
 @admin.register(Report)
-class ReportAdmin(DeskAdmin):
+class ReportAdmin(SiteAdmin):
     """What labelers report; an answer resolves it and goes to the labeler."""
 
     empty_hint = "what labelers report comes here."
@@ -155,7 +155,7 @@ class LabelerProfileForm(ModelForm):
 
 
 @admin.register(LabelerProfile)
-class LabelerProfileAdmin(DeskAdmin):
+class LabelerProfileAdmin(SiteAdmin):
     act = Act.LABELER_CHANGED
     form = LabelerProfileForm
     list_display = ("user", "group", "declined_topics")
@@ -164,7 +164,7 @@ class LabelerProfileAdmin(DeskAdmin):
 
 
 @admin.register(ClientProfile)
-class ClientProfileAdmin(DeskAdmin):
+class ClientProfileAdmin(SiteAdmin):
     """Accounts whose programs may send more or fewer prompts a day than the setting says."""
 
     empty_hint = "an account without one sends what the setting allows."

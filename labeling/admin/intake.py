@@ -1,4 +1,4 @@
-"""Files of prompts and labels at the desk: uploaded, looked at before they count, followed.
+"""Files of prompts and labels in the admin: uploaded, looked at before they count, followed.
 
 For admins.
 """

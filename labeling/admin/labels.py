@@ -1,4 +1,4 @@
-"""Demonstrations and rankings at the desk: a page of each with its provenance, and review."""
+"""Demonstrations and rankings in the admin: a page of each with its provenance, and review."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Long lists at the desk: searched by words, filtered, the newest first, whatever their length.
+"""Long lists in the admin: searched by words, filtered, the newest first, whatever their length.
 
 Columns cannot be sorted by: of a million rows only those first by an index come at once.
 """

@@ -1,4 +1,4 @@
-"""What the desk's pages for labeling share."""
+"""What the admin's pages for labeling share."""
 
 from __future__ import annotations
 

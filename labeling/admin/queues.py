@@ -1,4 +1,4 @@
-"""Queues at the desk: how much waits, what comes next and why, and the controls."""
+"""Queues in the admin: how much waits, what comes next and why, and the controls."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
 from unfold.decorators import display
 
-from accounts.admin.base import DeskAdmin
+from accounts.admin.base import SiteAdmin
 from accounts.audit import Act
 from core.problems import Problem
 from labeling.admin.queue_fields import mixture_field, rules_field, targets_field
@@ -92,7 +92,7 @@ class QueueRow(ModelForm):
 
 
 @admin.register(Queue)
-class QueueAdmin(DeskAdmin):
+class QueueAdmin(SiteAdmin):
     form = QueueForm
     act = Act.QUEUE_CHANGED
     list_display = (

@@ -1,4 +1,4 @@
-"""Prompts, tasks, completions and assignments at the desk: found, read, changed in bulk."""
+"""Prompts, tasks, completions and assignments in the admin: found, read, changed in bulk."""
 
 from __future__ import annotations
 

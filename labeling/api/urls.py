@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.urls import URLPattern, URLResolver, path
 
-from labeling.api import agreement, assignments, desk, guidelines, imports, prompts, quarantine
+from labeling.api import admin, agreement, assignments, guidelines, imports, prompts, quarantine
 from labeling.models import Demonstration, Ranking
 
 _ONE = "assignments/<int:pk>/"
@@ -42,13 +42,13 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path(f"{_ONE}report/", assignments.ReportView.as_view(), name="api-report"),
     path(f"{_ONE}use-case/", assignments.UseCaseView.as_view(), name="api-use-case"),
     path(f"{_ONE}release/", assignments.ReleaseView.as_view(), name="api-release"),
-    path("queues/<int:pk>/mode/", desk.QueueMode.as_view(), name="queue-mode"),
-    path("queues/<int:pk>/expire/", desk.QueueExpire.as_view(), name="queue-expire"),
-    path("changes/<int:pk>/undo/", desk.UndoChange.as_view(), name="change-undo"),
-    path("tasks/<int:pk>/adjudicate/", desk.AdjudicateView.as_view(), name="task-adjudicate"),
+    path("queues/<int:pk>/mode/", admin.QueueMode.as_view(), name="queue-mode"),
+    path("queues/<int:pk>/expire/", admin.QueueExpire.as_view(), name="queue-expire"),
+    path("changes/<int:pk>/undo/", admin.UndoChange.as_view(), name="change-undo"),
+    path("tasks/<int:pk>/adjudicate/", admin.AdjudicateView.as_view(), name="task-adjudicate"),
 ]
 urlpatterns += [
     path(f"{kind}s/<int:pk>/{act}/", view.as_view(label=label), name=f"{kind}-{act}")
     for kind, label in (("ranking", Ranking), ("demonstration", Demonstration))
-    for act, view in desk.LABEL_ACTS.items()
+    for act, view in admin.LABEL_ACTS.items()
 ]

@@ -125,7 +125,7 @@ def _policy(what: str, name: str) -> str:
     if SOURCES[what].kind != TaskKind.RANKING:
         refuse("policy", "Demonstrations are answers of people; no policy takes part in them.")
     if not ModelVersion.objects.filter(name=name).exists():
-        refuse("policy", f"There is no model version {name!r}; the desk lists them.")
+        refuse("policy", f"There is no model version {name!r}; the admin lists them.")
     return name
 
 

@@ -1,4 +1,4 @@
-"""What the desk shows of an import: how far it is, its first rows, what is bad."""
+"""What the admin shows of an import: how far it is, its first rows, what is bad."""
 
 from __future__ import annotations
 

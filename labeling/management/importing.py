@@ -53,7 +53,7 @@ class ImportCommand(ExampleCommand):
             raise CommandError(imported.failure)
         if imported.state == Import.State.CANCELLED:
             raise CommandError(
-                "The import was ended, by somebody at the desk or because a person was erased; "
+                "The import was ended, by somebody in the admin or because a person was erased; "
                 "nothing was imported. Start it again."
             )
         bad, skip = imported.tally.get("bad", 0), options["skip_invalid"]

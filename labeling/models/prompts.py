@@ -139,7 +139,7 @@ class Prompt(models.Model):
                 name="prompt_organisation",
                 condition=~models.Q(organisation=""),
             ),
-            # The desk's lists, newest first, of what is rare as well as of what is not.
+            # The admin's lists, newest first, of what is rare as well as of what is not.
             models.Index(fields=["state", "-id"], name="prompt_list_state"),
             models.Index(fields=["source", "-id"], name="prompt_list_source"),
             models.Index(fields=["kind", "-id"], name="prompt_list_kind"),
@@ -172,7 +172,7 @@ class Prompt(models.Model):
 
 
 class QuarantinedPrompt(Prompt):
-    """A prompt that holds personal data and waits for an admin; a table of its own at the desk."""
+    """A prompt that holds personal data and waits for an admin; a table of its own in the admin."""
 
     class Meta:
         proxy = True

@@ -21,7 +21,7 @@ class Ranking(Label):
     # In less active time than anybody needs to read what there was to read.
     too_fast = models.BooleanField(default=False, db_default=False)
     # Where labelers disagreed: the ranking that stands in this one's place. One that somebody at
-    # the desk wrote for that has no assignment.
+    # the admin wrote for that has no assignment.
     adjudicated_by = models.ForeignKey(
         "self", null=True, blank=True, on_delete=models.PROTECT, related_name="adjudicates"
     )

@@ -1,4 +1,4 @@
-"""Reviews: what somebody at the desk tells a labeler about a label."""
+"""Reviews: what somebody in the admin tells a labeler about a label."""
 
 from __future__ import annotations
 

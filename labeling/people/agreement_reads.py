@@ -53,6 +53,6 @@ def _overlapping(**which: object) -> list[_Ranks]:
 
 
 def _by_labelers(rows: QuerySet[Ranking]) -> QuerySet[Ranking]:
-    """What labelers said by themselves: also where the desk let another ranking stand for it."""
+    """What labelers said by themselves: also where the admin let another ranking stand for it."""
     counts = Q(excluded_at=None) | Q(adjudicated_by__isnull=False)
     return rows.filter(counts, assignment__isnull=False)

@@ -42,7 +42,7 @@ class Compared:
 
 
 def feedback(labeler: User, *, unseen: bool = False) -> QuerySet[Review]:
-    """What the desk told this labeler, newest first; `assignment.task` comes along."""
+    """What the admin told this labeler, newest first; `assignment.task` comes along."""
     rows = Review.objects.filter(assignment__labeler=labeler).select_related("assignment__task")
     return rows.filter(seen_at=None) if unseen else rows
 

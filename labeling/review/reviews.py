@@ -154,7 +154,7 @@ def write_adjudicated(*, task: LabelingTask, tiers: Sequence[Sequence[int]], by:
 
 @transaction.atomic
 def mark_seen(*, labeler: User) -> int:
-    """The labeler has read what the desk said; returns how many were new."""
+    """The labeler has read what the admin said; returns how many were new."""
     unseen = Review.objects.filter(assignment__labeler=labeler, seen_at=None)
     return unseen.update(seen_at=timezone.now())
 

@@ -13,7 +13,7 @@ from labeling.work.ownership import own_open
 
 @transaction.atomic
 def set_use_case(*, assignment_id: int, labeler: User, use_case: str) -> None:
-    """Set the use case of the prompt at hand; under Changes at the desk it can be undone.
+    """Set the use case of the prompt at hand; under Changes in the admin it can be undone.
 
     Raises Problem naming the field, and 409 where the task has ended or has no prompt yet.
     """

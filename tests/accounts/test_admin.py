@@ -1,4 +1,4 @@
-"""Accounts at the desk."""
+"""Accounts in the admin."""
 
 from __future__ import annotations
 

@@ -27,11 +27,11 @@ RULES = {
 }
 LABELER = ("/", "/work/ranking/", "/work/demonstration/", "/work/prompt_writing/", "/guidelines/",
            "/work/mine/", "/work/topics/", "/password/")  # fmt: skip
-DESK = ("/admin/", "/admin/trainer/traininground/", "/admin/trainer/traininground/add/",
+ADMIN_ROLES = ("/admin/", "/admin/trainer/traininground/", "/admin/trainer/traininground/add/",
         "/admin/models_service/modelversion/", "/admin/labeling/prompt/",
         "/admin/labeling/import/add/", "/admin/labeling/quarantinedprompt/",
         "/admin/labeling/prompt/use-cases/",
-        "/admin/labeling/queue/", "/console/playground/", "/console/rating-form/")  # fmt: skip
+        "/admin/labeling/queue/", "/admin/playground/", "/admin/rating-form/")  # fmt: skip
 
 
 def violations(page: Page, path: str) -> list[str]:
@@ -163,5 +163,5 @@ def test_the_pages_of_desk_and_console(browse: Open, olga: User, ada: User, them
     page = browse(olga)
     page.emulate_media(color_scheme=theme)  # type: ignore[arg-type]
     round_page = f"/admin/trainer/traininground/{round.pk}/change/"
-    found = [line for path in (*DESK, round_page) for line in violations(page, path)]
+    found = [line for path in (*ADMIN_ROLES, round_page) for line in violations(page, path)]
     assert not found, "\n".join(found)

@@ -25,7 +25,7 @@ def test_the_best_of_several_answers_is_added_as_a_version(browse: Open, rosa: U
     save_reward(ScalarModel.from_policy(policy), tokenizer, folder)
     judge = register_version(name="judge", kind=Kind.REWARD, folder=folder)
     page = browse(rosa)
-    page.goto("/console/versions/add/")
+    page.goto("/admin/versions/add/")
     form = page.locator("form").filter(has_text="The best of several answers")
     form.get_by_label("Name here").fill("tiny, best of 4")
     form.get_by_label("Judged by").select_option("judge")

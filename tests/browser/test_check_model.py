@@ -38,7 +38,7 @@ def test_a_model_is_checked_and_added(
 ) -> None:
     write_tiny_checkpoint(tmp_path / "mine", seed=5)
     page = browse(rosa)
-    page.goto("/console/versions/add/")
+    page.goto("/admin/versions/add/")
     form = panel(page)
     form.get_by_label("Folder on the server").fill(str(tmp_path / "mine"))
     form.get_by_label("Name here").fill("mine")

@@ -1,4 +1,4 @@
-"""A researcher starts a round at the desk, watches it to its end and takes its policy back."""
+"""A researcher starts a round in the admin, watches it to its end and takes its policy back."""
 
 from __future__ import annotations
 
@@ -86,7 +86,7 @@ def test_a_round_is_cancelled_resumed_and_finished_and_its_policy_rolled_back(
     expect(stage(page, "PPO")).to_contain_text("Stopped", timeout=STAGE_MS)
     confirm(page, "Retry")
     expect(page.locator(".head .badge")).to_have_text(
-        "Finished, policy in office", timeout=2 * STAGE_MS
+        "Finished, promoted policy", timeout=2 * STAGE_MS
     )
     assert page.evaluate("window.stillHere")
     expect(page.locator("canvas").first).to_be_visible()
@@ -100,7 +100,7 @@ def test_a_round_is_cancelled_resumed_and_finished_and_its_policy_rolled_back(
 
     page.goto(f"/admin/trainer/evaluation/versions/{base.pk}/promote/")
     page.get_by_role("button", name=f"Promote {base.name}").click()
-    expect(page.get_by_text("Policy in office").first).to_be_visible()
+    expect(page.get_by_text("Promoted policy").first).to_be_visible()
     assert promoted("policy") == base
 
 

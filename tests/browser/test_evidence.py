@@ -27,7 +27,7 @@ pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 
 @pytest.fixture
 def tuned(base: ModelVersion) -> ModelVersion:  # noqa: F811
-    """A policy with weights that may follow the one in office."""
+    """A policy with weights that may follow the promoted one."""
     return ModelVersion.objects.create(
         name="tuned", kind="policy", checkpoint=base.checkpoint, parent=base
     )
@@ -87,7 +87,7 @@ def test_evaluated_promoted_against_a_gate_and_rolled_back(
     assert promoted("policy") == base
     page.get_by_label("Reason", exact=True).fill("A trial among friends.")
     page.get_by_role("button", name="Promote tuned").click()
-    expect(page.get_by_text("Policy in office").first).to_be_visible()
+    expect(page.get_by_text("Promoted policy").first).to_be_visible()
     expect(page.get_by_role("cell", name="A trial among friends.")).to_be_visible()
     assert promoted("policy") == tuned
     assert not LabelingTask.objects.filter(purpose="training", state="open").exists()

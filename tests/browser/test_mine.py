@@ -183,7 +183,7 @@ def test_a_prompt_like_an_older_one_is_noticed(browse: Open, ada: User) -> None:
 def test_the_rating_form_gets_a_flag_with_a_preview(browse: Open, rosa: User) -> None:
     current_form()
     page = browse(rosa)
-    page.goto("/console/rating-form/")
+    page.goto("/admin/rating-form/")
     page.get_by_role("button", name="Add a flag").click()
     page.keyboard.type("Sounds rude")
     for words in ("rude", "stance", "o"):

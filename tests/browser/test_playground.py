@@ -34,7 +34,7 @@ def sampling_worker(transactional_db: None) -> Iterator[None]:
 
 def open_playground(browse: Open, user: User) -> Page:
     page = browse(user)
-    page.goto("/console/playground/")
+    page.goto("/admin/playground/")
     return page
 
 

@@ -1,4 +1,4 @@
-"""Somebody at the desk steers a queue, excludes a ranking, and decides between two."""
+"""Somebody in the admin steers a queue, excludes a ranking, and decides between two."""
 
 from __future__ import annotations
 

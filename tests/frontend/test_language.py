@@ -19,7 +19,7 @@ from tests.browser.scenes import demonstration_task
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 PAGES = ROOT / "frontend"
-# The desk and the console speak English.
+# The admin and the console speak English.
 ENGLISH = {"console", "admin"}
 FOR_LABELERS = (
     "work/submissions", "work/assignments", "work/leases", "work/ownership", "work/amendments",
@@ -65,7 +65,7 @@ def test_every_sentence_with_which_the_api_refuses_a_labeler_is_in_the_catalogue
         node
         for name in FOR_LABELERS
         for node in ast.walk(ast.parse((ROOT / "labeling" / f"{name}.py").read_text()))
-        if isinstance(node, ast.Call) and getattr(node.func, "id", "") in {"Problem", "_refuse"}
+        if isinstance(node, ast.Call) and getattr(node.func, "id", "") in {"Problem", "refuse"}
     ]
     told = {call.args[1].value for call in calls if isinstance(call.args[1], ast.Constant)}
     assert len(told) >= len(FOR_LABELERS)

@@ -1,4 +1,4 @@
-"""The lists of the desk find texts in any script, names, numbers, flags and disagreements."""
+"""The lists of the admin find texts in any script, names, numbers, flags and disagreements."""
 
 from __future__ import annotations
 

@@ -42,7 +42,7 @@ def test_a_remote_version_is_added_and_its_key_is_never_shown(
         client.get("/api/v1/versions/"),
         client.get(f"/api/v1/versions/{version.pk}/"),
         client.get(f"/admin/models_service/modelversion/{version.pk}/change/"),
-        client.get("/console/versions/add/"),
+        client.get("/admin/versions/add/"),
     ]
     for page in pages:
         assert page.status_code in (200, 201)

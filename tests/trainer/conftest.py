@@ -155,7 +155,7 @@ def now(monkeypatch: pytest.MonkeyPatch, settings: object) -> Callable[[], None]
 
 @pytest.fixture
 def reward(base: ModelVersion) -> ModelVersion:
-    """An untrained reward model on the tiny model's transformer, in office."""
+    """An untrained reward model on the tiny model's transformer, promoted."""
     policy, tokenizer = load_policy(base.folder)
     folder = Path(settings.CHECKPOINT_DIR) / "judge"
     save_reward(ScalarModel.from_policy(policy, seed=3), tokenizer, folder)

@@ -1,4 +1,4 @@
-"""The desk's first page and its side bar: what is running, what waits, where things are."""
+"""The admin's first page and its side bar: what is running, what waits, where things are."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ SIDEBAR: dict[str, list[Entry]] = {
         ("Recipes", "receipt_long", "trainer.SavedRecipe"),
         ("Schedules", "schedule", "trainer.Schedule"),
         ("Evaluations", "social_leaderboard", "labeling.HeadToHead"),
-        ("Verdicts", "scoreboard", "trainer.Evaluation"),
+        ("Results", "scoreboard", "trainer.Evaluation"),
         ("Models", "deployed_code", "models_service.ModelVersion"),
         ("Promotions", "trending_up", "models_service.Promotion"),
         ("Snapshots", "inventory_2", "trainer.DatasetSnapshot"),
@@ -61,9 +61,9 @@ SIDEBAR: dict[str, list[Entry]] = {
 
 def navigation(request: HttpRequest) -> list[dict[str, Any]]:
     """The side bar: every table that has a page, in groups."""
-    desk = {"title": "Desk", "icon": "space_dashboard", "link": reverse("admin:index")}
+    home = {"title": "Admin", "icon": "space_dashboard", "link": reverse("admin:index")}
     playground = {"title": "Playground", "icon": "science", "link": reverse("playground")}
-    first = [desk, playground]
+    first = [home, playground]
     if may(request.user, (Role.LABELER,)):
         first.append({"title": "Label", "icon": "rate_review", "link": reverse("work")})
     groups: list[dict[str, Any]] = [{"items": first}]
@@ -79,7 +79,7 @@ def navigation(request: HttpRequest) -> list[dict[str, Any]]:
 
 
 def dashboard(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
-    """What the desk's first page shows."""
+    """What the admin's first page shows."""
     waiting, held_up_by = sampling_reads.waiting_and_why()
     return context | {
         "to_do": waiting_for(cast(User, request.user)),

@@ -1,4 +1,4 @@
-"""Data out, at the desk and for admins alone: the pages of exports and of erasing a person."""
+"""Data out, in the admin and for admins alone: the pages of exports and of erasing a person."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The evidence at the desk: evaluations, diagnoses of reward models, promotion, lineage, cards."""
+"""The evidence in the admin: evaluations, diagnoses of reward models, promotion, lineage, cards."""
 
 from __future__ import annotations
 
@@ -167,7 +167,7 @@ class EvaluationAdmin(RecordAdmin):
             "roles": [(role, role.label, promoted(role)) for role in roles],
             "gates": promotion_gates.gates_of(version) if Promotion.Role.POLICY in roles else [],
             "applies": promotion_gates.applies(Promotion.Role.POLICY, version),
-            "in_office": promoted(Promotion.Role.POLICY) == version,
+            "is_promoted": promoted(Promotion.Role.POLICY) == version,
             "waiting": promotion_gates.waiting_tasks(version),
             "round": TrainingRound.objects.filter(policy=version).first(),
             "evaluations": version.evaluations.select_related("baseline", "round"),
@@ -257,7 +257,7 @@ def _ways_back() -> list[dict[str, str]]:
 def _page(
     page: RecordAdmin, request: HttpRequest, template: str, context: dict[str, Any]
 ) -> HttpResponse:
-    """One of our own pages in the desk's frame."""
+    """One of our own pages in the admin's frame."""
     frame = page.admin_site.each_context(request)
     return TemplateResponse(request, template, {**frame, "opts": page.opts, **context})
 
@@ -270,7 +270,7 @@ def _offered() -> list[ModelVersion]:
 
 
 def _suggested() -> dict[str, Any]:
-    """The ladder that the policy in office stands on, its SFT model as baseline."""
+    """The ladder that the promoted policy stands on, its SFT model as baseline."""
     policy = promoted(Promotion.Role.POLICY)
     if policy is None:
         return {"ladder": [], "baseline": None}

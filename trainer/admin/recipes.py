@@ -1,4 +1,4 @@
-"""Recipes and schedules at the desk: what can be started again, and what starts by itself."""
+"""Recipes and schedules in the admin: what can be started again, and what starts by itself."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class _OwnPages(RecordAdmin):
         return self.has_view_permission(request)
 
     def page(self, request: HttpRequest, template: str, context: dict[str, Any]) -> HttpResponse:
-        """One of our own pages in the desk's frame."""
+        """One of our own pages in the admin's frame."""
         frame = self.admin_site.each_context(request)
         return TemplateResponse(request, template, {**frame, "opts": self.opts, **context})
 

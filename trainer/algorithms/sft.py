@@ -100,7 +100,7 @@ class FineTuning:
         self.reward: ScalarModel | None = None
         if start.reward:
             reward, reward_tokenizer = load_reward(start.reward)
-            # Of a base of another family the reward model in office reads nothing: until it has one
+            # Of a base of another family the promoted reward model reads nothing: until it has one
             # of its own, its epoch is chosen by loss, as in a first round.
             if reward_tokenizer.get_vocab() == self.tokenizer.get_vocab():
                 # Whole in every process, never sharded: it is asked once an epoch and not trained.

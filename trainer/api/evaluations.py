@@ -177,7 +177,7 @@ class EvaluationClose(APIView):
 
 
 class EvaluationMeasure(APIView):
-    """Let the reward model in office judge the answers too, and store every figure. Researchers."""
+    """Let the promoted reward model judge the answers too, and store every figure. Researchers."""
 
     permission_classes = [IsResearcher]
 

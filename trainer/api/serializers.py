@@ -85,9 +85,9 @@ class RoundDetailSerializer(RoundSerializer):
     absence = serializers.SerializerMethodField(
         help_text="Which worker it waits for in vain, and the command that starts one."
     )
-    promoted = serializers.SerializerMethodField(help_text="Whether its policy is in office.")
+    promoted = serializers.SerializerMethodField(help_text="Whether its policy is promoted.")
     on_policy_share = serializers.SerializerMethodField(
-        help_text="Of the compared completions, those of the policy in office at its start, 0 to 1."
+        help_text="Of the compared completions, those of the promoted policy at its start, 0 to 1."
     )
 
     class Meta(RoundSerializer.Meta):

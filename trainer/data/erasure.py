@@ -28,7 +28,7 @@ from knox.models import AuthToken
 from accounts.audit import Act, record
 from accounts.erasure import erase_account, log_of, sessions_of
 from accounts.models import User
-from accounts.permissions import DESK
+from accounts.permissions import ADMIN_ROLES
 from core.problems import Problem, refuse
 from labeling.exports import files
 from labeling.exports.pseudonym_key import export_key
@@ -200,9 +200,9 @@ def _erase(traces: Traces, by: User | None) -> Erasure:
 
 
 def _refuse_desk(account: User | None) -> None:
-    if account and account.role in DESK:
+    if account and account.role in ADMIN_ROLES:
         sentence = (
-            "This account runs the desk and has no labels. Give it another role first if it is "
+            "This account runs the admin and has no labels. Give it another role first if it is "
             "really to be erased."
         )
         refuse("person", sentence, 409)

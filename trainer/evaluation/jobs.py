@@ -57,7 +57,7 @@ def request_diagnosis(*, reward: ModelVersion, by: User | None = None) -> Measur
 
 @transaction.atomic
 def request_measurement(*, contest: HeadToHead, by: User | None = None) -> Measurement:
-    """Ask a worker for the figures of a head-to-head, by the reward model in office if any."""
+    """Ask a worker for the figures of a head-to-head, by the promoted reward model if any."""
     reward = promoted(Promotion.Role.REWARD)
     return _queued(Measurement.objects.filter(head_to_head=contest)) or (
         Measurement.objects.create(head_to_head=contest, reward=reward, requested_by=by)
@@ -133,7 +133,7 @@ def _contest_figures(
     answers = list(rows.select_related("task__prompt").order_by("pk"))
     begin(len(answers))
     if reward is None or reward.weights_removed_at:
-        return {"without": "No reward model is in office, so none judged the answers."}
+        return {"without": "No reward model is promoted, so none judged the answers."}
     scores = _scores(reward, answers, report)
     by_version = _by_version(contest, scores)
     for pk, divergence in _divergences(contest, answers).items():

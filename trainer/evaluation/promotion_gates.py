@@ -43,7 +43,7 @@ def gates_of(version: ModelVersion) -> list[Gate]:
 
 def applies(role: str, version: ModelVersion) -> bool:
     """Whether gates stand before this promotion: of a policy that follows another, for the first
-    time. Going back to one that was in office needs no evidence."""
+    time. Going back to one that was promoted needs no evidence."""
     if role != Promotion.Role.POLICY or promoted(role) in (None, version):
         return False
     return not Promotion.objects.filter(role=role, version=version).exists()

@@ -100,7 +100,7 @@ def is_in_office(round: TrainingRound) -> bool:
 
 
 def on_policy_share(round: TrainingRound) -> float | None:
-    """The share, 0 to 1, of the compared completions that came from the policy in office when the
+    """The share, 0 to 1, of the compared completions that came from the promoted policy when the
     round began; None before it has a snapshot."""
     office = Promotion.objects.filter(
         role=Promotion.Role.POLICY, at__lte=round.started_at or round.created_at
@@ -113,7 +113,7 @@ def on_policy_share(round: TrainingRound) -> float | None:
 
 
 def _judge_of_epochs(start: ModelVersion) -> dict[str, int]:
-    """The reward model in office, if it descends from the same model, chooses SFT's epoch."""
+    """The promoted reward model, if it descends from the same model, chooses SFT's epoch."""
     reward = promoted(Promotion.Role.REWARD)
     if reward is None or start not in ancestors(reward):
         return {}

@@ -17,8 +17,8 @@ class Command(ExampleCommand):
     help = (
         "Look for personal data in the prompts that are here, as at intake, and put what holds "
         "some into quarantine; languages and the keys of near-duplicates are filled in where they "
-        "are missing. What was released before stays released. Under Changes at the desk it can be "
-        "undone."
+        "are missing. What was released before stays released. It can be undone under Changes in "
+        "the admin."
     )
     example = "manage.py scan_prompts --dry-run"
 

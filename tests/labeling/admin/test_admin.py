@@ -1,4 +1,4 @@
-"""The desk's pages for labeling."""
+"""The admin's pages for labeling."""
 
 from __future__ import annotations
 
@@ -124,7 +124,7 @@ def test_the_next_form_is_made_on_its_own_page(rosa: User, client_of: Call) -> N
 
 def test_forms_are_not_for_labelers(ada: User, client_of: Call) -> None:
     client = client_of(ada)
-    assert client.get("/console/rating-form/").status_code == 403
+    assert client.get("/admin/rating-form/").status_code == 403
     assert client.post("/api/v1/forms/", "{}", "application/json").status_code == 403
 
 

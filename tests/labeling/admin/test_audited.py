@@ -1,5 +1,5 @@
-"""What the desk does with labels, reports and evaluations stands in the audit log, without words of
-people that may have to be forgotten."""
+"""What is done in the admin with labels, reports and evaluations stands in the audit log, without
+words of people that may have to be forgotten."""
 
 from __future__ import annotations
 

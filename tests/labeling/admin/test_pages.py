@@ -1,4 +1,4 @@
-"""The desk's own pages: a queue's, a label's, rankings side by side, changes of many rows."""
+"""The admin's own pages: a queue's, a label's, rankings side by side, changes of many rows."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The spread of use cases at the desk, and the scan of prompts that are here."""
+"""The spread of use cases in the admin, and the scan of prompts that are here."""
 
 from __future__ import annotations
 

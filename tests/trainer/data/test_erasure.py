@@ -272,7 +272,7 @@ def test_it_refuses_who_is_unknown_who_runs_the_desk_and_what_is_being_trained_o
 ) -> None:
     with pytest.raises(CommandError, match="neither an account nor"):
         erase("nobody")
-    with pytest.raises(CommandError, match="runs the desk"):
+    with pytest.raises(CommandError, match="runs the admin"):
         erase("rosa", "--yes")
     labels.demonstration(text=MARK, labeler=zoe)
     round = TrainingRound.objects.create(preset="tiny", recipe={}, state="running", start=base)

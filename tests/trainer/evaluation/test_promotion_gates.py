@@ -37,7 +37,7 @@ KL = {"kl": interval(6.0, 5.0, 7.0)}
 
 @pytest.fixture
 def policy(base: ModelVersion) -> ModelVersion:
-    """A version with weights that could follow the tiny model in office."""
+    """A version with weights that could follow the promoted tiny model."""
     return ModelVersion.objects.create(
         name="tuned", kind="policy", checkpoint=base.checkpoint, parent=base
     )

@@ -1,5 +1,5 @@
 /**
- * A ranking written at the desk: a rank for each completion, equal ranks tied.
+ * A ranking written in the admin: a rank for each completion, equal ranks tied.
  *
  *   <form data-controller="adjudicate" data-action="adjudicate#submit" data-adjudicate-url-value="…">
  *     <input type="number" data-adjudicate-target="rank" data-completion="17">

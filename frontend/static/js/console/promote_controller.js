@@ -1,5 +1,5 @@
 /**
- * Sends a promotion, then shows the page anew: the version is in office and the history has it.
+ * Sends a promotion, then shows the page anew: the version is promoted and the history has it.
  *
  *   <form data-controller="promote" data-action="promote#submit" data-promote-url-value="…">
  */

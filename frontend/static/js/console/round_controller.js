@@ -134,7 +134,7 @@ export default class extends Controller {
   }
 
   #show(round) {
-    badge(this.stateTarget, round.state, round.promoted ? `${round.state_title}, policy in office` : round.state_title);
+    badge(this.stateTarget, round.state, round.promoted ? `${round.state_title}, promoted policy` : round.state_title);
     this.failureTarget.hidden = !round.failure;
     this.failureTarget.textContent = round.failure;
     this.lineTarget.hidden = !round.ahead;

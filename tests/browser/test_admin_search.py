@@ -1,4 +1,4 @@
-"""Somebody at the desk looks for a prompt by its words, and narrows a list by its filters."""
+"""Somebody in the admin looks for a prompt by its words, and narrows a list by its filters."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the desk does with labels and queues: review, adjudicate, steer, undo. Researchers."""
+"""What the admin does with labels and queues: review, adjudicate, steer, undo. Researchers."""
 
 from __future__ import annotations
 

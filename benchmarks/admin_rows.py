@@ -1,4 +1,4 @@
-"""Fills an installation with what an admin's desk holds after some years, the same every time.
+"""Fills an installation with what the admin holds after some years, the same every time.
 
 A million prompts (or as many as are asked for) by 50,000 authors over a year; a fifth of them
 ranked, a tenth of those by two labelers; some with demonstrations, the rest waiting. Texts are made
@@ -233,7 +233,7 @@ _PROMPT = (
 )
 _TASK = (
     f"'id', n, 'prompt_id', n, 'kind', {_TASK_KIND}, 'created_at', {_WHEN}, "
-    # Open tasks of a policy that is not in office would expire.
+    # Open tasks of a policy that is not promoted would expire.
     "'policy_id', CASE WHEN n > {ranked} THEN (SELECT max(version_id) FROM "
     "models_service_promotion WHERE role = 'policy') ELSE n % 5 + (SELECT min(id) FROM "
     "models_service_modelversion WHERE name LIKE 'bench-%%') END, "

@@ -1,4 +1,4 @@
-"""No page of the admin's desk breaks a rule that axe-core can check, in light and in dark, and none
+"""No page of the admin breaks a rule that axe-core can check, in light and in dark, and none
 is wider than a phone."""
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ LISTS = (
 
 @pytest.fixture
 def pages(olga: User, ada: User) -> list[str]:
-    """The address of every page of the desk, with something on it."""
+    """The address of every page of the admin, with something on it."""
     for kind, task in (("ranking", ranking_task()), ("demonstration", demonstration_task())):
         held = assignments.claim(labeler=ada, kinds=[kind])
         assert held is not None
