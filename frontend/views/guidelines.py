@@ -71,5 +71,5 @@ def preview(request: HttpRequest) -> HttpResponse:
     return render(request, "guidelines/preview.html", {
         "newest": newest,
         "text": text,
-        "changes": rendered_changes(newest.text, text) if newest else None,
+        "changes": rendered_changes(newest.text, text) if newest and newest.text != text else None,
     })  # fmt: skip
