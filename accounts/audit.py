@@ -23,6 +23,8 @@ class Act(models.TextChoices):
     ACCOUNT_CHANGED = "account_changed", "Account changed"
     PASSWORD_SET = "password_set", "Password set"
     TOKEN_ADDED = "token_added", "API token added"
+    TOKEN_ROTATED = "token_rotated", "API token rotated"
+    TOKEN_REVOKED = "token_revoked", "API token revoked"
     LABELER_CHANGED = "labeler_changed", "Labeler changed"
     PERSON_ERASED = "person_erased", "Person erased"
     PROMPTS_IMPORTED = "prompts_imported", "Prompts imported"

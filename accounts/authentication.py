@@ -9,9 +9,24 @@ from knox.auth import TokenAuthentication
 from rest_framework.exceptions import AuthenticationFailed
 from rest_framework.request import Request
 
+from accounts.scopes import demand
+from accounts.tokens import use_token
+
 
 class ApiToken(TokenAuthentication):
     """knox's tokens; first in the list, so that who is not known gets 401 with WWW-Authenticate."""
+
+    def authenticate(self, request: Request) -> Any:
+        """Account and token; None where no token came.
+
+        Raises AuthenticationFailed, and Problem 403 where the token's scopes leave this address
+        out. Here and not in a permission, so that no view can forget to ask.
+        """
+        found = super().authenticate(request)
+        if found is not None:
+            route = request.resolver_match.route
+            demand(use_token(found[1]).scopes, route=route, method=request.method or "")
+        return found
 
     def authenticate_credentials(self, token: bytes) -> Any:
         """Account and token. Raises AuthenticationFailed, also for bytes that are no text."""
@@ -37,5 +52,5 @@ class _InTheSchema(OpenApiAuthenticationExtension):
             "type": "apiKey",
             "in": "header",
             "name": "Authorization",
-            "description": "`Authorization: Token …`, as `manage.py create_user --token` shows it.",
+            "description": "`Authorization: Token …`; `/api/v1/tokens/` makes one.",
         }

@@ -6,6 +6,7 @@ import uuid
 
 from django.conf import settings
 from django.contrib.auth.models import AbstractUser
+from django.contrib.postgres.fields import ArrayField
 from django.contrib.postgres.indexes import GinIndex
 from django.contrib.postgres.search import SearchVector
 from django.core.serializers.json import DjangoJSONEncoder
@@ -38,6 +39,27 @@ class User(AbstractUser):
     def runs_the_desk(self) -> bool:
         """Whether the admin site is open to this account."""
         return self.is_active and self.role in (Role.RESEARCHER, Role.ADMIN)
+
+
+class TokenGrant(models.Model):
+    """What one API token is for and may do; knox's row beside it has its hash and its end.
+
+    A rotation gives the grant a new row of knox, so its id stays.
+    """
+
+    token = models.OneToOneField(
+        "knox.AuthToken", on_delete=models.CASCADE, related_name="grant", editable=False
+    )
+    name = models.CharField(max_length=80, blank=True)
+    # Of `accounts.scopes.Scope`; empty is no limit.
+    scopes = ArrayField(models.CharField(max_length=16), default=list, blank=True)
+    last_used_at = models.DateTimeField(null=True, editable=False)
+
+    class Meta:
+        verbose_name = "API token"
+
+    def __str__(self) -> str:
+        return self.name or f"API token {self.pk}"
 
 
 class AuditEntry(models.Model):

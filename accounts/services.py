@@ -1,11 +1,10 @@
-"""Making accounts and API tokens, and setting passwords."""
+"""Making accounts. API tokens are made in `accounts.tokens`."""
 
 from __future__ import annotations
 
 import secrets
 
 from django.db import transaction
-from knox.models import AuthToken
 
 from accounts.audit import Act, record
 from accounts.models import Role, User
@@ -33,11 +32,3 @@ def follow_role(user: User) -> None:
     """Set Django's own flags, which must never say more than the role; the caller saves."""
     user.is_staff = user.role in ADMIN_ROLES
     user.is_superuser = user.role == Role.ADMIN
-
-
-@transaction.atomic
-def create_token(*, user: User) -> str:
-    """Make an API token for `Authorization: Token …`; only its hash is stored."""
-    _, token = AuthToken.objects.create(user=user)
-    record(act=Act.TOKEN_ADDED, target=user)
-    return str(token)

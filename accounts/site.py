@@ -48,6 +48,12 @@ class DeskSite(UnfoldAdminSite):
         query = request.GET.urlencode(safe="/")
         return redirect(f"{reverse('login')}?{query}" if query else reverse("login"))
 
+    def password_change(
+        self, request: HttpRequest, extra_context: dict[str, Any] | None = None
+    ) -> HttpResponseBase:
+        """The product's page, which can end the account's tokens too."""
+        return redirect("password_change")
+
     def logout(
         self, request: HttpRequest, extra_context: dict[str, Any] | None = None
     ) -> HttpResponseBase:

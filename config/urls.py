@@ -25,6 +25,7 @@ urlpatterns = [
     path("api/v1/", include("labeling.api.urls")),
     path("api/v1/", include("trainer.api.urls")),
     path("api/v1/", include("models_service.api.urls")),
+    path("api/v1/", include("accounts.api.urls")),
     # Some of its pages are the admin's, whose own addresses take all that is left of theirs.
     path("", include("frontend.urls")),
     path("admin/", admin.site.urls),

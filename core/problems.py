@@ -8,7 +8,6 @@ from typing import Any, NoReturn
 from django.http import JsonResponse
 from rest_framework import exceptions
 from rest_framework.response import Response
-from rest_framework.views import exception_handler
 
 
 class Problem(exceptions.APIException):
@@ -45,6 +44,9 @@ def refuse(field: str, sentence: str, status: int = 400) -> NoReturn:
 
 def problem_handler(error: Exception, context: dict[str, Any]) -> Response | None:
     """Turn whatever a view raised into a problem document; DRF's exception handler."""
+    # Here, since it reads the settings, which name authentication classes that raise Problems.
+    from rest_framework.views import exception_handler
+
     response = exception_handler(error, context)
     if response is None:
         return None

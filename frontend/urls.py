@@ -21,6 +21,7 @@ urlpatterns = [
         PasswordChangeDoneView.as_view(template_name="account/password_changed.html"),
         name="password_changed",
     ),
+    path("tokens/", account.tokens, name="tokens"),
     path("session/", account.session, name="session"),
     path("language/", login_not_required(set_language), name="set_language"),
     path("words.js", account.javascript_words, name="javascript_words"),

@@ -1,9 +1,10 @@
-"""Accounts and the audit log in the admin, for admins alone: Django's permissions are theirs
-through `follow_role`."""
+"""Accounts, everybody's API tokens and the audit log in the admin, for admins alone: Django's
+permissions are theirs through `follow_role`."""
 
 from __future__ import annotations
 
 import json
+from datetime import datetime
 from typing import Any
 
 from django.contrib import admin
@@ -21,11 +22,12 @@ from unfold.contrib.filters.admin import DropdownFilter
 from unfold.decorators import display
 from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationForm
 
-from accounts.admin.base import DayRange, RecordAdmin
+from accounts.admin.base import AdminsOnly, DayRange, RecordAdmin, is_admin
 from accounts.audit import Act, changes, record, targets
-from accounts.models import AuditEntry, Role, User
+from accounts.models import AuditEntry, Role, TokenGrant, User
 from accounts.permissions import ADMIN_ROLES, person
 from accounts.services import follow_role
+from accounts.tokens import revoke_token
 
 # Their values stay out of the log: it is never changed, and a person may have to be forgotten.
 _PERSONAL = frozenset(
@@ -68,6 +70,46 @@ class UserAdmin(BaseUserAdmin, ModelAdmin):
         if request.method == "POST" and answer.status_code == 302:
             record(act=Act.PASSWORD_SET, by=person(request), target=User.objects.get(pk=id))
         return answer
+
+
+@admin.register(TokenGrant)
+class TokenGrantAdmin(AdminsOnly):
+    """Everybody's API tokens, without secrets. To delete one here is to revoke it."""
+
+    list_display = ("__str__", "owner", "limited_to", "made", "ends", "last_used_at")
+    list_select_related = ("token__user",)
+    fields = readonly_fields = ("owner", "name", "limited_to", "made", "ends", "last_used_at")
+    search_fields = ("name", "token__user__username")
+    ordering = ("-pk",)
+
+    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return is_admin(request)
+
+    def delete_model(self, request: HttpRequest, obj: TokenGrant) -> None:
+        revoke_token(token_id=obj.pk, by=person(request))
+
+    def delete_queryset(self, request: HttpRequest, queryset: QuerySet) -> None:
+        for pk in list(queryset.values_list("pk", flat=True)):
+            revoke_token(token_id=pk, by=person(request))
+
+    @display(description="Whose")
+    def owner(self, grant: TokenGrant) -> str:
+        return grant.token.user.username
+
+    @display(description="Scopes")
+    def limited_to(self, grant: TokenGrant) -> str:
+        return ", ".join(grant.scopes) or "all that the role may do"
+
+    @display(description="Made", ordering="token__created")
+    def made(self, grant: TokenGrant) -> datetime:
+        return grant.token.created
+
+    @display(description="Ends", ordering="token__expiry")
+    def ends(self, grant: TokenGrant) -> datetime | None:
+        return grant.token.expiry
 
 
 class ByPerson(DropdownFilter):

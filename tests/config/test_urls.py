@@ -14,6 +14,7 @@ from rest_framework.views import APIView
 
 from accounts.models import User
 from accounts.permissions import Nobody
+from accounts.scopes import ROOMS, room_of
 
 # What a visitor without an account may reach, and why.
 OPEN = {
@@ -29,19 +30,24 @@ _SAMPLES = {"IntConverter": 1, "SlugConverter": "ranking", "UUIDConverter": UUID
 
 
 class Place(NamedTuple):
-    """One URL pattern: its full name, its view and example arguments."""
+    """One URL pattern: its full name, its route, its view and example arguments."""
 
     name: str
+    route: str
     view: Callable[..., Any]
     arguments: dict[str, Any]
 
 
-def _places(resolver: URLResolver | None = None, prefix: str = "") -> Iterator[Place]:
+def _places(
+    resolver: URLResolver | None = None, prefix: str = "", above: str = ""
+) -> Iterator[Place]:
     for pattern in (resolver or get_resolver()).url_patterns:
+        route = f"{above}{pattern.pattern}"
         if isinstance(pattern, URLResolver):
-            yield from _places(pattern, _joined(prefix, pattern.namespace))
+            yield from _places(pattern, _joined(prefix, pattern.namespace), route)
         elif isinstance(pattern, URLPattern) and pattern.name:
-            yield Place(_joined(prefix, pattern.name), pattern.callback, _arguments(pattern))
+            name = _joined(prefix, pattern.name)
+            yield Place(name, route, pattern.callback, _arguments(pattern))
 
 
 def _arguments(pattern: URLPattern) -> dict[str, Any]:
@@ -88,6 +94,16 @@ def test_an_endpoint_states_its_roles(name: str) -> None:
     stated = set(ENDPOINTS[name].permission_classes)
     assert stated
     assert not stated & {AllowAny, Nobody}
+
+
+@pytest.mark.parametrize("name", sorted(ENDPOINTS.keys() - {"schema", "docs"}))
+def test_an_endpoint_has_a_room_and_so_a_scope(name: str) -> None:
+    route = PLACES[name].route
+    assert room_of(route), f"{route} is closed to every limited token: add it to scopes.ROOMS"
+
+
+def test_no_room_is_left_of_an_address_that_is_gone() -> None:
+    assert set(ROOMS) - {room_of(PLACES[name].route) for name in ENDPOINTS} == {"labelers/"}
 
 
 @pytest.mark.parametrize(

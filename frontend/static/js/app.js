@@ -18,6 +18,7 @@ import ReviewController from "./controllers/review_controller.js";
 import SeenController from "./controllers/seen_controller.js";
 import SessionController from "./controllers/session_controller.js";
 import ShortcutsController from "./controllers/shortcuts_controller.js";
+import TokensController from "./controllers/tokens_controller.js";
 import TopicsController from "./controllers/topics_controller.js";
 import UseCaseController from "./controllers/use_case_controller.js";
 
@@ -40,5 +41,6 @@ application.register("review", ReviewController);
 application.register("seen", SeenController);
 application.register("session", SessionController);
 application.register("shortcuts", ShortcutsController);
+application.register("tokens", TokensController);
 application.register("topics", TopicsController);
 application.register("use-case", UseCaseController);

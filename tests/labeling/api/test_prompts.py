@@ -14,7 +14,8 @@ from django.test import Client
 from django.utils import timezone
 
 from accounts.models import Role, User
-from accounts.services import create_token, create_user
+from accounts.services import create_user
+from accounts.tokens import create_token
 from core import bodies
 from labeling.intake import clients
 from labeling.models import ClientDay, ClientProfile, ClientRequest, Prompt
@@ -33,7 +34,7 @@ def test_a_token_adds_one_prompt(feed: User) -> None:
         "/api/v1/prompts/",
         {"prompt": "Why?", "use_case": "open_qa"},
         content_type="application/json",
-        headers={"authorization": f"Token {create_token(user=feed)}"},
+        headers={"authorization": f"Token {create_token(user=feed)[1]}"},
     )
     assert response.status_code == 201, response.content
     assert response.json()["added"] == 1

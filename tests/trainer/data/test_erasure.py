@@ -21,7 +21,7 @@ from django.test import Client
 from django.urls import reverse
 
 from accounts.models import AuditEntry, User
-from accounts.services import create_token
+from accounts.tokens import create_token
 from core.problems import Problem
 from labeling.exports.orders import order
 from labeling.intake import imports, uploads

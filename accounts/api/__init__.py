@@ -1,0 +1,1 @@
+"""The API of accounts: one's own tokens."""
