@@ -10,6 +10,7 @@ from django.template.loader import render_to_string
 from playwright.sync_api import Page, Route, expect
 
 from accounts.models import User
+from accounts.tokens import create_token
 from labeling.models import Assignment, Prompt
 from labeling.review.reports import answer, report
 from labeling.work.guidelines import publish_guideline
@@ -26,12 +27,13 @@ RULES = {
     "runOnly": {"type": "tag", "values": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]}
 }
 LABELER = ("/", "/work/ranking/", "/work/demonstration/", "/work/prompt_writing/", "/guidelines/",
-           "/work/mine/", "/work/topics/", "/password/")  # fmt: skip
+           "/work/mine/", "/work/topics/", "/password/", "/tokens/")  # fmt: skip
 ADMIN_ROLES = ("/admin/", "/admin/trainer/traininground/", "/admin/trainer/traininground/add/",
         "/admin/models_service/modelversion/", "/admin/labeling/prompt/",
         "/admin/labeling/import/add/", "/admin/labeling/quarantinedprompt/",
         "/admin/labeling/prompt/use-cases/",
-        "/admin/labeling/queue/", "/admin/playground/", "/admin/rating-form/")  # fmt: skip
+        "/admin/labeling/queue/", "/admin/accounts/tokengrant/", "/admin/playground/",
+        "/admin/rating-form/")  # fmt: skip
 
 
 def violations(page: Page, path: str) -> list[str]:
@@ -61,8 +63,16 @@ def tables(transactional_db: None) -> None:
     prompt_writing_task()
 
 
+@pytest.fixture
+def tokens(ada: User, olga: User) -> None:
+    create_token(user=ada, name="notebook", scopes=["read"])
+    create_token(user=olga)
+
+
 @pytest.mark.parametrize("theme", ["light", "dark"])
-def test_the_labeler_s_pages(browse: Open, ada: User, tables: None, theme: str) -> None:
+def test_the_labeler_s_pages(
+    browse: Open, ada: User, tables: None, tokens: None, theme: str
+) -> None:
     page = browse(ada)
     page.emulate_media(color_scheme=theme)  # type: ignore[arg-type]
     found = [line for path in LABELER for line in violations(page, path)]
@@ -155,7 +165,9 @@ def test_guidelines_errors_and_the_login(browse: Open, ada: User, theme: str) ->
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])
-def test_the_pages_of_desk_and_console(browse: Open, olga: User, ada: User, theme: str) -> None:
+def test_the_pages_of_desk_and_console(
+    browse: Open, olga: User, ada: User, tokens: None, theme: str
+) -> None:
     base: ModelVersion = adopt_base("tiny")
     labels = Labels(base, ada)
     labels.enough()

@@ -21,8 +21,8 @@ ADMIN, LABELING = "/admin/", "/"
 # over every address there is, without a browser, is in tests/frontend/test_landing.py.
 WANTED = (
     "/", "/work/", "/work/ranking/", "/work/mine/", "/work/mine/1/", "/work/topics/",
-    "/work/assignments/1/", "/guidelines/", "/password/", "/preview/", "/admin/playground/",
-    "/admin/versions/add/", "/admin/rating-form/", "/admin/", "/admin/login/",
+    "/work/assignments/1/", "/guidelines/", "/password/", "/tokens/", "/preview/",
+    "/admin/playground/", "/admin/versions/add/", "/admin/rating-form/", "/admin/", "/admin/login/",
     "/admin/accounts/user/", "/admin/labeling/ranking/", "/admin/labeling/quarantinedprompt/",
     "/admin/trainer/traininground/1/change/", "/admin/labeling/prompt/use-cases/",
 )  # fmt: skip

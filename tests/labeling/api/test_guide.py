@@ -13,9 +13,11 @@ from typing import Any
 
 import pytest
 from django.conf import settings
+from django.core.cache import cache
 from django.core.management import call_command
 from pytest_django.live_server_helper import LiveServer
 
+from accounts.models import TokenGrant
 from labeling.demo.seed import lay_ground
 from labeling.models import Demonstration, LabelingTask, Prompt, Ranking
 from trainer import tasks
@@ -57,6 +59,7 @@ def test_every_example_does_what_it_says(
     tmp_path: Path,
 ) -> None:
     lay_ground()
+    cache.clear()  # in which the tokens that an account makes are counted
     make_task("demonstration")
     make_task("ranking")
     monkeypatch.setenv("TUTELAGE", live_server.url)
@@ -75,6 +78,8 @@ def test_every_example_does_what_it_says(
     assert Demonstration.objects.get().text.startswith("The moon pulls at the sea")
     assert Ranking.objects.get().active_seconds == 25
     assert len(names["lines"]) == 1
+    limited = TokenGrant.objects.get(name="nightly import")
+    assert (limited.scopes, limited.last_used_at is not None) == (["prompts"], True)
 
 
 def test_every_block_is_of_a_kind_that_is_run() -> None:
