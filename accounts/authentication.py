@@ -24,8 +24,12 @@ class ApiToken(TokenAuthentication):
         """
         found = super().authenticate(request)
         if found is not None:
-            route = request.resolver_match.route
-            demand(use_token(found[1]).scopes, route=route, method=request.method or "")
+            place = request.resolver_match
+            demand(
+                use_token(found[1]).scopes,
+                route=place.route if place else "",
+                method=request.method or "",
+            )
         return found
 
     def authenticate_credentials(self, token: bytes) -> Any:

@@ -17,7 +17,9 @@ class TokenSerializer(serializers.ModelSerializer[TokenGrant]):
 
     class Meta:
         model = TokenGrant
-        fields = ("id", "name", "scopes", "created_at", "expires_at", "last_used_at")
+        fields: tuple[str, ...] = (
+            "id", "name", "scopes", "created_at", "expires_at", "last_used_at",
+        )  # fmt: skip
 
 
 class NewTokenSerializer(TokenSerializer):
@@ -37,6 +39,6 @@ class TokenBody(serializers.Serializer):
 
     name = serializers.CharField(max_length=80)
     scopes = serializers.MultipleChoiceField(
-        choices=Scope.choices, default=list, help_text="None: all that the account's role may do."
+        choices=Scope.choices, default=set, help_text="None: all that the account's role may do."
     )
     days = serializers.IntegerField(min_value=1, max_value=MAX_DAYS, default=DEFAULT_DAYS)

@@ -87,7 +87,7 @@ class PasswordChange(PasswordChangeView):
     success_url = reverse_lazy("password_changed")
 
     @transaction.atomic
-    def form_valid(self, form: PasswordForm) -> HttpResponse:
+    def form_valid(self, form: PasswordChangeForm) -> HttpResponse:
         if form.cleaned_data["end_tokens"]:
             revoke_tokens_of(person(self.request))
         return super().form_valid(form)
