@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
+from django.db import IntegrityError
 from drf_spectacular.extensions import OpenApiAuthenticationExtension
 from knox.auth import TokenAuthentication
+from knox.models import AuthToken
 from rest_framework.exceptions import AuthenticationFailed
 from rest_framework.request import Request
 
+from accounts.models import TokenGrant
 from accounts.scopes import demand
 from accounts.tokens import use_token
 
@@ -26,7 +29,7 @@ class ApiToken(TokenAuthentication):
         if found is not None:
             place = request.resolver_match
             demand(
-                use_token(found[1]).scopes,
+                _used(found[1]).scopes,
                 route=place.route if place else "",
                 method=request.method or "",
             )
@@ -43,6 +46,14 @@ class ApiToken(TokenAuthentication):
     def authenticate_header(self, request: Request) -> str:
         """What WWW-Authenticate asks for; a browser shows no window of its own for it."""
         return "Token"
+
+
+def _used(token: AuthToken) -> TokenGrant:
+    try:
+        return use_token(token)
+    except IntegrityError:
+        # It went between knox's look and ours.
+        raise AuthenticationFailed("This token was just rotated or revoked.") from None
 
 
 class _InTheSchema(OpenApiAuthenticationExtension):

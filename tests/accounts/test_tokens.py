@@ -18,11 +18,12 @@ from django.urls import reverse
 from django.utils import timezone
 from knox.models import AuthToken
 
+from accounts import authentication
 from accounts.api.views import TokenRate
 from accounts.audit import Act
 from accounts.models import AuditEntry, Role, TokenGrant, User
 from accounts.scopes import SCOPES_OF_ROLE, Scope, demand
-from accounts.tokens import create_token
+from accounts.tokens import create_token, rotate_token, use_token
 from core.problems import Problem
 
 ClientOf = Callable[[User], Client]
@@ -191,6 +192,21 @@ def test_rotating_replaces_the_secret_and_nothing_else(ada: User, client_of: Cli
     assert AuthToken.objects.count() == 1
     assert (last_act().act, last_act().by) == (Act.TOKEN_ROTATED, ada)
     assert last_act().detail == {"token": grant.pk}
+
+
+@pytest.mark.django_db(transaction=True)
+def test_one_that_is_rotated_while_it_is_shown_is_refused(
+    ada: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    grant, old = create_token(user=ada, scopes=["read"])
+
+    def late(token: AuthToken) -> TokenGrant:
+        rotate_token(token_id=grant.pk, by=ada)
+        return use_token(token)
+
+    monkeypatch.setattr(authentication, "use_token", late)
+    assert call(old, "GET", TOKENS).status_code == 401
+    assert [one.scopes for one in TokenGrant.objects.all()] == [["read"]]
 
 
 def test_it_is_revoked_by_its_owner_and_by_admins_alone(
