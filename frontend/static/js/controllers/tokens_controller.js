@@ -6,19 +6,30 @@
  *     <button data-action="tokens#ask" data-tokens-method-param="DELETE" data-tokens-url-param="…"
  *             data-tokens-title-param="…" data-tokens-text-param="…">Revoke</button>
  *     <form data-action="tokens#make">… name, scopes, days …</form>
+ *
+ * @typedef {{method: "POST" | "DELETE", url: string, title: string, text: string}} Question
  */
 import { Controller } from "@hotwired/stimulus";
 
 import { call, problem } from "../api.js";
 import { _ } from "../i18n.js";
 
-export default class extends Controller {
+export default class extends /** @type {Typed<{
+  targets: {
+    problem: HTMLElement, question: HTMLDialogElement, title: HTMLElement, text: HTMLElement,
+    refusal: HTMLElement, yes: HTMLElement, shown: HTMLDialogElement, secret: HTMLInputElement,
+    copied: HTMLElement,
+  },
+  values: {url: string},
+  fields: {asked: Question},
+}>} */ (Controller) {
   static targets = ["problem", "question", "title", "text", "refusal", "yes", "shown", "secret", "copied"];
   static values = { url: String };
 
+  /** @param {On<Form<{name: HTMLInputElement}>>} event */
   async make(event) {
     event.preventDefault();
-    const form = event.target;
+    const form = event.currentTarget;
     const sent = new FormData(form);
     const name = String(sent.get("name")).trim();
     if (!name) {
@@ -30,6 +41,7 @@ export default class extends Controller {
     this.problemTarget.textContent = await this.#send("POST", this.urlValue, body);
   }
 
+  /** @param {On<HTMLButtonElement> & {params: Question}} event */
   ask({ currentTarget, params }) {
     this.asked = params;
     this.titleTarget.textContent = params.title;
@@ -39,6 +51,7 @@ export default class extends Controller {
     this.questionTarget.showModal();
   }
 
+  /** @param {Event} event */
   async confirm(event) {
     event.preventDefault();
     this.refusalTarget.textContent = await this.#send(this.asked.method, this.asked.url);
