@@ -44,6 +44,11 @@ PROBLEM = {
 class Schema(AutoSchema):
     """drf-spectacular's, with the errors of every operation; what a view declares itself stays."""
 
+    def get_override_parameters(self) -> list[Any]:
+        """With the filters that a list declares (core.lists)."""
+        query = getattr(self.view, "query", None) if self.method == "GET" else None
+        return [*super().get_override_parameters(), *([query] if query else [])]
+
     def _get_response_bodies(self, direction: Any = "response") -> dict[str, Any]:
         declared: dict[str, Any] = super()._get_response_bodies(direction)
         writes = self.method not in ("GET", "HEAD")

@@ -24,10 +24,14 @@ def former(role: str) -> ModelVersion | None:
     return newest.version if newest else None
 
 
-def roles(version: ModelVersion) -> list[str]:
-    """The roles this version plays now."""
-    current = {role: promoted(role) for role in Promotion.Role.values}
-    return [role for role, player in current.items() if player == version]
+def players() -> dict[str, ModelVersion | None]:
+    """Who plays each role now."""
+    return {role: promoted(role) for role in Promotion.Role.values}
+
+
+def roles(version: ModelVersion, current: Mapping[str, Any] | None = None) -> list[str]:
+    """The roles this version plays now; `current` are the players where they are known."""
+    return [role for role, player in (current or players()).items() if player == version]
 
 
 def speakers(limit: int) -> list[ModelVersion]:

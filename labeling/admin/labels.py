@@ -25,9 +25,9 @@ from labeling.admin.lists import (
     ListAdmin,
     Version,
     of,
-    permitted,
 )
 from labeling.admin.parts import number, short
+from labeling.intake.quarantine_reads import seen_by
 from labeling.models import Demonstration, LabelingTask, Prompt, Ranking
 from labeling.people.erasure import REASON as ERASED
 from labeling.review import review_reads
@@ -136,7 +136,7 @@ class RankingAdmin(LabelAdmin):
 
     def adjudicate_view(self, request: HttpRequest, task: int) -> HttpResponse:
         """The rankings of one task side by side."""
-        tasks = permitted(LabelingTask.objects.select_related("prompt"), request, "prompt__")
+        tasks = seen_by(LabelingTask.objects.select_related("prompt"), request.user, "prompt__")
         found = get_object_or_404(tasks, pk=task)
         rankings = review_reads.standing(found)
         return self.page(request, "labeling/adjudicate.html", {

@@ -12,11 +12,11 @@ from django.db.models import Q, QuerySet
 from django.http import HttpRequest
 from unfold.contrib.filters.admin import ChoicesDropdownFilter, DropdownFilter, TextFilter
 
-from accounts.admin.base import RecordAdmin, is_admin
+from accounts.admin.base import RecordAdmin
 from accounts.models import User
 from labeling import search
 from labeling.intake import shapes
-from labeling.intake.quarantine_reads import for_admins_alone
+from labeling.intake.quarantine_reads import seen_by
 from labeling.models import FormVersion, LabelerProfile, RankedCompletion
 from labeling.work.contradictions import TITLES
 from models_service.models import Kind, ModelVersion
@@ -35,7 +35,7 @@ class ListAdmin(RecordAdmin):
     def get_queryset(self, request: HttpRequest) -> QuerySet:
         """Researchers see no personal data that was found and not released, nor what was said
         about it."""
-        return permitted(super().get_queryset(request), request, self.prompt)
+        return seen_by(super().get_queryset(request), request.user, self.prompt)
 
     def condition(self, text: str) -> Q:
         """What a search for this text finds."""
@@ -51,11 +51,6 @@ class ListAdmin(RecordAdmin):
         """By day where days are chosen, so that the days' index gives the order as well."""
         by_day = any(name.startswith("created_at_") and request.GET[name] for name in request.GET)
         return ("-created_at", "-pk") if by_day else ("-pk",)
-
-
-def permitted(rows: QuerySet, request: HttpRequest, prompt: str) -> QuerySet:
-    """Those of the rows that whoever asks may see; `prompt` is the path to a row's prompt."""
-    return rows if is_admin(request) else rows.exclude(for_admins_alone(prompt))
 
 
 class Exactly(TextFilter):

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from typing import cast
+from typing import Any, cast
 
+from django.db.models import QuerySet
 from django.shortcuts import get_object_or_404
 from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
@@ -13,21 +14,29 @@ from rest_framework.views import APIView
 from accounts.models import User
 from accounts.permissions import IsAnyRole, IsLabeler, IsResearcher, person
 from core.bodies import Sent, json_object, takes
+from core.lists import LinkedPages, ListView
 from core.problems import Problem
 from labeling.api import serializers
+from labeling.api.list_filters import GuidelineQuery
 from labeling.models import Guideline
 from labeling.work.guidelines import acknowledge, publish_form, publish_guideline
 
 
-class GuidelinesView(APIView):
+class GuidelinesView(ListView):
     permission_classes = [IsResearcher]
+    serializer_class = serializers.GuidelineShape
+    pagination_class = LinkedPages
+    query = GuidelineQuery
 
-    @extend_schema(responses=serializers.GuidelineShape(many=True))
-    def get(self, request: Request) -> Response:
-        """The current version of every guideline."""
+    def get_queryset(self) -> QuerySet[Guideline]:
+        if self.wanted.pop("which", "current") == "all" or "version" in self.wanted:
+            return Guideline.objects.all()
         newest = Guideline.objects.order_by("kind", "purpose", "-version")
-        shown = newest.distinct("kind", "purpose")
-        return Response(serializers.GuidelineShape(shown, many=True).data)
+        return Guideline.objects.filter(pk__in=newest.distinct("kind", "purpose").values("pk"))
+
+    @extend_schema(description="The current version of every guideline, or all of them.")
+    def get(self, request: Request, *args: Any, **kwargs: Any) -> Response:
+        return super().get(request, *args, **kwargs)
 
     @takes(serializers.GuidelineBody, responses={201: serializers.GuidelineShape})
     def post(self, request: Request, sent: Sent) -> Response:

@@ -1,4 +1,4 @@
-"""Users' prompts over the API."""
+"""Users' prompts over the API: sent by clients, listed for those who run the installation."""
 
 from __future__ import annotations
 
@@ -6,18 +6,22 @@ from dataclasses import asdict, replace
 from typing import Any
 
 from django.db import transaction
+from django.db.models import QuerySet
 from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
-from rest_framework.views import APIView
 
 from accounts.models import User
-from accounts.permissions import IsClient, person
+from accounts.permissions import IsClient, IsResearcher, person
 from core.bodies import json_body
+from core.lists import ListView
 from core.problems import Problem
 from labeling.api import serializers
+from labeling.api.list_filters import PromptQuery
+from labeling.api.list_rows import PromptRow
 from labeling.intake import clients
 from labeling.intake.prompts import add_prompts
+from labeling.intake.quarantine_reads import seen_by
 from labeling.intake.rows import NewPrompt, RowError, parse
 from labeling.models import Prompt
 
@@ -25,8 +29,20 @@ MOST_AT_ONCE = 1000
 MAX_BYTES = 64_000_000
 
 
-class PromptsView(APIView):
+class PromptsView(ListView):
     permission_classes = [IsClient]
+    serializer_class = PromptRow
+    query = PromptQuery
+
+    def get_permissions(self) -> list[Any]:
+        return super().get_permissions() if self.request.method == "POST" else [IsResearcher()]
+
+    def get_queryset(self) -> QuerySet[Prompt]:
+        return seen_by(Prompt.objects.defer("bands", "spans"), self.request.user)
+
+    @extend_schema(description="Prompts, the newest first. Researchers.")
+    def get(self, request: Request, *args: Any, **kwargs: Any) -> Response:
+        return super().get(request, *args, **kwargs)
 
     @extend_schema(
         request=serializers.PromptBody(many=True),

@@ -4,7 +4,16 @@ from __future__ import annotations
 
 from django.urls import URLPattern, URLResolver, path
 
-from labeling.api import admin, agreement, assignments, guidelines, imports, prompts, quarantine
+from labeling.api import (
+    admin,
+    agreement,
+    assignments,
+    guidelines,
+    imports,
+    lists,
+    prompts,
+    quarantine,
+)
 from labeling.models import Demonstration, Ranking
 
 _ONE = "assignments/<int:pk>/"
@@ -14,6 +23,10 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("prompts/<int:pk>/redact/", quarantine.RedactView.as_view(), name="prompt-redact"),
     path("prompts/<int:pk>/release/", quarantine.ReleaseView.as_view(), name="prompt-release"),
     path("prompts/<int:pk>/drop/", quarantine.DropView.as_view(), name="prompt-drop"),
+    path("tasks/", lists.Tasks.as_view(), name="task-list"),
+    path("labels/", lists.Labels.as_view(), name="label-list"),
+    path("queues/", lists.Queues.as_view(), name="queue-list"),
+    path("labelers/", lists.Labelers.as_view(), name="labeler-list"),
     path("agreement/", agreement.AgreementView.as_view(), name="api-agreement"),
     path("imports/", imports.ImportsView.as_view(), name="imports"),
     path("imports/<int:pk>/", imports.ImportView.as_view(), name="import"),

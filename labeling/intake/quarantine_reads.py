@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from django.db import connection
-from django.db.models import Q
+from django.db.models import Q, QuerySet
 
+from accounts.permissions import may
 from labeling.intake.cleaning import redacted
 from labeling.intake.parts import parts
 from labeling.models import Prompt
@@ -51,6 +52,12 @@ def for_admins_alone(prompt: str = "") -> Q:
     quarantined = Q(**{f"{prompt}state": Prompt.State.QUARANTINED})
     withdrawn = Q(**{f"{prompt}state": Prompt.State.WITHDRAWN})
     return quarantined | (withdrawn & ~Q(**{f"{prompt}spans": []}))
+
+
+def seen_by(rows: QuerySet[Any], who: Any, prompt: str = "") -> QuerySet[Any]:
+    """Those of the rows that the account may see: what is for admins alone, no researcher does.
+    `prompt` is the path to a row's prompt."""
+    return rows if may(who, ()) else rows.exclude(for_admins_alone(prompt))
 
 
 def counts() -> list[tuple[str, int]]:

@@ -6,7 +6,8 @@ from typing import Any
 
 from rest_framework import serializers
 
-from models_service.engine_table import remote_engines
+from core.lists import Query
+from models_service.engine_table import engine_choices, remote_engines
 from models_service.models import Kind, ModelVersion
 from models_service.selectors import roles
 from models_service.services import MOST_ANSWERS
@@ -22,7 +23,17 @@ class VersionSerializer(serializers.ModelSerializer[ModelVersion]):
                   "learned_from_erased_at"]  # fmt: skip
 
     def get_roles(self, version: ModelVersion) -> list[str]:
-        return roles(version)
+        return roles(version, self.context.get("players"))
+
+
+class VersionQuery(Query):
+    """What versions are listed by."""
+
+    name = serializers.CharField()
+    kind = serializers.ChoiceField(Kind.choices)
+    engine = serializers.ChoiceField(engine_choices())
+    parent = serializers.IntegerField()
+    since = serializers.DateTimeField(source="created_at__gte")
 
 
 class RemoteVersionSerializer(serializers.Serializer[Any]):

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from django.db.models import QuerySet
+from typing import Any
+
 from django.shortcuts import get_object_or_404
 from rest_framework import generics
 from rest_framework.request import Request
@@ -11,19 +12,24 @@ from rest_framework.views import APIView
 
 from accounts.permissions import IsResearcher, person
 from core.bodies import Sent, takes
+from core.lists import LinkedPages, ListView
 from models_service import services
 from models_service.api import serializers
 from models_service.models import ModelVersion
+from models_service.selectors import players
 
 
-class VersionList(generics.ListAPIView):
-    """All model versions, newest first; POST adds a remote one. Researchers."""
+class VersionList(ListView):
+    """Model versions, newest first; POST adds a remote one. Researchers."""
 
     permission_classes = [IsResearcher]
     serializer_class = serializers.VersionSerializer
+    pagination_class = LinkedPages
+    query = serializers.VersionQuery
+    queryset = ModelVersion.objects.all()
 
-    def get_queryset(self) -> QuerySet[ModelVersion]:
-        return ModelVersion.objects.select_related("parent")
+    def get_serializer_context(self) -> dict[str, Any]:
+        return {**super().get_serializer_context(), "players": players()}
 
     @takes(
         serializers.RemoteVersionSerializer,
