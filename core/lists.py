@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from functools import cached_property
 from typing import Any
 
@@ -24,7 +25,7 @@ class Pages(CursorPagination):
     it stands, and rows that come in meanwhile move none to another page.
     """
 
-    ordering = "-pk"
+    ordering: Any = "-pk"
     page_size = 100
     page_size_query_param = "page_size"
     page_size_query_description = f"Rows a page: at most {MOST_ROWS:,}, else {page_size}."
@@ -38,14 +39,12 @@ class Pages(CursorPagination):
         return size
 
     def decode_cursor(self, request: Request) -> Cursor | None:
-        try:
+        with suppress(NotFound):
             cursor = super().decode_cursor(request)
-        except NotFound:
-            cursor = Cursor(0, reverse=False, position="unreadable")
-        # What is no number would only be found out by the database.
-        if cursor and cursor.position is not None and not cursor.position.isdecimal():
-            refuse("cursor", "This is no cursor of ours; take it from `next` or `previous`.")
-        return cursor
+            # What is no number would only be found out by the database.
+            if cursor is None or cursor.position is None or str(cursor.position).isdecimal():
+                return cursor
+        refuse("cursor", "This is no cursor of ours; take it from `next` or `previous`.")
 
 
 class LinkedPages(Pages):

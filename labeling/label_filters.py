@@ -12,7 +12,7 @@ agreement          0 to 1; rankings of a task whose labelers agree on a smaller 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 from itertools import groupby
@@ -89,13 +89,18 @@ def clean(values: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, str]]:
     return filters, errors
 
 
-def usable(rows: QuerySet[Label], filters: Filters | None = None) -> QuerySet[Label]:
-    """Labels that may be trained on or measured with, and that the filters choose.
+def usable(
+    rows: QuerySet[Label],
+    filters: Filters | None = None,
+    purposes: Sequence[str] = (Purpose.TRAINING, IMPORTED),
+) -> QuerySet[Label]:
+    """Labels that may be trained on or measured with, and that the filters choose; those of
+    evaluations by their purposes alone.
 
     Raises ValueError for a filter that does not exist.
     """
     chosen = Q(excluded_at=None, prompt__state=Prompt.State.ACTIVE)
-    chosen &= Q(task__purpose__in=[Purpose.TRAINING, IMPORTED])
+    chosen &= Q(task__purpose__in=purposes)
     for name, value in _known(filters).items():
         if rows.model in FILTERS[name].of:
             chosen &= FILTERS[name].apply(value)
@@ -141,7 +146,8 @@ def moment(text: str, *, end: bool = False) -> datetime:
 def _of_origins(wanted: Collection[str]) -> Q:
     """Labels made here, or imported, from any of these."""
     chosen = _of_sets(wanted, "task__origin")
-    return chosen | Q(task__purpose=Purpose.TRAINING) if about.HERE in wanted else chosen
+    made_here = Q(task__purpose__in=[Purpose.TRAINING, Purpose.EVALUATION])
+    return chosen | made_here if about.HERE in wanted else chosen
 
 
 def _of_sets(wanted: Collection[str], path: str) -> Q:

@@ -17,9 +17,7 @@ from labeling.label_filters import moment
 from labeling.models import LabelerProfile, LabelingTask, Prompt, UseCase
 from labeling.models.guidelines import Purpose
 from labeling.models.prompts import Split
-from labeling.models.tasks import IMPORTED
-
-PURPOSES = [*Purpose.choices, (IMPORTED, "Imported")]
+from labeling.models.tasks import PURPOSES
 
 
 @extend_schema_field({"type": "string", "example": "2026-01-31"})

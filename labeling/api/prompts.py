@@ -34,7 +34,7 @@ class PromptsView(ListView):
     serializer_class = PromptRow
     query = PromptQuery
 
-    def get_permissions(self) -> list[Any]:
+    def get_permissions(self) -> Any:
         return super().get_permissions() if self.request.method == "POST" else [IsResearcher()]
 
     def get_queryset(self) -> QuerySet[Prompt]:

@@ -2,7 +2,8 @@
 
 `docs/extend/export.md` says how to add a shape or a kind of file.
 
-orders.py       what is asked for, checked: no test split, no held-out labelers
+orders.py       what is asked for, checked: the test split for a reason, held-out labelers never
+                in what is trained on
 whole.py trl.py the shapes a label can leave in
 files.py        writing: whole or not at all, resumed where it stopped, a manifest beside it
 containers.py   JSON lines made into Parquet or CSV
@@ -12,7 +13,7 @@ pseudonyms.py   who labeled, told by a name that stays and says nothing
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,10 @@ from django.db.models import Model
 
 from labeling.exports import containers, training_rows, trl, whole
 from labeling.exports.containers import Schema
-from labeling.models import Demonstration, Ranking, TaskKind
+from labeling.models import Demonstration, LabelerProfile, Ranking, TaskKind
+from labeling.models.guidelines import Purpose
+from labeling.models.prompts import Split
+from labeling.models.tasks import IMPORTED, IMPORTED_EVALUATION
 
 Row = dict[str, Any]
 
@@ -41,6 +45,9 @@ class Source:
     model: type[Model]
     rows: Callable[[Any], Iterator[Row]]
     kind: TaskKind
+    purposes: tuple[str, ...] = (Purpose.TRAINING, IMPORTED)
+    splits: tuple[str, ...] = (Split.TRAIN, Split.VALIDATION, Split.TEST)
+    groups: tuple[str, ...] = (LabelerProfile.Group.TRAINING,)
 
 
 @dataclass(frozen=True)
@@ -51,11 +58,20 @@ class File:
     write: Callable[[Path, Path, Schema], None] | None = None
 
 
-_RANKINGS = Source(Ranking, training_rows.rankings, TaskKind.RANKING)
+_RANKINGS = Source(Ranking, training_rows.whole_rankings, TaskKind.RANKING)
 SOURCES: dict[str, Source] = {
-    "demonstrations": Source(Demonstration, training_rows.demonstrations, TaskKind.DEMONSTRATION),
+    "demonstrations": Source(
+        Demonstration, training_rows.whole_demonstrations, TaskKind.DEMONSTRATION
+    ),
     "rankings": _RANKINGS,
     "pairs": _RANKINGS,
+    # What measures models: of prompts nobody trains on, by labelers of both groups.
+    "evaluations": replace(
+        _RANKINGS,
+        purposes=(Purpose.EVALUATION, IMPORTED_EVALUATION),
+        splits=(Split.VALIDATION, Split.TEST),
+        groups=tuple(LabelerProfile.Group.values),
+    ),
 }
 """What can be exported → where it comes from. Pairs are made of rankings."""
 
@@ -74,6 +90,9 @@ SHAPES: dict[str, dict[str, Shape]] = {
         "trl": Shape("TRL preference with margin", trl.preference, trl.PREFERENCE),
         "dpo": Shape("DPO, chosen and rejected alone", trl.dpo, trl.DPO),
     },
+    "evaluations": {
+        "whole": Shape("everything", whole.judged, whole.EVALUATION),
+    },
 }
 """What can be exported → in which shapes."""
 
@@ -84,4 +103,4 @@ FILES: dict[str, File] = {
 }
 """By the ending of the file's name."""
 
-SPLITS = ("train", "validation")
+SPLITS = tuple(Split.values)

@@ -13,6 +13,7 @@ from labeling.exports import FILES, SHAPES, SOURCES, SPLITS, Shape
 from labeling.exports.pseudonyms import pseudonyms
 from labeling.label_filters import FILTERS, usable
 from labeling.models import Guideline, LabelerProfile, TaskKind, UseCase
+from labeling.models.prompts import Split
 from labeling.origins import unknown_origins
 from models_service.models import ModelVersion
 
@@ -46,8 +47,9 @@ class Order:
 
     def labels(self) -> QuerySet[Any]:
         """The labels that leave."""
-        model: Any = SOURCES[self.what].model
-        rows = usable(model.objects.all(), self.filters)
+        source = SOURCES[self.what]
+        model: Any = source.model
+        rows = usable(model.objects.all(), self.filters, source.purposes)
         rows = rows.filter(prompt__split=self.split)
         return rows.filter(snapshots__snapshot=self.snapshot) if self.snapshot else rows
 
@@ -70,8 +72,9 @@ def order(
     what: str,
     shape: str = "whole",
     file: str = "jsonl",
-    split: str = "train",
-    group: str = LabelerProfile.Group.TRAINING,
+    split: str = "",
+    group: str = "",
+    reason: str = "",
     guideline: int | None = None,
     policy: str = "",
     since: str = "",
@@ -79,12 +82,18 @@ def order(
     use_cases: list[str] | None = None,
     origins: list[str] | None = None,
 ) -> Order:
-    """A checked order. Raises Problem 400 that names the field."""
+    """A checked order. Raises Problem 400 that names the field.
+
+    Args:
+        split: The first that there is, unless it says another; of the test split a `reason` is
+            required, which whoever takes the order records.
+        group: Of the labelers; all that may leave, unless it says one.
+    """
     _require("what", what, tuple(SHAPES))
     if shape not in SHAPES[what]:
         refuse("format", f"There is no format {shape!r} for {what}; {_where(what, shape)}.")
     _require("file", file, tuple(FILES))
-    filters: Row = {"groups": [_group(group)], **_moments(since=since, until=until)}
+    filters: Row = {"groups": _groups(what, group), **_moments(since=since, until=until)}
     if guideline is not None:
         filters |= _guideline(what, guideline)
     if policy:
@@ -97,21 +106,26 @@ def order(
         refuse("origins", f"No labels were imported from {', '.join(unknown)}.")
     if origins:
         filters["origins"] = origins
-    return Order(what, shape, file, _split(split), filters)
+    return Order(what, shape, file, _split(what, split, reason), filters)
 
 
-def _split(split: str) -> str:
-    if split == "test":
-        refuse("split", "The test split stays to measure with; export train or validation.")
-    _require("split", split, SPLITS)
-    return split
+def _split(what: str, split: str, reason: str) -> str:
+    splits = SOURCES[what].splits
+    _require("split", split or splits[0], SPLITS)
+    if split and split not in splits:
+        refuse("split", f"There are no {what} of {split}; export {' or '.join(splits)}.")
+    if split == Split.TEST and not reason.strip():
+        sentence = "The test split stays to measure with. Give a reason why it has to leave; "
+        refuse("split", f"{sentence}the audit log keeps it.")
+    return split or splits[0]
 
 
-def _group(group: str) -> str:
-    if group == LabelerProfile.Group.HELD_OUT:
+def _groups(what: str, group: str) -> list[str]:
+    groups = SOURCES[what].groups
+    _require("group", group or groups[0], tuple(LabelerProfile.Group.values))
+    if group and group not in groups:
         refuse("group", "What held-out labelers say stays to measure with; export training.")
-    _require("group", group, tuple(LabelerProfile.Group.values))
-    return str(group)
+    return [group] if group else [*groups]
 
 
 def _guideline(what: str, version: int) -> Row:

@@ -11,9 +11,9 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from django.contrib.postgres.aggregates import ArrayAgg, JSONBAgg
-from django.db.models import BooleanField, ExpressionWrapper, Q, QuerySet, TextField
+from django.db.models import BooleanField, ExpressionWrapper, Min, Q, QuerySet, TextField, Value
 from django.db.models.fields.json import KeyTextTransform
-from django.db.models.functions import Coalesce
+from django.db.models.functions import Cast, Coalesce, NullIf
 
 from labeling.intake import few_shot
 from labeling.label_filters import Filters, active_prompts, own_few_shot_prompts, usable
@@ -51,8 +51,24 @@ _HEAD = {
     "set": "task__origin__of__name",
     "their_labeler": "task__origin__labeler",
 }
-# Of an imported label what its row said of itself.
-_SAID = {"said": "task__origin__said"}
+# What an export says besides; `said` of an imported label is what its row said of itself.
+_WHOLE = {
+    "prompt_id": "prompt_id",
+    "task_id": "task_id",
+    "language": NullIf("prompt__language", Value("")),
+    "topic": NullIf("prompt__topic", Value("")),
+    "row_id": NullIf("task__origin__row", Value("")),
+    "licence": NullIf("task__origin__of__licence", Value("")),
+    "said": "task__origin__said",
+}
+# The same of each completion.
+_WHOLE_PLACES = {
+    "completion_ids": "completion_id",
+    "versions": "completion__version_id",
+    "finish_reasons": "completion__finish_reason",
+    "sampling": Cast("completion__sampling", TextField()),
+    "seeds": "completion__seed",
+}
 
 
 def training_demonstrations(filters: Filters | None = None) -> Iterator[Row]:
@@ -72,19 +88,40 @@ def training_rankings(filters: Filters | None = None) -> Iterator[Row]:
 
 def demonstrations(found: QuerySet[Demonstration]) -> Iterator[Row]:
     """What `training_demonstrations` gives, with use case, guideline version, time and date."""
-    for chunk in _chunks(found, {"response": "text", **_SAID}):
+    for chunk in _chunks(found, {"response": "text"}):
         yield from chunk
+
+
+def whole_demonstrations(found: QuerySet[Demonstration]) -> Iterator[Row]:
+    """What `demonstrations` gives with all that is known of where it comes from."""
+    for chunk in _chunks(found, {"response": "text", **_WHOLE}):
+        rounds = _rounds(Demonstration.objects.all(), chunk)
+        for row in chunk:
+            yield row | {"round": rounds.get(int(row["id"]))}
 
 
 def rankings(found: QuerySet[Ranking]) -> Iterator[Row]:
     """What `training_rankings` gives, with use case, guideline and form version, time and date,
-    and of each completion its rating (1 to 7), its flags and who answered.
-
-    `said` of an imported one is what its row said of itself."""
-    for chunk in _chunks(found, {"form": "form__version", **_SAID}):
-        places = _places([int(row["id"]) for row in chunk])
+    and of each completion its rating (1 to 7), its flags and who answered."""
+    for chunk in _chunks(found, {"form": "form__version"}):
+        places = _places([int(row["id"]) for row in chunk], _PLACES)
         for row in chunk:
             yield row | places[int(row["id"])]
+
+
+def whole_rankings(found: QuerySet[Ranking]) -> Iterator[Row]:
+    """What `rankings` gives with all that is known of where it comes from: of each completion its
+    id, version, sampling and `shown`, its place on the labeler's page from 1."""
+    own = {"form": "form__version", "order": "display_order",
+           "evaluation": "task__head_to_head_id"}  # fmt: skip
+    for chunk in _chunks(found, {**own, **_WHOLE}):
+        places = _places([int(row["id"]) for row in chunk], {**_PLACES, **_WHOLE_PLACES})
+        rounds = _rounds(Ranking.objects.all(), chunk)
+        for row in chunk:
+            told = places[int(row["id"])]
+            shown = {pk: place for place, pk in enumerate(row.pop("order"), start=1)}
+            told["shown"] = [shown.get(pk) for pk in told["completion_ids"]]
+            yield row | told | {"round": rounds.get(int(row["id"]))}
 
 
 def prompts(filters: Filters | None = None) -> Iterator[Row]:
@@ -111,7 +148,7 @@ def few_shot_examples(filters: Filters | None = None) -> Iterator[Row]:
             }
 
 
-def _chunks(found: QuerySet[Any], own: Mapping[str, str]) -> Iterator[list[Row]]:
+def _chunks(found: QuerySet[Any], own: Mapping[str, Any]) -> Iterator[list[Row]]:
     """The labels by id, a few at a time, without a cursor that has to be kept open.
 
     Each time from among so many of the table: the planner takes the filters for much narrower than
@@ -129,9 +166,8 @@ def _chunks(found: QuerySet[Any], own: Mapping[str, str]) -> Iterator[list[Row]]
 
 
 def _row(pk: int, row: Row) -> Row:
-    labeler = labeler_of(row.pop("pseudonym"), row.pop("set"), row.pop("their_labeler"))
-    group = row.pop("group")
-    return {"id": str(pk), **row, "labeler": labeler, "group": group}
+    labeler = labeler_of(row.pop("pseudonym"), row["set"], row.pop("their_labeler"))
+    return {"id": str(pk), **row, "labeler": labeler}
 
 
 def labeler_of(pseudonym: Any, label_set: str | None, labeler: str | None) -> str:
@@ -140,8 +176,16 @@ def labeler_of(pseudonym: Any, label_set: str | None, labeler: str | None) -> st
     return f"{label_set}/{labeler}" if label_set is not None else str(pseudonym)
 
 
-def _places(rankings: list[int]) -> dict[int, Row]:
-    """What `_PLACES` names of each ranking's completions, in sampling order.
+def _rounds(labels: QuerySet[Any], chunk: list[Row]) -> dict[int, int]:
+    """The first round that each of these labels was frozen for; of those that no round has yet,
+    none."""
+    path = "snapshots__snapshot__rounds"
+    rows = labels.filter(pk__in=[int(row["id"]) for row in chunk], **{f"{path}__isnull": False})
+    return dict(rows.order_by().values_list("pk").annotate(first=Min(path)))
+
+
+def _places(rankings: list[int], columns: Mapping[str, Any]) -> dict[int, Row]:
+    """What the columns name of each ranking's completions, in sampling order.
 
     Put into lists by the database: one row a ranking costs a fraction of one row a completion.
     """
@@ -150,10 +194,10 @@ def _places(rankings: list[int]) -> dict[int, Row]:
         f"all_{name}": (JSONBAgg if column == "flags" else ArrayAgg)(
             column, order_by="completion__position"
         )
-        for name, column in _PLACES.items()
+        for name, column in columns.items()
     }
     return {
-        ranking: dict(zip(_PLACES, found, strict=True))
+        ranking: dict(zip(columns, found, strict=True))
         for ranking, *found in rows.values_list("ranking_id").annotate(**lists)
     }
 

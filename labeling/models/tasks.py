@@ -21,8 +21,13 @@ from models_service.models import ModelVersion
 __all__ = ["Assignment", "Completion", "LabelingTask", "Purpose", "Queue", "Slot", "TaskKind"]
 
 
-IMPORTED = "imported"
-"""The purpose of a task that came with its label: no queue has it, and nobody is asked."""
+IMPORTED, IMPORTED_EVALUATION = "imported", "imported_eval"
+"""The purposes of a task that came with its label: no queue has it, and nobody is asked. What an
+evaluation measured is learned from no more than it was where it was made."""
+
+PURPOSES = [
+    *Purpose.choices, (IMPORTED, "Imported"), (IMPORTED_EVALUATION, "Imported, of an evaluation")
+]  # fmt: skip
 
 
 class Queue(models.Model):
@@ -108,7 +113,7 @@ class LabelingTask(models.Model):
     kind = models.CharField(max_length=16, choices=TaskKind.choices)
     purpose = models.CharField(
         max_length=16,
-        choices=[*Purpose.choices, (IMPORTED, "Imported")],
+        choices=PURPOSES,
         default=Purpose.TRAINING,
     )
     # Where its label, or its completions, came from, if not from here.

@@ -32,7 +32,7 @@ class VersionQuery(Query):
     name = serializers.CharField()
     kind = serializers.ChoiceField(Kind.choices)
     engine = serializers.ChoiceField(engine_choices())
-    parent = serializers.IntegerField()
+    parent: Any = serializers.IntegerField()
     since = serializers.DateTimeField(source="created_at__gte")
 
 

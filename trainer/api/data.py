@@ -41,8 +41,16 @@ class OrderSerializer(serializers.Serializer[Any]):
     what = serializers.CharField()
     format = serializers.CharField(default="whole")
     file = serializers.CharField(default="jsonl")
-    split = serializers.CharField(default="train")
-    group = serializers.CharField(default="training")
+    split = serializers.CharField(
+        allow_blank=True, default="", help_text="train, or of evaluations validation, unless said."
+    )
+    group = serializers.CharField(
+        allow_blank=True, default="", help_text="training; evaluations also have held_out."
+    )
+    reason = serializers.CharField(
+        allow_blank=True, default="", max_length=400,
+        help_text="Why the test split has to leave; the audit log keeps it.",
+    )  # fmt: skip
     round = serializers.IntegerField(allow_null=True, default=None)
     guideline = serializers.IntegerField(allow_null=True, default=None)
     policy = serializers.CharField(allow_blank=True, default="")
@@ -68,7 +76,7 @@ class ExportList(generics.ListAPIView):
     @takes(OrderSerializer, responses={201: ExportSerializer})
     def post(self, request: Request, sent: Sent) -> Response:
         order = ordered(shape=sent.pop("format"), **sent)
-        export = request_export(by=person(request), order=order)
+        export = request_export(by=person(request), order=order, reason=sent["reason"])
         write_export.delay(export.pk)
         return Response(ExportSerializer(export).data, status=201)
 

@@ -49,10 +49,15 @@ def about(order: Order) -> dict[str, Any]:
     }
 
 
+def audited(order: Order, reason: str) -> dict[str, Any]:
+    """What the audit log keeps of an export: its order, and why the test split left."""
+    return order.as_dict() | ({"reason": reason} if reason else {})
+
+
 @transaction.atomic
-def request_export(*, by: User | None, order: Order) -> Export:
+def request_export(*, by: User | None, order: Order, reason: str = "") -> Export:
     """Queue an export; the caller sends it to a worker."""
-    record(act=Act.LABELS_EXPORTED, by=by, detail=order.as_dict())
+    record(act=Act.LABELS_EXPORTED, by=by, detail=audited(order, reason))
     return Export.objects.create(
         what=order.what,
         shape=order.shape,

@@ -14,19 +14,37 @@ from labeling.intake import texts
 from labeling.intake.labels.parsed import MAX_ANSWERS, Answer, Label, Labels
 from labeling.intake.labels.turns import decoded
 from labeling.intake.rows import RowError
+from labeling.models.labelers import LabelerProfile
 
 Row = Mapping[str, Any]
 
 _NUMBERS = ("guideline", "form", "active_seconds")
 SAID = ("id", "created_at", "labeler", *_NUMBERS)
+_SIDES = ("chosen", "rejected")
+_IDS = ("task_id", "prompt_id", "round")
+_WORDS = ("group", "row_id", "set", "licence", "language", "topic")
+_IDS_OF_PAIRS = tuple(
+    f"{side}_{name}"
+    for side in _SIDES
+    for name in ("completion_id", "version", "rating", "seed", "shown")
+)
+_WORDS_OF_PAIRS = (
+    "ranking_id",
+    *(f"{side}_{name}" for side in _SIDES for name in ("policy", "finish_reason", "sampling")),
+)
+_LISTS = {"completion_ids": int, "versions": int, "finish_reasons": str, "sampling": str,
+          "seeds": int, "shown": int}  # fmt: skip
+PROVENANCE = frozenset({*_IDS, *_WORDS, *_IDS_OF_PAIRS, *_WORDS_OF_PAIRS, *_LISTS, "evaluation",
+                        "purpose"})  # fmt: skip
+"""What is said again of a row that has `task_id`; one of an older version has none of it."""
 _PER_ANSWER = ("finished", "ranks", "ratings", "flags", "policies")
 # Before what a spreadsheet would calculate our CSV has an apostrophe (exports.containers.cell).
-_GUARDED = re.compile(r"'(?=[=+\-@\t\r])")
+_GUARDED = re.compile(r"^'(?=[=+\-@\t\r])")
 
 
 def demonstrations(row: Row) -> Labels:
     """`{messages, response}`."""
-    yield _label(row, [Answer(_text(row, "response"))])
+    yield _label(row, [Answer(_text(row, "response"))], _whence(row))
 
 
 def pairs(row: Row) -> Labels:
@@ -37,7 +55,8 @@ def pairs(row: Row) -> Labels:
     chosen, rejected = _text(row, "chosen"), _text(row, "rejected")
     if chosen == rejected:
         raise RowError("rejected", "is the same as chosen")
-    yield _label(row, [Answer(chosen, 1), Answer(rejected, 1 + margin)])
+    answers = [Answer(chosen, 1), Answer(rejected, 1 + margin)]
+    yield _label(row, answers, _whence(row, _IDS_OF_PAIRS, _WORDS_OF_PAIRS))
 
 
 def rankings(row: Row) -> Labels:
@@ -46,7 +65,7 @@ def rankings(row: Row) -> Labels:
     if not 1 <= len(completions) <= MAX_ANSWERS:
         raise RowError("completions", f"must hold 1 to {MAX_ANSWERS} texts")
     told = {name: _per_answer(row, name, len(completions)) for name in _PER_ANSWER}
-    yield _label(row, [
+    answers = [
         Answer(
             text=_keepable(text, f"completions[{place}]"),
             rank=_within(told["ranks"][place], "ranks", len(completions)),
@@ -56,19 +75,51 @@ def rankings(row: Row) -> Labels:
             flags=told["flags"][place] or [],
         )
         for place, text in enumerate(completions)
-    ])  # fmt: skip
+    ]
+    whence = _whence(row, ("evaluation",), ("purpose",))
+    if whence:
+        whence |= {name: _each(row, name, kind, len(completions)) for name, kind in _LISTS.items()}
+    yield _label(row, answers, whence)
 
 
-def _label(row: Row, answers: list[Answer]) -> Label:
-    said = {name: row.get(name) for name in SAID}
+def _label(row: Row, answers: list[Answer], whence: dict[str, Any]) -> Label:
+    said = {name: _unguarded(row, row.get(name)) for name in SAID}
     said |= {name: _number(said[name], name) for name in _NUMBERS if said[name] is not None}
-    return Label({"messages": decoded(row.get("messages"))}, answers, row, said)
+    return Label({"messages": decoded(row.get("messages"))}, answers, row, said | whence)
+
+
+def _whence(row: Row, ids: tuple[str, ...] = (), words: tuple[str, ...] = ()) -> dict[str, Any]:
+    """Where the label was made, in the words of the export; {} where it does not say."""
+    if "task_id" not in row:
+        return {}
+    numbers = {name: row.get(name) for name in (*_IDS, *ids)}
+    said = {name: value if value is None else _number(value, name)
+            for name, value in numbers.items()}  # fmt: skip
+    told = {name: _unguarded(row, row.get(name)) for name in (*_WORDS, *words)}
+    for name, value in told.items():
+        if value is not None and not (isinstance(value, str) and texts.keepable(value)):
+            raise RowError(name, "must be a text")
+    if told["group"] not in (None, *LabelerProfile.Group.values):
+        raise RowError("group", f"must be one of {', '.join(LabelerProfile.Group.values)}")
+    return said | told
+
+
+def _each(row: Row, name: str, kind: type, count: int) -> list[Any]:
+    """A list over the completions, of numbers or of texts; null is not known."""
+    values = _per_answer(row, name, count)
+    if not all(value is None or type(value) is kind for value in values):
+        raise RowError(name, f"must be a list of {'numbers' if kind is int else 'texts'}")
+    return values
 
 
 def _text(row: Row, name: str) -> str:
-    text = _keepable(row.get(name, ""), name)
+    return str(_unguarded(row, _keepable(row.get(name, ""), name)))
+
+
+def _unguarded(row: Row, value: Any) -> Any:
+    """What stood in a cell before it was guarded."""
     is_csv = isinstance(row.get("active_seconds"), str)
-    return _GUARDED.sub("", text, count=1) if is_csv and _GUARDED.match(text) else text
+    return _GUARDED.sub("", value, count=1) if is_csv and isinstance(value, str) else value
 
 
 def _keepable(value: Any, name: str) -> str:
@@ -104,6 +155,9 @@ def _rating(value: Any) -> int | None:
 
 def _number(value: Any, name: str) -> int:
     try:
-        return int(value)
+        number = int(value)
     except (TypeError, ValueError):
         raise RowError(name, "must be a whole number") from None
+    if not -(2**63) <= number < 2**63:
+        raise RowError(name, "is too large a number")
+    return number

@@ -77,16 +77,17 @@ SHAPES: Mapping[str, Shape] = {
     "own rankings": Shape(
         "our own export of rankings", _is_own_ranking, own.rankings,
         frozenset({"messages", "completions", "ranks", "finished", "ratings", "flags", "policies",
-                   *own.SAID}), own=True,
+                   *own.SAID, *own.PROVENANCE}), own=True,
     ),
     "own pairs": Shape(
         "our own export of pairs", _is_own_pair, own.pairs,
-        frozenset({"messages", "chosen", "rejected", "margin", *own.SAID}), own=True,
+        frozenset({"messages", "chosen", "rejected", "margin", *own.SAID, *own.PROVENANCE}),
+        own=True,
     ),
     "own demonstrations": Shape(
         "our own export of demonstrations",
         lambda row: _has("messages", "response", "labeler")(row), own.demonstrations,
-        frozenset({"messages", "response", *own.SAID}), own=True,
+        frozenset({"messages", "response", *own.SAID, *own.PROVENANCE}), own=True,
     ),
     "tree messages": Shape(
         "a message tree, a message a row", _has("message_id", "role", "text"), _flat,

@@ -22,6 +22,7 @@ from labeling.models import (
     Completion,
     Demonstration,
     Import,
+    LabelerProfile,
     LabelingTask,
     LabelOrigin,
     LabelSet,
@@ -32,7 +33,7 @@ from labeling.models import (
     TaskKind,
 )
 from labeling.models.guidelines import Purpose
-from labeling.models.tasks import CUT, IMPORTED
+from labeling.models.tasks import CUT, IMPORTED, IMPORTED_EVALUATION
 
 Row = dict[str, Any]
 
@@ -136,10 +137,12 @@ def _origins(placed: Iterable[_Placed], imported: Import) -> Iterator[Row]:
 
 def _task(one: _Placed) -> Row:
     of_people = one.told["kind"] == "demonstration"
+    measured = one.told["said"].get("purpose") == Purpose.EVALUATION
+    came = IMPORTED_EVALUATION if measured else IMPORTED
     return {
         "id": one.task,
         "kind": TaskKind.DEMONSTRATION if of_people else TaskKind.RANKING,
-        "purpose": IMPORTED if one.is_label else Purpose.TRAINING,
+        "purpose": came if one.is_label else Purpose.TRAINING,
         "prompt_id": one.prompt,
         "state": LabelingTask.State.OPEN,
         "completions_wanted": 0 if of_people else len(one.told["answers"]),
@@ -198,6 +201,7 @@ def _label(one: _Placed) -> Row:
         "task_id": one.task,
         "prompt_id": one.prompt,
         "active_seconds": one.told["said"].get("active_seconds") or 0,
+        "group": one.told["said"].get("group") or LabelerProfile.Group.TRAINING.value,
         "created_at": at or timezone.now(),
     }
 

@@ -4,11 +4,13 @@ read back, as docs/extend/export.md says."""
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
+from django.conf import settings
 from django.core.management import call_command
 from django.test import Client
 from django.urls import reverse
@@ -64,6 +66,15 @@ def test_toys_are_taken_by_the_api(client_of: Callable[[User], Client], olga: Us
         .content.decode()
     )
     assert "Tabs" in page
+
+
+def test_the_documentation_names_every_column() -> None:
+    page = (settings.BASE_DIR / "docs" / "exports.md").read_text(encoding="utf-8")
+    named = {*re.findall(r"`(\w+)`", page)}
+    for what, shapes in SHAPES.items():
+        columns = {re.sub("^(chosen|rejected)_", "", name) for name in shapes["whole"].schema}
+        assert columns <= named, what
+        assert shapes.keys() - {"qa"} <= named
 
 
 @pytest.mark.parametrize("ending", ["jsonl", "tsv"])

@@ -82,6 +82,20 @@ def test_what_must_not_leave_is_refused_by_its_field(
     assert not Export.objects.exists() and sent == []
 
 
+def test_the_test_split_leaves_for_a_reason_that_the_audit_log_keeps(
+    olga: User, client_of: ClientOf, sent: list[int]
+) -> None:
+    body = {"what": "evaluations", "split": "test", "reason": "For the paper's appendix."}
+    assert post(client_of(olga), "exports", body).status_code == 201
+    export = Export.objects.get()
+    assert (export.split, export.filters) == ("test", {"groups": ["training", "held_out"]})
+    entry = AuditEntry.objects.get(act="labels_exported")
+    assert (entry.by, entry.detail["reason"]) == (olga, body["reason"])
+    assert post(client_of(olga), "exports", body | {"reason": "  "}).status_code == 400
+    answer = post(client_of(olga), "exports", {"what": "evaluations", "split": "train"})
+    assert "no evaluations of train" in answer.json()["errors"]["split"][0]
+
+
 def test_only_admins_export_and_erase(
     rosa: User, ada: User, base: ModelVersion, client_of: ClientOf, sent: list[int]
 ) -> None:

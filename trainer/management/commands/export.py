@@ -15,17 +15,17 @@ from core.commands import ExampleCommand
 from core.problems import Problem
 from labeling.exports import FILES, SHAPES
 from labeling.exports.files import write
-from trainer.data.export_jobs import about, ordered
+from trainer.data.export_jobs import about, audited, ordered
 
 _FORMATS = sorted({shape for shapes in SHAPES.values() for shape in shapes})
 _FILTERS = ("split", "group", "round", "guideline", "policy", "since", "until", "use_cases",
-            "origins")  # fmt: skip
+            "origins", "reason")  # fmt: skip
 
 
 class Command(ExampleCommand):
     help = (
-        "Export demonstrations, rankings or pairs, with a manifest beside them. An export that "
-        "was interrupted goes on when it is asked for again."
+        "Export demonstrations, rankings, pairs or evaluations, with a manifest beside them. An "
+        "export that was interrupted goes on when it is asked for again."
     )
 
     example = "manage.py export pairs --format trl --round 3 --out pairs.parquet"
@@ -38,8 +38,9 @@ class Command(ExampleCommand):
             help=f"{', '.join(_FORMATS)}; or {', '.join(FILES)} for everything in such a file",
         )
         parser.add_argument("--out", type=Path, required=True, help="PATH.jsonl, .parquet or .csv")
-        parser.add_argument("--split", default="train", help="train (the default) or validation")
-        parser.add_argument("--group", default="training", help="of labelers")
+        parser.add_argument("--split", default="", help="train (the default), validation or test")
+        parser.add_argument("--reason", default="", help="why the test split has to leave; audited")
+        parser.add_argument("--group", default="", help="of labelers")
         parser.add_argument("--round", type=int, help="labels of this round's snapshot alone")
         parser.add_argument("--guideline", type=int, help="labels made under this version")
         parser.add_argument("--policy", default="", help="rankings of this model version's answers")
@@ -79,7 +80,7 @@ class Command(ExampleCommand):
                 about=about(order),
                 report=lambda labels, rows: bar.update(labels - bar.n),
             )
-        record(act=Act.LABELS_EXPORTED, detail=order.as_dict())
+        record(act=Act.LABELS_EXPORTED, detail=audited(order, options["reason"]))
         return manifest
 
 

@@ -8,6 +8,7 @@ import pytest
 from django.conf import settings
 
 from labeling.intake.labels.about import COLUMNS as ABOUT
+from labeling.intake.labels.own import PROVENANCE
 from labeling.intake.labels.shapes import COLUMNS, SHAPES, shape_of
 
 TURNS = [{"role": "user", "content": "Why?"}]
@@ -42,7 +43,7 @@ def test_the_documentation_names_every_column() -> None:
     assert page.count("\n| ") >= len(SHAPES) + len(ABOUT)
     unnamed = {name for name in COLUMNS if f"`{name}`" not in page and f"`{name}," not in page}
     # What only our own exports and message trees have, read as a whole.
-    assert unnamed <= {
+    assert unnamed - PROVENANCE <= {
         "finished", "ratings", "flags", "policies", "guideline", "form", "active_seconds",
         "message_tree_id", "synthetic", "deleted",
     }  # fmt: skip
