@@ -3,14 +3,16 @@
 `make bench NAME=exports` fills an installation of its own under var/ with RANKINGS rankings of four
 completions each (200,000 unless the environment says otherwise), exports all of them, and lets
 `datasets.load_dataset` and TRL's data utilities read every shape in every kind of file. The last
-line is one JSON object. READ=0 leaves TRL out.
+line is one JSON object; `ids.ratio` is what all the ids cost. READ=0 leaves TRL out.
 """
 
 from __future__ import annotations
 
 import json
+import math
 import os
 import sys
+import time
 from io import StringIO
 from pathlib import Path
 from typing import Any
@@ -63,6 +65,7 @@ def main() -> None:
     found: dict[str, Any] = {"rankings": RANKINGS}
     for file in ("jsonl", "parquet"):
         found[file] = timed_export("rankings", "whole", FOLDER / f"all.{file}")
+    found["ids"] = _ids()
     if os.environ.get("READ") != "0":
         found["read"] = _read()
     print(json.dumps({"benchmark": "exports", **found}))
@@ -137,6 +140,26 @@ def timed_export(what: str, shape: str, path: Path) -> dict[str, Any]:
     told = run_command("export", what, "--format", shape, "--out", path)
     return {"seconds": told["seconds"], "peak_mb": told["peak_mb"], "rows": told["rows"],
             "mb": round(told["bytes"] / 1e6)}  # fmt: skip
+
+
+def _ids() -> dict[str, Any]:
+    """Seconds to read and encode all rankings with all ids, and without what the ids belong to."""
+    from labeling.exports import training_rows, whole
+    from labeling.exports.orders import order
+
+    found = order(what="rankings").labels()
+    thin = ("id", "split", "messages", "use_case", "guideline", "active_seconds", "labeler", "form",
+            "completions", "finished", "ranks", "ratings", "flags", "policies")  # fmt: skip
+    every = tuple(whole.RANKING.keys() - {"created_at"})
+    ways = {"thin": (training_rows.rankings, thin), "whole": (training_rows.whole_rankings, every)}
+    seconds = dict.fromkeys(ways, math.inf)
+    for _ in range(3):  # in turn, the best of each: other work on the machine hits one at a time
+        for name, (rows, columns) in ways.items():
+            start = time.perf_counter()
+            for row in rows(found):
+                json.dumps({column: row[column] for column in columns}, ensure_ascii=False)
+            seconds[name] = min(seconds[name], time.perf_counter() - start)
+    return {**seconds, "ratio": seconds["whole"] / seconds["thin"]}
 
 
 def _exported(what: str, shape: str, path: Path) -> dict[str, Any]:

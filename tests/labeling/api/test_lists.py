@@ -4,6 +4,7 @@ as many statements for many rows as for one."""
 from __future__ import annotations
 
 import json
+from base64 import b64encode
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -86,6 +87,13 @@ def test_what_is_no_filter_or_no_value_is_refused_by_name(
     answer = ask(f"{name}/?{query}")
     assert answer.status_code == 400
     assert field in answer.json()["errors"], answer.json()
+
+
+@pytest.mark.parametrize("name", LISTS)
+def test_a_cursor_beyond_all_numbers_ends_nowhere(name: str, ask: Call, ada: User) -> None:
+    publish_guideline(kind="ranking", purpose="training", text="Be kind.")
+    cursor = b64encode(b"p=" + b"9" * 40).decode()
+    assert len(ask(f"{name}/?cursor={cursor}")) == len(ask(f"{name}/"))
 
 
 def test_pages_go_through_all_rows_both_ways(
