@@ -63,7 +63,7 @@ class Order:
                 "labeler": name_of(row["labeler"]),
                 "created_at": row["created_at"].isoformat(),
                 # What came out of an export goes out again as it was.
-                **(row["said"] or {}),
+                **(row.get("said") or {}),
             }
 
 

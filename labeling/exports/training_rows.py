@@ -7,6 +7,7 @@ or quarantined, are not among them. What filters there are stands in `filters`.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -112,16 +113,18 @@ def rankings(found: QuerySet[Ranking]) -> Iterator[Row]:
 def whole_rankings(found: QuerySet[Ranking]) -> Iterator[Row]:
     """What `rankings` gives with all that is known of where it comes from: of each completion its
     id, version, sampling and `shown`, its place on the labeler's page from 1."""
-    own = {"form": "form__version", "order": "display_order",
+    own = {"form": "form__version", "order": Cast("display_order", TextField()),
            "evaluation": "task__head_to_head_id"}  # fmt: skip
     for chunk in _chunks(found, {**own, **_WHOLE}):
         places = _places([int(row["id"]) for row in chunk], {**_PLACES, **_WHOLE_PLACES})
         rounds = _rounds(Ranking.objects.all(), chunk)
         for row in chunk:
-            told = places[int(row["id"])]
-            shown = {pk: place for place, pk in enumerate(row.pop("order"), start=1)}
-            told["shown"] = [shown.get(pk) for pk in told["completion_ids"]]
-            yield row | told | {"round": rounds.get(int(row["id"]))}
+            number = int(row["id"])
+            row.update(places[number])
+            shown = {pk: place for place, pk in enumerate(json.loads(row.pop("order")), start=1)}
+            row["shown"] = [shown.get(pk) for pk in row["completion_ids"]]
+            row["round"] = rounds.get(number)
+            yield row
 
 
 def prompts(filters: Filters | None = None) -> Iterator[Row]:
