@@ -12,7 +12,11 @@ import { call, problem } from "../api.js";
 
 const UNREACHABLE = "The server cannot be reached. Try again in a moment.";
 
-export default class extends Controller {
+export default class extends /** @type {Typed<{
+  element: HTMLFormElement,
+  targets: {rank: HTMLInputElement, error: HTMLElement},
+  values: {url: string},
+}>} */ (Controller) {
   static targets = ["rank", "error"];
   static values = { url: String };
 

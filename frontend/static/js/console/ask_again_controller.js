@@ -9,7 +9,14 @@ import { Controller } from "@hotwired/stimulus";
 import { call } from "../api.js";
 import { refused } from "./refused.js";
 
-export default class extends Controller {
+export default class extends /** @type {Typed<{
+  element: HTMLFormElement,
+  targets: {
+    all: HTMLInputElement, button: HTMLButtonElement, dialog: HTMLDialogElement,
+    problem: HTMLElement, done: HTMLElement,
+  },
+  values: {url: string},
+}>} */ (Controller) {
   static targets = ["all", "button", "dialog", "problem", "done"];
   static values = { url: String };
 

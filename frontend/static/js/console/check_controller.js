@@ -25,7 +25,14 @@ const PATIENT_MS = 15_000;
 const STATES = { waiting: "Waits for a sampling worker.", loading: "Loading the model …", checking: "Checking …" };
 const BUSY = "The sampling worker is busy with labelers' tasks, or none is running.";
 
-export default class extends Controller {
+export default class extends /** @type {Typed<{
+  element: HTMLFormElement,
+  targets: {
+    button: HTMLButtonElement, add: HTMLButtonElement, problem: HTMLElement, state: HTMLElement,
+    findings: HTMLElement, done: HTMLElement,
+  },
+  values: {url: string, version: number, done: string},
+}>} */ (Controller) {
   static targets = ["button", "add", "problem", "state", "findings", "done"];
   static values = { url: String, version: Number, done: String };
 

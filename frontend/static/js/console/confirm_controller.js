@@ -16,7 +16,7 @@ import { call, problem } from "../api.js";
 const UNREACHABLE = "The server cannot be reached. Try again in a moment.";
 const FAILED = "That did not work. Reload the page and try again.";
 
-export default class extends Controller {
+export default class extends /** @type {Typed<{targets: {dialog: HTMLDialogElement}}>} */ (Controller) {
   static targets = ["dialog"];
 
   ask({ currentTarget, params }) {

@@ -8,7 +8,11 @@ import { Controller } from "@hotwired/stimulus";
 import { call } from "../api.js";
 import { refused } from "./refused.js";
 
-export default class extends Controller {
+export default class extends /** @type {Typed<{
+  element: HTMLFormElement,
+  targets: {problem: HTMLElement, button: HTMLButtonElement, ask: HTMLElement, done: HTMLElement},
+  values: {url: string},
+}>} */ (Controller) {
   static targets = ["problem", "button", "ask", "done"];
   static values = { url: String };
 

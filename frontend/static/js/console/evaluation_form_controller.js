@@ -18,7 +18,14 @@ const SHOWN = {
   comparisons: number,
 };
 
-export default class extends Controller {
+export default class extends /** @type {Typed<{
+  element: HTMLFormElement,
+  targets: {
+    error: HTMLElement, problem: HTMLElement, planProblem: HTMLElement, button: HTMLButtonElement,
+    row: HTMLElement,
+  },
+  values: {url: string, planUrl: string, page: string},
+}>} */ (Controller) {
   static targets = ["error", "problem", "planProblem", "button", "row"];
   static values = { url: String, planUrl: String, page: String };
 

@@ -13,7 +13,13 @@ const EVERY_MS = 1000;
 const UNDER_WAY = ["queued", "running"];
 const BADGES = { finished: "badge-good", failed: "badge-bad", running: "badge-now", withdrawn: "badge-warn" };
 
-export default class extends Controller {
+export default class extends /** @type {Typed<{
+  targets: {
+    state: HTMLElement, bar: HTMLProgressElement, count: HTMLElement, download: HTMLAnchorElement,
+    failure: HTMLElement, offline: HTMLElement, manifest: HTMLElement,
+  },
+  values: {url: string},
+}>} */ (Controller) {
   static targets = ["state", "bar", "count", "download", "failure", "offline", "manifest"];
   static values = { url: String };
 

@@ -9,7 +9,11 @@ import { Controller } from "@hotwired/stimulus";
 import { call } from "../api.js";
 import { refused } from "./refused.js";
 
-export default class extends Controller {
+export default class extends /** @type {Typed<{
+  element: HTMLFormElement,
+  targets: {problem: HTMLElement, button: HTMLButtonElement},
+  values: {url: string, page: string},
+}>} */ (Controller) {
   static targets = ["problem", "button"];
   static values = { url: String, page: String };
 

@@ -13,7 +13,13 @@ import { refused } from "./refused.js";
 
 const PAUSE_MS = 400;
 
-export default class extends Controller {
+export default class extends /** @type {Typed<{
+  targets: {
+    kind: HTMLSelectElement, purpose: HTMLSelectElement, text: HTMLTextAreaElement,
+    preview: HTMLElement, problem: HTMLElement, publish: HTMLButtonElement,
+  },
+  values: {url: string, preview: string},
+}>} */ (Controller) {
   static targets = ["kind", "purpose", "text", "preview", "problem", "publish"];
   static values = { url: String, preview: String };
 

@@ -36,7 +36,20 @@ const LABEL_FIGURES = {
 };
 const LABEL_HEAD = ["Line", "Asks", "Answers, best first", "Shape", "Set and labeler", "Personal data"];
 
-export default class extends Controller {
+export default class extends /** @type {Typed<{
+  targets: {
+    what: HTMLElement, options: HTMLElement, promptHint: HTMLElement, labelHint: HTMLElement,
+    columns: HTMLElement, labelLinks: HTMLElement, firstHead: HTMLTableRowElement,
+    title: HTMLElement, state: HTMLElement, cancel: HTMLButtonElement, choose: HTMLElement,
+    goOn: HTMLElement, zone: HTMLElement, file: HTMLInputElement, progress: HTMLElement,
+    bar: HTMLProgressElement, count: HTMLElement, hint: HTMLElement, problem: HTMLElement,
+    offline: HTMLElement, outcome: HTMLElement, outcomeTitle: HTMLElement, about: HTMLElement,
+    figures: HTMLElement, facts: HTMLElement, ask: HTMLElement, accept: HTMLButtonElement,
+    skip: HTMLElement, skipBox: HTMLInputElement, links: HTMLElement, badPanel: HTMLElement,
+    bad: HTMLElement, badLink: HTMLAnchorElement, firstPanel: HTMLElement, first: HTMLElement,
+  },
+  values: {url: string, page: string, chunk: number, id: number},
+}>} */ (Controller) {
   static targets = [
     "what", "options", "promptHint", "labelHint", "columns", "labelLinks", "firstHead",
     "title", "state", "cancel", "choose", "goOn", "zone", "file", "progress", "bar", "count", "hint", "problem", "offline",

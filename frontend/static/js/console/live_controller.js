@@ -15,7 +15,10 @@ const EVERY_MS = 4_000;
 const NONE_YET = 404;
 const shows = (status) => status < 400 || status === NONE_YET;
 
-export default class extends Controller {
+export default class extends /** @type {Typed<{
+  targets: {part: HTMLElement, offline: HTMLElement},
+  values: {url: string},
+}>} */ (Controller) {
   static targets = ["part", "offline"];
   static values = { url: String };
 

@@ -26,7 +26,15 @@ const STATES = { waiting: "Waiting", writing: "Writing", finished: "Finished", f
 const BADGES = { finished: "badge-good", failed: "badge-bad" };
 const ENDS = { stop: "ended by itself", length: "cut at the limit", content_filter: "stopped by a filter" };
 
-export default class extends Controller {
+export default class extends /** @type {Typed<{
+  targets: {
+    prompt: HTMLTextAreaElement, version: HTMLInputElement, tokens: HTMLInputElement,
+    temperature: HTMLInputElement, seed: HTMLInputElement, ask: HTMLButtonElement,
+    send: HTMLButtonElement, sent: HTMLElement, problem: HTMLElement, notice: HTMLElement,
+    parts: HTMLElement, template: HTMLTemplateElement,
+  },
+  values: {url: string, promptsUrl: string},
+}>} */ (Controller) {
   static targets = ["prompt", "version", "tokens", "temperature", "seed", "ask", "send", "sent", "problem", "notice", "parts", "template"];
   static values = { url: String, promptsUrl: String };
 

@@ -8,7 +8,11 @@ import { Controller } from "@hotwired/stimulus";
 import { call, problem } from "../api.js";
 import { UNREACHABLE } from "./refused.js";
 
-export default class extends Controller {
+export default class extends /** @type {Typed<{
+  element: HTMLFormElement,
+  targets: {problem: HTMLElement, reason: HTMLElement},
+  values: {url: string, roundUrl: string},
+}>} */ (Controller) {
   static targets = ["problem", "reason"];
   static values = { url: String, roundUrl: String };
 

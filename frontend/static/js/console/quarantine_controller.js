@@ -9,7 +9,13 @@ import { Controller } from "@hotwired/stimulus";
 import { call } from "../api.js";
 import { refused } from "./refused.js";
 
-export default class extends Controller {
+export default class extends /** @type {Typed<{
+  targets: {
+    text: HTMLTextAreaElement, problem: HTMLElement, redact: HTMLButtonElement,
+    sure: HTMLButtonElement, reason: HTMLInputElement,
+  },
+  values: {url: string, next: string},
+}>} */ (Controller) {
   static targets = ["text", "problem", "redact", "sure", "reason"];
   static values = { url: String, next: String };
 

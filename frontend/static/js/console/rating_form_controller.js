@@ -12,7 +12,14 @@ import { refused } from "./refused.js";
 
 const PARTS = ["name", "label", "group", "key"];
 
-export default class extends Controller {
+export default class extends /** @type {Typed<{
+  targets: {
+    scale: HTMLInputElement, scaleShown: HTMLElement, rows: HTMLElement, row: HTMLElement,
+    blank: HTMLTemplateElement, add: HTMLButtonElement, shown: HTMLElement, problem: HTMLElement,
+    done: HTMLElement,
+  },
+  values: {url: string, most: number},
+}>} */ (Controller) {
   static targets = ["scale", "scaleShown", "rows", "row", "blank", "add", "shown", "problem", "done"];
   static values = { url: String, most: Number };
 

@@ -21,7 +21,17 @@ const WHILE_OPEN_MS = 2_000;
 const WHEN_CLOSED_MS = 15_000;
 const UNREACHABLE = "The server cannot be reached. Try again in a moment.";
 
-export default class extends Controller {
+export default class extends /** @type {Typed<{
+  targets: {
+    state: HTMLElement, action: HTMLAnchorElement | HTMLButtonElement, failure: HTMLElement,
+    line: HTMLElement, absence: HTMLElement, offline: HTMLElement, alarms: HTMLElement,
+    stage: HTMLElement, evaluation: HTMLElement, curves: HTMLElement, noCurves: HTMLElement,
+    thinned: HTMLElement, updated: HTMLElement, smoothing: HTMLInputElement,
+    smoothed: HTMLOutputElement, overlay: HTMLSelectElement, laid: HTMLElement,
+    dialog: HTMLDialogElement,
+  },
+  values: {url: string, metricsUrl: string, title: string, list: string},
+}>} */ (Controller) {
   static targets = ["state", "action", "failure", "line", "absence", "offline", "alarms", "stage", "evaluation", "curves", "noCurves", "thinned", "updated",
     "smoothing", "smoothed", "overlay", "laid", "dialog"];
   static values = { url: String, metricsUrl: String, title: String, list: String };

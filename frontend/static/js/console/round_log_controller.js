@@ -13,7 +13,11 @@ import { element } from "./elements.js";
 
 const LINES_SHOWN = 300;
 
-export default class extends Controller {
+export default class extends /** @type {Typed<{
+  element: HTMLDetailsElement,
+  targets: {lines: HTMLElement, empty: HTMLElement},
+  values: {url: string},
+}>} */ (Controller) {
   static targets = ["lines", "empty"];
   static values = { url: String };
 

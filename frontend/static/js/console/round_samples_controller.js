@@ -14,7 +14,13 @@ import { element } from "./elements.js";
 import { number } from "./format.js";
 import { sampleGroup } from "./samples.js";
 
-export default class extends Controller {
+export default class extends /** @type {Typed<{
+  targets: {
+    stage: HTMLSelectElement, earlier: HTMLSelectElement, later: HTMLSelectElement,
+    list: HTMLElement, problem: HTMLElement,
+  },
+  values: {url: string},
+}>} */ (Controller) {
   static targets = ["stage", "earlier", "later", "list", "problem"];
   static values = { url: String };
 

@@ -11,7 +11,11 @@ import { Controller } from "@hotwired/stimulus";
 import { call } from "../api.js";
 import { refused } from "./refused.js";
 
-export default class extends Controller {
+export default class extends /** @type {Typed<{
+  element: HTMLFormElement,
+  targets: {kind: HTMLElement, problem: HTMLElement, button: HTMLButtonElement},
+  values: {url: string, page: string},
+}>} */ (Controller) {
   static targets = ["kind", "problem", "button"];
   static values = { url: String, page: String };
 

@@ -19,7 +19,19 @@ import { showAbsence } from "./round_parts.js";
 const PAUSE_MS = 400;
 const KEPT = "tutelage.recipe";
 
-export default class extends Controller {
+export default class extends /** @type {Typed<{
+  element: HTMLFormElement,
+  targets: {
+    error: HTMLElement, problem: HTMLElement, absence: HTMLElement, button: HTMLButtonElement,
+    counted: HTMLElement, counts: HTMLElement, shares: HTMLElement, choice: HTMLFieldSetElement,
+    facts: HTMLElement, estimates: HTMLElement, judged: HTMLElement, notes: HTMLElement,
+    checked: HTMLElement, differs: HTMLElement, find: HTMLInputElement, only: HTMLInputElement,
+    none: HTMLElement, stage: HTMLDetailsElement, yaml: HTMLTextAreaElement,
+    yamlError: HTMLElement, recipeName: HTMLInputElement, replace: HTMLInputElement,
+    saved: HTMLElement,
+  },
+  values: {url: string, check: string, read: string, recipes: string, page: string},
+}>} */ (Controller) {
   static targets = ["error", "problem", "absence", "button", "counted", "counts", "shares", "choice", "facts", "estimates", "judged", "notes", "checked",
     "differs", "find", "only", "none", "stage", "yaml", "yamlError", "recipeName", "replace", "saved"];
   static values = { url: String, check: String, read: String, recipes: String, page: String };

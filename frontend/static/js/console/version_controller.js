@@ -10,7 +10,11 @@ import { call } from "../api.js";
 import { body } from "./form_body.js";
 import { refused } from "./refused.js";
 
-export default class extends Controller {
+export default class extends /** @type {Typed<{
+  element: HTMLFormElement,
+  targets: {problem: HTMLElement, done: HTMLElement},
+  values: {url: string, method: string, done: string},
+}>} */ (Controller) {
   static targets = ["problem", "done"];
   static values = { url: String, method: { type: String, default: "POST" }, done: String };
 

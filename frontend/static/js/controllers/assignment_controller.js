@@ -22,7 +22,16 @@ import { fetchPage, turnTo } from "../turn.js";
 
 const HEARTBEAT_MS = 60_000;
 
-export default class extends Controller {
+export default class extends /** @type {Typed<{
+  targets: {
+    state: HTMLElement, notices: HTMLElement, skip: HTMLDialogElement, reason: HTMLInputElement,
+    today: HTMLElement,
+  },
+  values: {
+    url: string, kind: string, version: number, owner: string, claim: string, page: string,
+    queue: string, submit: string, amend: string, done: string,
+  },
+}>} */ (Controller) {
   static targets = ["state", "notices", "skip", "reason", "today"];
   static values = {
     url: String, kind: String, version: Number, owner: String,

@@ -21,7 +21,13 @@ const MOTION_MS = 120;
 const PLACES = "[data-band], [data-gap], [data-pool]";
 const WHOLE = "board:whole"; // kept on this computer: whole texts on every card
 
-export default class extends Controller {
+export default class extends /** @type {Typed<{
+  targets: {
+    list: HTMLElement, card: HTMLElement, undo: HTMLButtonElement, redo: HTMLButtonElement,
+    hold: HTMLButtonElement, open: HTMLButtonElement, openAll: HTMLButtonElement,
+    left: HTMLElement, clear: HTMLButtonElement, confirm: HTMLElement,
+  },
+}>} */ (Controller) {
   static targets = ["list", "card", "undo", "redo", "hold", "open", "openAll", "left", "clear", "confirm"];
 
   initialize() {

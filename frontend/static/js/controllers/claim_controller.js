@@ -13,7 +13,10 @@ import { Follower } from "../follow.js";
 const AGAIN_MS = 15_000;
 const LOCKED_OUT = [401, 403];
 
-export default class extends Controller {
+export default class extends /** @type {Typed<{
+  targets: {waiting: HTMLElement, empty: HTMLElement, problem: HTMLElement},
+  values: {url: string, kind: string, page: string},
+}>} */ (Controller) {
   static targets = ["waiting", "empty", "problem"];
   static values = { url: String, kind: String, page: String };
 

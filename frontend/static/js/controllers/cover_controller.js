@@ -7,7 +7,10 @@
  */
 import { Controller } from "@hotwired/stimulus";
 
-export default class extends Controller {
+export default class extends /** @type {Typed<{
+  targets: {warning: HTMLElement, work: HTMLElement},
+  values: {key: string},
+}>} */ (Controller) {
   static targets = ["warning", "work"];
   static values = { key: String };
 

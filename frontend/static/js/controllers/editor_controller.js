@@ -14,7 +14,13 @@ import { wordCount } from "../words.js";
 
 const PREVIEW_MS = 300;
 
-export default class extends Controller {
+export default class extends /** @type {Typed<{
+  element: HTMLFormElement,
+  targets: {
+    text: HTMLTextAreaElement, preview: HTMLElement, count: HTMLElement, error: HTMLElement,
+  },
+  values: {preview: string},
+}>} */ (Controller) {
   static targets = ["text", "preview", "count", "error"];
   static values = { preview: String };
 

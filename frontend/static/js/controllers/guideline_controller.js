@@ -11,7 +11,13 @@ import { announce } from "../announce.js";
 import { call, problem } from "../api.js";
 import { _ } from "../i18n.js";
 
-export default class extends Controller {
+export default class extends /** @type {Typed<{
+  targets: {
+    banner: HTMLElement, box: HTMLDialogElement, acknowledgement: HTMLElement,
+    problem: HTMLElement,
+  },
+  values: {url: string},
+}>} */ (Controller) {
   static targets = ["banner", "box", "acknowledgement", "problem"];
   static values = { url: String };
 

@@ -7,7 +7,7 @@
  */
 import { Controller } from "@hotwired/stimulus";
 
-export default class extends Controller {
+export default class extends /** @type {Typed<{element: HTMLDetailsElement}>} */ (Controller) {
   escape(event) {
     if (!this.element.open) return;
     event.preventDefault(); // the page's own Escape is meant for when no menu is open

@@ -7,7 +7,11 @@
  */
 import { Controller } from "@hotwired/stimulus";
 
-export default class extends Controller {
+export default class extends /** @type {Typed<{
+  element: HTMLFieldSetElement,
+  targets: {choice: HTMLButtonElement},
+  values: {name: string},
+}>} */ (Controller) {
   static targets = ["choice"];
   static values = { name: String };
 

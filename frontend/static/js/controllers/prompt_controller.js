@@ -16,7 +16,15 @@ const FEWEST_PAIRS = 2;
 const ALIKE_MS = 600;
 const ALIKE = 0.5; // share of a text's runs of three words
 
-export default class extends Controller {
+export default class extends /** @type {Typed<{
+  element: HTMLFormElement,
+  targets: {
+    kind: HTMLInputElement, instruction: HTMLTextAreaElement, useCase: HTMLSelectElement,
+    examples: HTMLElement, pairs: HTMLElement, pair: HTMLFieldSetElement,
+    blank: HTMLTemplateElement, error: HTMLElement, alike: HTMLElement, personal: HTMLElement,
+  },
+  values: {alike: string, personal: string},
+}>} */ (Controller) {
   static targets = ["kind", "instruction", "useCase", "examples", "pairs", "pair", "blank", "error", "alike", "personal"];
   static values = { alike: String, personal: String };
 

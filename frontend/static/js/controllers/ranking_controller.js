@@ -12,7 +12,9 @@ import { announce } from "../announce.js";
 import { beginAt } from "../begin.js";
 import * as ranking from "../ranking_state.js";
 
-export default class extends Controller {
+export default class extends /** @type {Typed<{
+  targets: {tab: HTMLButtonElement, step: HTMLElement, completion: HTMLElement},
+}>} */ (Controller) {
   static targets = ["tab", "step", "completion"];
   static outlets = ["rate", "board", "reader", "review"];
 

@@ -18,7 +18,13 @@ import { _, listed, say } from "../i18n.js";
 import { keyOf, keysOf } from "../shortcuts.js";
 import * as ranking from "../ranking_state.js";
 
-export default class extends Controller {
+export default class extends /** @type {Typed<{
+  targets: {
+    completion: HTMLElement, overall: HTMLButtonElement, flag: HTMLButtonElement,
+    flags: HTMLDetailsElement, owner: HTMLElement, chip: HTMLButtonElement,
+    onward: HTMLButtonElement, progress: HTMLElement,
+  },
+}>} */ (Controller) {
   static targets = ["completion", "overall", "flag", "flags", "owner", "chip", "onward", "progress"];
 
   initialize() {

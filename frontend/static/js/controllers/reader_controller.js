@@ -13,7 +13,12 @@ import { copyOf, nameOf } from "../completions.js";
 import { _ } from "../i18n.js";
 import { markDifferences } from "../marks.js";
 
-export default class extends Controller {
+export default class extends /** @type {Typed<{
+  targets: {
+    current: HTMLElement, pinned: HTMLElement, pin: HTMLButtonElement,
+    differences: HTMLButtonElement,
+  },
+}>} */ (Controller) {
   static targets = ["current", "pinned", "pin", "differences"];
 
   initialize() {

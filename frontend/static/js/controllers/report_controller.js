@@ -11,7 +11,10 @@ import { call, problem } from "../api.js";
 import { _ } from "../i18n.js";
 import { notify } from "../notices.js";
 
-export default class extends Controller {
+export default class extends /** @type {Typed<{
+  targets: {box: HTMLDialogElement, text: HTMLTextAreaElement, problem: HTMLElement},
+  values: {url: string},
+}>} */ (Controller) {
   static targets = ["box", "text", "problem"];
   static values = { url: String };
 

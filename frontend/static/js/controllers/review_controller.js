@@ -14,7 +14,12 @@ import { contradictions } from "../contradictions.js";
 import { _, listed, ngettext, say } from "../i18n.js";
 import * as ranking from "../ranking_state.js";
 
-export default class extends Controller {
+export default class extends /** @type {Typed<{
+  targets: {
+    contradictions: HTMLElement, order: HTMLElement, card: HTMLElement, question: HTMLElement,
+  },
+  values: {flags: Record<string, unknown>},
+}>} */ (Controller) {
   static targets = ["contradictions", "order", "card", "question"];
   static values = { flags: Object };
 

@@ -11,7 +11,10 @@ import { Controller } from "@hotwired/stimulus";
 import { csrfToken } from "../api.js";
 import { _ } from "../i18n.js";
 
-export default class extends Controller {
+export default class extends /** @type {Typed<{
+  element: HTMLDialogElement,
+  targets: {problem: HTMLElement, password: HTMLInputElement},
+}>} */ (Controller) {
   static targets = ["problem", "password"];
 
   open() {

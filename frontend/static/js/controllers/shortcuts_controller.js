@@ -12,7 +12,9 @@ import { findTarget, isSingleCharacter, isSpokenFor, keyOf, sheet } from "../sho
 
 const OFF = "shortcuts:single-off";
 
-export default class extends Controller {
+export default class extends /** @type {Typed<{
+  targets: {sheet: HTMLDialogElement, lines: HTMLElement, single: HTMLInputElement},
+}>} */ (Controller) {
   static targets = ["sheet", "lines", "single"];
 
   connect() {

@@ -10,7 +10,10 @@ import { Controller } from "@hotwired/stimulus";
 import { call, problem } from "../api.js";
 import { _, clock, say } from "../i18n.js";
 
-export default class extends Controller {
+export default class extends /** @type {Typed<{
+  targets: {topic: HTMLInputElement, state: HTMLElement},
+  values: {url: string},
+}>} */ (Controller) {
   static targets = ["topic", "state"];
   static values = { url: String };
 
