@@ -25,9 +25,9 @@ export async function call(method, url, body, { keepalive = false } = {}) {
 }
 
 /** The sentence of a problem document in the reader's language, or one of ours. The API speaks
- * English; the catalogue has its sentences. @param {Answer} answer @param {string} otherwise */
+ * English; the catalogue has its sentences. @param {Answer | null} answer @param {string} otherwise */
 export function problem(answer, otherwise) {
-  return answer.body?.detail ? _(answer.body.detail) : otherwise;
+  return answer?.body?.detail ? _(answer.body.detail) : otherwise;
 }
 
 /** @returns {string} */

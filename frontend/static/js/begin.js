@@ -7,6 +7,7 @@
 export function beginAt(element) {
   const typed = element.matches("textarea");
   if (typed && matchMedia("(pointer: coarse)").matches) return;
+  /** @type {(Element | null)[]} */
   const anywhere = [document.body, document.getElementById("main")];
   if (anywhere.includes(document.activeElement)) element.focus({ preventScroll: true });
 }

@@ -33,9 +33,11 @@ export function toDraft({ step, current, ratings, board, touched }) {
 }
 
 /** What is submitted. @param {State} state @returns {{ranking: Tiers, ratings: Record<string, Rating>}} */
-export function toLabel({ ratings, board }) {
-  return { ranking: board?.present ?? [], ratings };
+export function toLabel(state) {
+  return { ranking: tiersOf(state), ratings: state.ratings };
 }
+
+/** @typedef {(state: State) => State} Change */
 
 /** @param {State} state @param {string} id */
 export function isRated(state, id) {
@@ -45,6 +47,11 @@ export function isRated(state, id) {
 /** @param {State} state */
 export function allRated(state) {
   return state.ids.every((id) => isRated(state, id));
+}
+
+/** The bands as they stand, none before there is a board. @param {State} state @returns {Tiers} */
+export function tiersOf({ board }) {
+  return board?.present ?? [];
 }
 
 /** Those still to be ranked once there is a board. @param {State} state @returns {string[]} */

@@ -7,12 +7,19 @@
  *     <span data-assignment-target="state"></span>
  *     <div data-assignment-target="notices" aria-live="polite"></div>
  *     <script type="application/json" id="draft">{…}</script>
+ *
+ * @typedef {{active_seconds?: number}} Draft and what the form inside puts there
+ *
+ * @import { Answer } from "../api.js"
+ * @import { Copy, SaveState } from "../draft.js"
+ * @import { Choice } from "../notices.js"
  */
 import { Controller } from "@hotwired/stimulus";
 
 import { watch } from "../active_time.js";
 import { call, problem } from "../api.js";
 import { DraftKeeper, judge } from "../draft.js";
+import { find } from "../find.js";
 import { _, clock, say } from "../i18n.js";
 import { clearNotices, notify } from "../notices.js";
 import { PageAhead } from "../page_ahead.js";
@@ -31,6 +38,11 @@ export default class extends /** @type {Typed<{
     url: string, kind: string, version: number, owner: string, claim: string, page: string,
     queue: string, submit: string, amend: string, done: string,
   },
+  fields: {
+    draft: Draft, keeper: DraftKeeper, submission: Submission, ahead: PageAhead,
+    gone: AbortController, activeSeconds: () => number, heart: Timer,
+    load?: (draft: Draft) => void, nearing?: boolean, countedSeconds?: number,
+  },
 }>} */ (Controller) {
   static targets = ["state", "notices", "skip", "reason", "today"];
   static values = {
@@ -39,7 +51,7 @@ export default class extends /** @type {Typed<{
   };
 
   connect() {
-    this.draft = JSON.parse(document.getElementById("draft").textContent);
+    this.draft = JSON.parse(find(document, "#draft", HTMLScriptElement).textContent);
     this.keeper = new DraftKeeper(this.versionValue, this.outside());
     this.submission = new Submission({ ...this.timers(), ...this.desk() });
     this.ahead = new PageAhead(this.whatComesNext());
@@ -55,6 +67,7 @@ export default class extends /** @type {Typed<{
     this.submission.drop();
   }
 
+  /** @returns {import("../draft.js").Outside} */
   outside() {
     return {
       send: (draft, version, last) => this.send(draft, version, last),
@@ -66,6 +79,7 @@ export default class extends /** @type {Typed<{
     };
   }
 
+  /** @returns {Pick<import("../submission.js").Outside, "send" | "tell">} */
   desk() {
     return {
       send: (label) => call("POST", this.withNext(this.submitValue), label),
@@ -73,6 +87,7 @@ export default class extends /** @type {Typed<{
     };
   }
 
+  /** @returns {import("../page_ahead.js").Outside} */
   whatComesNext() {
     return {
       reserve: () => call("POST", `${this.urlValue}next/`, {}),
@@ -80,16 +95,19 @@ export default class extends /** @type {Typed<{
     };
   }
 
+  /** @returns {Pick<import("../draft.js").Outside, "later" | "forget">} */
   timers() {
     return { later: (run, ms) => setTimeout(run, ms), forget: (timer) => clearTimeout(timer) };
   }
 
-  /** The form is there and asks for what was written. */
+  /** The form is there and asks for what was written.
+   * @param {CustomEvent<{load: (draft: Draft) => void}>} event */
   ready({ detail: { load } }) {
     this.load = load;
     load(this.draft);
   }
 
+  /** @param {CustomEvent<{draft: Draft}>} event */
   change({ detail: { draft } }) {
     if (this.submission.drop()) this.sayChanged();
     this.draft = draft;
@@ -108,15 +126,17 @@ export default class extends /** @type {Typed<{
     this.ahead.renew();
   }
 
+  /** @param {object} draft @param {number} version @param {boolean} last */
   send(draft, version, last) {
     const body = { draft, draft_version: version };
     return call("PUT", `${this.urlValue}draft/`, body, { keepalive: last });
   }
 
+  /** @param {SaveState} state @param {Answer | null} answer */
   tell(state, answer) {
     this.stateTarget.textContent = saveWords(state, answer, Date.now());
     this.stateTarget.dataset.state = state;
-    if (state === "conflict") this.offerTakeOver(answer.body);
+    if (state === "conflict") this.offerTakeOver(answer?.body);
     if (state === "refused") this.say("bad", problem(answer, _("The server did not take the draft.")));
     if (state === "expired") this.askToLogIn();
   }
@@ -132,17 +152,20 @@ export default class extends /** @type {Typed<{
     else this.offerCopy(copy);
   }
 
+  /** @param {Copy} copy */
   adopt(copy) {
     this.keeper.adopt(copy);
     this.put(copy.draft);
   }
 
+  /** @param {Copy} copy */
   restore(copy) {
     this.use(copy);
     const words = _("What you wrote until %(at)s had not reached the server. It was kept on this computer and is back.");
     this.say("info", say(words, { at: clock(copy.at) }));
   }
 
+  /** @param {Copy} copy */
   offerCopy(copy) {
     const words = _("This computer kept another state of your work, from %(at)s. What you see was saved later, elsewhere.");
     this.say("warn", say(words, { at: clock(copy.at) }), [
@@ -151,16 +174,19 @@ export default class extends /** @type {Typed<{
     ]);
   }
 
+  /** @param {Copy} copy */
   use(copy) {
     this.put(copy.draft);
     this.keeper.restore(copy);
   }
 
+  /** @param {Draft} draft */
   put(draft) {
     this.draft = draft;
     this.load?.(draft);
   }
 
+  /** @param {{draft_version: number}} conflict */
   offerTakeOver(conflict) {
     const words = _("This task is open in another tab, which saved after this one. Nothing is lost: this tab's work is kept here.");
     this.say("warn", words, [
@@ -203,7 +229,7 @@ export default class extends /** @type {Typed<{
     else if (answer) this.keepAhead();
   }
 
-  /** The task is not held here any more, and no beat brings it back: say so once. */
+  /** The task is not held here any more, and no beat brings it back: say so once. @param {Answer} answer */
   stopBeating(answer) {
     clearInterval(this.heart);
     this.say("warn", this.lapsed(answer), [{ words: _("Show how it stands"), run: () => this.reload() }]);
@@ -216,15 +242,18 @@ export default class extends /** @type {Typed<{
     this.countedSeconds = seconds;
   }
 
+  /** @param {Answer} answer */
   lapsed(answer) {
     return problem(answer, _("This task's time ran out. Your work is kept; submit it, and it counts if the task is still free."));
   }
 
+  /** @param {CustomEvent<{label: object}>} event */
   submit({ detail: { label } }) {
     this.keeper.rest();
     this.submission.submit({ ...label, active_seconds: this.activeSeconds() });
   }
 
+  /** @param {Answer | null} answer @param {boolean} edited */
   async submitted(answer, edited) {
     if (!answer || answer.status >= 300) this.keeper.wake();
     if (!answer) this.sayUnsent();
@@ -267,6 +296,7 @@ export default class extends /** @type {Typed<{
     this.skipTarget.close();
   }
 
+  /** @param {SubmitEvent} event */
   async skip(event) {
     event.preventDefault();
     const reason = this.reasonTargets.find((choice) => choice.checked)?.value;
@@ -295,6 +325,7 @@ export default class extends /** @type {Typed<{
     return answer?.status === 200 ? answer.body.id : null;
   }
 
+  /** @param {Document} page @param {number} next @param {0 | 1} labels */
   turn(page, next, labels) {
     // It may have been made before this label was counted.
     const today = page.querySelector("[data-assignment-target=today]");
@@ -302,14 +333,17 @@ export default class extends /** @type {Typed<{
     turnTo(page, this.pageOf(next));
   }
 
+  /** @param {string} url */
   withNext(url) {
     return this.ahead.id === null ? url : `${url}?next=${this.ahead.id}`;
   }
 
+  /** @param {number} id */
   pageOf(id) {
     return this.pageValue.replace("/0/", `/${id}/`);
   }
 
+  /** @param {"info" | "warn" | "bad"} tone @param {string} words @param {Choice[]} [choices] */
   say(tone, words, choices) {
     if (!words) clearNotices(this.noticesTarget);
     else notify(this.noticesTarget, tone, words, choices);

@@ -6,6 +6,11 @@
  *     <button data-action="board#up" aria-keyshortcuts="ArrowUp">Raise</button>
  *     <div role="listbox" data-board-target="list"></div>
  *     <div hidden><div class="card" role="option" data-board-target="card" data-id="12">…</div></div>
+ *
+ * @import { Change, State } from "../ranking_state.js"
+ * @typedef {WithData<"id" | "letter">} Card
+ * @typedef {{clientX?: number, clientY?: number}} Point a touch has none
+ * @typedef {import("sortablejs").SortableEvent & {item: Card, originalEvent: Point}} Dropped
  */
 import { Controller } from "@hotwired/stimulus";
 import Sortable from "sortablejs";
@@ -13,6 +18,7 @@ import Sortable from "sortablejs";
 import { announce } from "../announce.js";
 import { board } from "../bands.js";
 import { textOf } from "../completions.js";
+import { find } from "../find.js";
 import { _, listed, ngettext, say } from "../i18n.js";
 import * as ranking from "../ranking_state.js";
 import * as tiers from "../tiers.js";
@@ -23,9 +29,13 @@ const WHOLE = "board:whole"; // kept on this computer: whole texts on every card
 
 export default class extends /** @type {Typed<{
   targets: {
-    list: HTMLElement, card: HTMLElement, undo: HTMLButtonElement, redo: HTMLButtonElement,
+    list: HTMLElement, card: Card, undo: HTMLButtonElement, redo: HTMLButtonElement,
     hold: HTMLButtonElement, open: HTMLButtonElement, openAll: HTMLButtonElement,
     left: HTMLElement, clear: HTMLButtonElement, confirm: HTMLElement,
+  },
+  fields: {
+    cards: Map<string, Card>, sortables: Sortable[], whole: Set<string>, state: State,
+    held: {id: string, before: tiers.Tiers} | null, drawn?: tiers.Tiers,
   },
 }>} */ (Controller) {
   static targets = ["list", "card", "undo", "redo", "hold", "open", "openAll", "left", "clear", "confirm"];
@@ -41,6 +51,7 @@ export default class extends /** @type {Typed<{
     this.sortables.forEach((sortable) => sortable.destroy());
   }
 
+  /** @param {Card} card */
   cardTargetConnected(card) {
     this.cards.set(card.dataset.id, card);
     if (localStorage.getItem(WHOLE)) this.whole.add(card.dataset.id);
@@ -65,12 +76,12 @@ export default class extends /** @type {Typed<{
     announce(this.leftTarget.textContent);
   }
 
-  /** Click on a card, or its letter pressed. */
+  /** Click on a card, or its letter pressed. @param {On<Card>} event */
   pick({ currentTarget }) {
     this.select(currentTarget.dataset.id);
   }
 
-  /** Tab has brought the focus to a card. */
+  /** Tab has brought the focus to a card. @param {On<Card>} event */
   follow({ currentTarget }) {
     const { id } = currentTarget.dataset;
     if (id !== this.state.current) this.change((state) => ranking.focusOn(state, id), null);
@@ -100,7 +111,7 @@ export default class extends /** @type {Typed<{
   hold() {
     const id = this.state.current;
     const holding = this.held === null;
-    this.held = holding ? { id, before: this.state.board.present } : null;
+    this.held = holding ? { id, before: ranking.tiersOf(this.state) } : null;
     this.markHeld();
     const words = holding
       ? _("%(name)s picked up. Arrows move it, Space puts it down, Escape puts it back.")
@@ -119,22 +130,25 @@ export default class extends /** @type {Typed<{
 
   /** @param {(now: tiers.Tiers, id: string) => tiers.Tiers} how */
   move(how) {
-    this.change((state) => ranking.arrange(state, how(state.board.present, state.current)), "");
+    this.change((state) => ranking.arrange(state, how(ranking.tiersOf(state), state.current)), "");
   }
 
+  /** @param {-1 | 1} by */
   step(by) {
     if (this.held) return;
-    const order = [...this.state.board.present.flat(), ...ranking.pool(this.state)];
+    const order = [...ranking.tiersOf(this.state).flat(), ...ranking.pool(this.state)];
     const at = order.indexOf(this.state.current) + by;
     if (order[at]) this.select(order[at]);
   }
 
+  /** @param {string} id */
   select(id) {
     this.change((state) => ranking.focusOn(state, id), null);
     this.focus();
   }
 
-  /** Pass a change on; `words` then come before the place of the card, null says nothing. */
+  /** Pass a change on; `words` then come before the place of the card, null says nothing.
+   * @param {Change} change @param {string | null} [words] */
   change(change, words = null) {
     const inside = this.element.contains(document.activeElement);
     const onCard = document.activeElement?.getAttribute("role") === "option";
@@ -145,6 +159,7 @@ export default class extends /** @type {Typed<{
     if (words !== null) announce(words + this.place(this.state.current));
   }
 
+  /** @param {Dropped} event */
   drop({ item, to, originalEvent }) {
     const { id } = item.dataset;
     const { gap, band, pool } = (this.placeUnder(originalEvent) ?? to).dataset;
@@ -161,65 +176,73 @@ export default class extends /** @type {Typed<{
     });
   }
 
-  /** A fast hand lets go before Sortable has followed it. */
+  /** A fast hand lets go before Sortable has followed it. @param {Point} point */
   placeUnder({ clientX, clientY }) {
-    const under = clientX === undefined ? [] : document.elementsFromPoint(clientX, clientY);
-    return under.filter((one) => this.listTarget.contains(one)).find((one) => one.matches(PLACES));
+    const under = clientX === undefined || clientY === undefined ? [] : document.elementsFromPoint(clientX, clientY);
+    const place = under.filter((one) => this.listTarget.contains(one)).find((one) => one.matches(PLACES));
+    return /** @type {HTMLElement | undefined} */ (place);
   }
 
+  /** @param {boolean} on */
   dragging(on) {
     this.listTarget.classList.toggle("is-dragging", on);
   }
 
+  /** @param {State} state */
   show(state) {
     this.state = state;
     if (state.step === "rank") this.draw(state);
     else this.held = null;
   }
 
+  /** @param {State} state */
   draw(state) {
     for (const [id, card] of this.cards) this.dress(card, state, id);
     // A press on a card only gives it the focus; taking the board apart then would end the drag.
-    if (this.drawn !== state.board.present) this.lay(state);
-    this.undoTarget.disabled = state.board.past.length === 0;
-    this.redoTarget.disabled = state.board.future.length === 0;
+    if (this.drawn !== ranking.tiersOf(state)) this.lay(state);
+    this.undoTarget.disabled = !state.board?.past.length;
+    this.redoTarget.disabled = !state.board?.future.length;
     this.openTarget.setAttribute("aria-pressed", String(this.whole.has(state.current)));
     this.openAllTarget.setAttribute("aria-pressed", String(this.areAllOpen()));
     this.tellLeft(state);
     this.markHeld();
   }
 
-  /** What is still to be ranked, and what confirming would confirm. */
+  /** What is still to be ranked, and what confirming would confirm. @param {State} state */
   tellLeft(state) {
     const left = ranking.pool(state);
     const words = say(_("Not ranked yet: %(names)s. Raise one to put it on the board."), { names: listed(left.map((id) => this.letter(id))) });
     this.leftTarget.textContent = left.length > 0 ? words : "";
-    this.clearTarget.disabled = state.board.present.length === 0;
+    this.clearTarget.disabled = ranking.tiersOf(state).length === 0;
     this.confirmTarget.textContent = this.confirmWords(state, left.length);
   }
 
+  /** @param {State} state @param {number} left */
   confirmWords(state, left) {
     if (left > 0) return ngettext("%(count)s is still to be ranked", "%(count)s are still to be ranked", left);
     return state.touched ? _("This is my order") : _("The order of my ratings is right");
   }
 
+  /** @param {State} state */
   lay(state) {
-    this.drawn = state.board.present;
+    this.drawn = ranking.tiersOf(state);
     this.sortables.forEach((sortable) => sortable.destroy());
-    this.listTarget.replaceChildren(...board(this.drawn, ranking.pool(state), (id) => this.cards.get(id)));
-    const places = [...this.listTarget.querySelectorAll(PLACES)];
-    this.sortables = places.map((place) => this.sortable(place));
+    this.listTarget.replaceChildren(...board(this.drawn, ranking.pool(state), (id) => this.card(id)));
+    const places = /** @type {NodeListOf<HTMLElement>} */ (this.listTarget.querySelectorAll(PLACES));
+    this.sortables = [...places].map((place) => this.sortable(place));
   }
 
+  /** @param {Card} card @param {State} state @param {string} id */
   dress(card, state, id) {
     const current = id === state.current;
     card.tabIndex = current ? 0 : -1;
     card.setAttribute("aria-selected", String(current));
-    card.querySelector("[data-mark]").textContent = `${state.ratings[id].overall}/7`;
-    card.querySelector("[data-flags]").hidden = state.ratings[id].flags.length === 0;
+    find(card, "[data-mark]", HTMLElement).textContent = `${state.ratings[id].overall}/7`;
+    find(card, "[data-flags]", HTMLElement).hidden = state.ratings[id].flags.length === 0;
     this.unfold(card, this.whole.has(id));
   }
 
+  /** @param {Card} card @param {boolean} whole */
   unfold(card, whole) {
     card.classList.toggle("is-whole", whole);
     if (!whole || card.querySelector(".reading")) return;
@@ -228,6 +251,7 @@ export default class extends /** @type {Typed<{
     card.append(text);
   }
 
+  /** @param {HTMLElement} place */
   sortable(place) {
     const still = matchMedia("(prefers-reduced-motion: reduce)").matches;
     return Sortable.create(place, {
@@ -239,7 +263,7 @@ export default class extends /** @type {Typed<{
       delayOnTouchOnly: true,
       ghostClass: "card-ghost",
       onStart: () => this.dragging(true),
-      onEnd: (event) => this.drop(event),
+      onEnd: (event) => this.drop(/** @type {Dropped} */ (event)),
     });
   }
 
@@ -252,17 +276,24 @@ export default class extends /** @type {Typed<{
     this.cards.get(this.state.current)?.focus({ preventScroll: false });
   }
 
+  /** @param {string} id */
   name(id) {
     return say(_("Completion %(letter)s"), { letter: this.letter(id) });
   }
 
-  letter(id) {
-    return this.cards.get(id).dataset.letter;
+  /** @param {string} id @returns {Card} */
+  card(id) {
+    return /** @type {Card} */ (this.cards.get(id));
   }
 
-  /** Where a card stands, in words. */
+  /** @param {string} id */
+  letter(id) {
+    return this.card(id).dataset.letter;
+  }
+
+  /** Where a card stands, in words. @param {string} id */
   place(id) {
-    const now = this.state.board.present;
+    const now = ranking.tiersOf(this.state);
     const at = tiers.bandOf(now, id);
     if (at < 0) return say(_("%(name)s: not ranked yet"), { name: this.name(id) });
     const others = now[at].filter((other) => other !== id).map((other) => this.letter(other));

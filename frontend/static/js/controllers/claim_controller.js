@@ -4,6 +4,8 @@
  *   <div data-controller="claim" data-claim-url-value="/api/v1/assignments/claim/"
  *        data-claim-kind-value="ranking" data-claim-page-value="/work/assignments/0/">
  *     <p data-claim-target="waiting">…</p> <div data-claim-target="empty" hidden>…</div>
+ *
+ * @import { Answer } from "../api.js"
  */
 import { Controller } from "@hotwired/stimulus";
 
@@ -16,6 +18,7 @@ const LOCKED_OUT = [401, 403];
 export default class extends /** @type {Typed<{
   targets: {waiting: HTMLElement, empty: HTMLElement, problem: HTMLElement},
   values: {url: string, kind: string, page: string},
+  fields: {follower: Follower<Answer>},
 }>} */ (Controller) {
   static targets = ["waiting", "empty", "problem"];
   static values = { url: String, kind: String, page: String };
@@ -34,6 +37,7 @@ export default class extends /** @type {Typed<{
     this.follower.stop();
   }
 
+  /** @param {Answer} answer */
   show(answer) {
     if (answer.status === 200) this.go(answer.body.id);
     else if (LOCKED_OUT.includes(answer.status)) location.reload(); // it leads to the login, or says why not
@@ -41,10 +45,12 @@ export default class extends /** @type {Typed<{
     return null;
   }
 
+  /** @param {number} id */
   go(id) {
     location.replace(this.pageValue.replace("/0/", `/${id}/`));
   }
 
+  /** @param {Answer | null} answer null: out of reach */
   wait(answer) {
     const empty = answer?.status === 204;
     this.waitingTarget.hidden = true;

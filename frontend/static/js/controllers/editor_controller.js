@@ -4,6 +4,8 @@
  *   <form data-controller="editor" data-editor-preview-value="/preview/" data-action="editor#submit">
  *     <textarea data-editor-target="text" data-action="input->editor#change"></textarea>
  *     <div data-editor-target="preview"></div> <span data-editor-target="count"></span>
+ *
+ * @typedef {{text?: string}} Draft
  */
 import { Controller } from "@hotwired/stimulus";
 
@@ -20,12 +22,13 @@ export default class extends /** @type {Typed<{
     text: HTMLTextAreaElement, preview: HTMLElement, count: HTMLElement, error: HTMLElement,
   },
   values: {preview: string},
+  fields: {timer?: Timer},
 }>} */ (Controller) {
   static targets = ["text", "preview", "count", "error"];
   static values = { preview: String };
 
   connect() {
-    this.dispatch("ready", { prefix: "work", detail: { load: (draft) => this.load(draft) } });
+    this.dispatch("ready", { prefix: "work", detail: { load: (/** @type {Draft} */ draft) => this.load(draft) } });
     beginAt(this.textTarget);
   }
 
@@ -33,6 +36,7 @@ export default class extends /** @type {Typed<{
     clearTimeout(this.timer);
   }
 
+  /** @param {Draft} draft */
   load(draft) {
     this.textTarget.value = draft.text ?? "";
     this.refresh();
@@ -45,6 +49,7 @@ export default class extends /** @type {Typed<{
     this.refresh();
   }
 
+  /** @param {SubmitEvent} event */
   submit(event) {
     event.preventDefault();
     const text = this.textTarget.value;
@@ -52,6 +57,7 @@ export default class extends /** @type {Typed<{
     return this.dispatch("submit", { prefix: "work", detail: { label: { text } } });
   }
 
+  /** @param {string} words */
   showError(words) {
     this.errorTarget.textContent = words;
     this.textTarget.setAttribute("aria-invalid", String(words !== ""));

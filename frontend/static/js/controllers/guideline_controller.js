@@ -32,7 +32,7 @@ export default class extends /** @type {Typed<{
   async acknowledge() {
     const answer = await call("POST", this.urlValue, {}).catch(() => null);
     if (!answer || answer.status >= 300) {
-      this.problemTarget.textContent = problem(answer ?? { status: 0, body: null }, _("The server cannot be reached."));
+      this.problemTarget.textContent = problem(answer, _("The server cannot be reached."));
       return;
     }
     for (const element of [...this.bannerTargets, ...this.acknowledgementTargets]) element.hidden = true;

@@ -7,15 +7,19 @@
  */
 import { Controller } from "@hotwired/stimulus";
 
+import { find } from "../find.js";
+
 export default class extends /** @type {Typed<{element: HTMLDetailsElement}>} */ (Controller) {
+  /** @param {KeyboardEvent} event */
   escape(event) {
     if (!this.element.open) return;
     event.preventDefault(); // the page's own Escape is meant for when no menu is open
     this.element.open = false;
-    this.element.querySelector("summary").focus();
+    find(this.element, "summary", HTMLElement).focus();
   }
 
+  /** @param {Event} event */
   leave({ target }) {
-    if (!this.element.contains(target)) this.element.open = false;
+    if (!this.element.contains(/** @type {Node} */ (target))) this.element.open = false;
   }
 }

@@ -19,6 +19,7 @@ export default class extends /** @type {Typed<{
     this.show();
   }
 
+  /** @param {On<HTMLButtonElement>} event */
   choose({ currentTarget }) {
     const { value } = currentTarget;
     if (value) document.documentElement.dataset[this.nameValue] = value;

@@ -5,11 +5,15 @@
  *     <input type="radio" name="prompt_kind" value="plain">
  *     <fieldset data-prompt-target="pair">… <button data-action="prompt#remove"></fieldset>
  *     <template data-prompt-target="blank">…</template>
+ *
+ * @typedef {{input: string, output: string}} Pair
+ * @typedef {{prompt_kind?: string, instruction?: string, use_case?: string, examples?: Pair[]}} Draft
  */
 import { Controller } from "@hotwired/stimulus";
 
 import { call } from "../api.js";
 import { beginAt } from "../begin.js";
+import { find } from "../find.js";
 import { _, listed, say } from "../i18n.js";
 
 const FEWEST_PAIRS = 2;
@@ -24,15 +28,17 @@ export default class extends /** @type {Typed<{
     blank: HTMLTemplateElement, error: HTMLElement, alike: HTMLElement, personal: HTMLElement,
   },
   values: {alike: string, personal: string},
+  fields: {timer?: Timer, asking?: boolean, confirmed?: string},
 }>} */ (Controller) {
   static targets = ["kind", "instruction", "useCase", "examples", "pairs", "pair", "blank", "error", "alike", "personal"];
   static values = { alike: String, personal: String };
 
   connect() {
-    this.dispatch("ready", { prefix: "work", detail: { load: (draft) => this.load(draft) } });
+    this.dispatch("ready", { prefix: "work", detail: { load: (/** @type {Draft} */ draft) => this.load(draft) } });
     beginAt(this.instructionTarget);
   }
 
+  /** @param {Draft} draft */
   load(draft) {
     const kind = draft.prompt_kind ?? this.kindTargets[0].value;
     for (const choice of this.kindTargets) choice.checked = choice.value === kind;
@@ -65,16 +71,18 @@ export default class extends /** @type {Typed<{
   }
 
   add() {
-    this.append({ input: "", output: "" }).querySelector("textarea").focus();
+    find(this.append({ input: "", output: "" }), "textarea", HTMLTextAreaElement).focus();
     this.change();
   }
 
+  /** @param {On<HTMLButtonElement>} event */
   remove({ currentTarget }) {
-    currentTarget.closest("fieldset").remove();
+    currentTarget.closest("fieldset")?.remove();
     this.change();
     this.instructionTarget.focus();
   }
 
+  /** @param {SubmitEvent} event */
   async submit(event) {
     event.preventDefault();
     const words = this.missing();
@@ -92,6 +100,7 @@ export default class extends /** @type {Typed<{
     const text = [this.instructionTarget.value, ...this.examples().flatMap(Object.values)].join("\n\n");
     if (text === this.confirmed) return true;
     const answer = await call("POST", this.personalValue, { text }).catch(() => null);
+    /** @type {{kind: string, text: string}[]} */
     const found = answer?.body?.found ?? [];
     this.confirmed = text;
     this.personalTarget.hidden = found.length === 0;
@@ -110,7 +119,7 @@ export default class extends /** @type {Typed<{
   }
 
   kind() {
-    return this.kindTargets.find(({ checked }) => checked).value;
+    return this.kindTargets.find(({ checked }) => checked)?.value;
   }
 
   draft() {
@@ -140,12 +149,14 @@ export default class extends /** @type {Typed<{
     this.examplesTarget.hidden = !fewShot;
     while (fewShot && this.pairsTarget.children.length < FEWEST_PAIRS) this.append({ input: "", output: "" });
     [...this.pairsTarget.children].forEach((pair, at) => {
-      pair.querySelector("legend").textContent = say(_("Pair %(number)s"), { number: at + 1 });
+      find(pair, "legend", HTMLElement).textContent = say(_("Pair %(number)s"), { number: at + 1 });
     });
   }
 
+  /** @param {Pair} pair */
   append({ input, output }) {
-    const pair = this.blankTarget.content.firstElementChild.cloneNode(true);
+    const blank = find(this.blankTarget.content, "fieldset", HTMLFieldSetElement);
+    const pair = /** @type {HTMLFieldSetElement} */ (blank.cloneNode(true));
     const fields = pair.querySelectorAll("textarea");
     [fields[0].value, fields[1].value] = [input, output];
     this.pairsTarget.append(pair);

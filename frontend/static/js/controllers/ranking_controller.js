@@ -5,6 +5,13 @@
  *   <div data-controller="ranking" data-action="ranking:update->ranking#update">
  *     <button data-ranking-target="tab" data-step="rank" data-action="ranking#go">Rank</button>
  *     <section data-ranking-target="step" data-step="rank" data-controller="board" hidden>
+ *
+ * @import { default as RateController } from "./rate_controller.js"
+ * @import { default as BoardController } from "./board_controller.js"
+ * @import { default as ReaderController } from "./reader_controller.js"
+ * @import { default as ReviewController } from "./review_controller.js"
+ * @import { Change, State } from "../ranking_state.js"
+ * @typedef {HTMLButtonElement & {readonly dataset: {step: State["step"]}}} Tab
  */
 import { Controller } from "@hotwired/stimulus";
 
@@ -13,22 +20,26 @@ import { beginAt } from "../begin.js";
 import * as ranking from "../ranking_state.js";
 
 export default class extends /** @type {Typed<{
-  targets: {tab: HTMLButtonElement, step: HTMLElement, completion: HTMLElement},
+  targets: {tab: Tab, step: WithData<"step">, completion: WithData<"id">},
+  outlets: {rate: RateController, board: BoardController, reader: ReaderController, review: ReviewController},
+  fields: {state: State},
 }>} */ (Controller) {
   static targets = ["tab", "step", "completion"];
   static outlets = ["rate", "board", "reader", "review"];
 
   connect() {
-    this.dispatch("ready", { prefix: "work", detail: { load: (draft) => this.load(draft) } });
+    this.dispatch("ready", { prefix: "work", detail: { load: (/** @type {object} */ draft) => this.load(draft) } });
     if (this.state.step !== "rank") beginAt(this.shown());
   }
 
+  /** @param {object} draft */
   load(draft) {
     const ids = this.completionTargets.map(({ dataset }) => dataset.id);
     this.state = ranking.fromDraft(ids, draft);
     this.show();
   }
 
+  /** @param {{detail: {change: Change}}} event */
   update({ detail: { change } }) {
     const before = this.state;
     this.state = change(before);
@@ -38,6 +49,7 @@ export default class extends /** @type {Typed<{
     if (this.state.step !== before.step) this.enter();
   }
 
+  /** @param {On<Tab>} event */
   go({ currentTarget }) {
     const { step } = currentTarget.dataset;
     if (step === this.state.step) return this.enter(); // its keys work again
@@ -59,6 +71,7 @@ export default class extends /** @type {Typed<{
     }
   }
 
+  /** @param {Tab} tab */
   showTab(tab) {
     const { step } = tab.dataset;
     if (step === this.state.step) tab.setAttribute("aria-current", "step");
@@ -66,6 +79,7 @@ export default class extends /** @type {Typed<{
     tab.disabled = !this.isOpen(step);
   }
 
+  /** @param {State["step"]} step */
   isOpen(step) {
     if (step === "rate") return true;
     return step === "rank" ? ranking.allRated(this.state) : ranking.isRanked(this.state);
@@ -74,26 +88,32 @@ export default class extends /** @type {Typed<{
   /** A step has come into sight: its heading is read out, the board takes the focus. */
   enter() {
     const step = this.shown();
-    announce(step.getAttribute("aria-label"));
+    announce(step.getAttribute("aria-label") ?? "");
     if (this.state.step === "rank") this.boardOutlet.focus();
     else step.focus({ preventScroll: true });
     window.scrollTo({ top: 0 });
   }
 
   shown() {
-    return this.stepTargets.find(({ hidden }) => !hidden);
+    return /** @type {HTMLElement} */ (this.stepTargets.find(({ hidden }) => !hidden));
   }
 
+  /** @param {RateController} outlet */
   rateOutletConnected(outlet) { this.catchUp(outlet); }
 
+  /** @param {BoardController} outlet */
   boardOutletConnected(outlet) {
     this.catchUp(outlet);
     if (this.state?.step === "rank") outlet.focus();
   }
 
+  /** @param {ReaderController} outlet */
   readerOutletConnected(outlet) { this.catchUp(outlet); }
+
+  /** @param {ReviewController} outlet */
   reviewOutletConnected(outlet) { this.catchUp(outlet); }
 
+  /** @param {{show: (state: State) => void}} outlet */
   catchUp(outlet) {
     if (this.state) outlet.show(this.state);
   }

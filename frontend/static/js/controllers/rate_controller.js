@@ -8,11 +8,15 @@
  *     <button data-rate-target="flag" data-action="rate#toggle" value="hallucination">…</button>
  *     <p data-rate-target="owner"></p> whose flags they are
  *     <button data-rate-target="chip" data-action="rate#pick" value="12">A</button>
+ *
+ * @import { Left } from "../flag_owner.js"
+ * @import { Change, State } from "../ranking_state.js"
  */
 import { Controller } from "@hotwired/stimulus";
 
 import { announce } from "../announce.js";
 import { nameOf } from "../completions.js";
+import { find } from "../find.js";
 import { GRACE_MS, goOn, leave, owner } from "../flag_owner.js";
 import { _, listed, say } from "../i18n.js";
 import { keyOf, keysOf } from "../shortcuts.js";
@@ -20,15 +24,15 @@ import * as ranking from "../ranking_state.js";
 
 export default class extends /** @type {Typed<{
   targets: {
-    completion: HTMLElement, overall: HTMLButtonElement, flag: HTMLButtonElement,
+    completion: WithData<"id">, overall: HTMLButtonElement, flag: HTMLButtonElement,
     flags: HTMLDetailsElement, owner: HTMLElement, chip: HTMLButtonElement,
     onward: HTMLButtonElement, progress: HTMLElement,
   },
+  fields: {state: State, left: Left | null, timer?: Timer, told?: string},
 }>} */ (Controller) {
   static targets = ["completion", "overall", "flag", "flags", "owner", "chip", "onward", "progress"];
 
   initialize() {
-    /** @type {import("../flag_owner.js").Left | null} */
     this.left = null;
   }
 
@@ -41,6 +45,7 @@ export default class extends /** @type {Typed<{
     clearTimeout(this.timer);
   }
 
+  /** @param {On<HTMLButtonElement>} event */
   rate({ currentTarget }) {
     const overall = Number(currentTarget.value);
     const rate = document.documentElement.dataset.afterRating === "stay" ? ranking.rateHere : ranking.rate;
@@ -51,6 +56,7 @@ export default class extends /** @type {Typed<{
     if (document.activeElement === currentTarget && !this.onwardTarget.hidden) this.onwardTarget.focus();
   }
 
+  /** @param {On<HTMLButtonElement>} event */
   toggle({ currentTarget }) {
     const now = Date.now();
     const id = owner(this.left, this.state.current, now);
@@ -61,6 +67,7 @@ export default class extends /** @type {Typed<{
     announce(say(words, { name: nameOf(id), flag: wordsOf(currentTarget) }));
   }
 
+  /** @param {On<HTMLButtonElement>} event */
   pick({ currentTarget }) {
     this.move((state) => ranking.focusOn(state, currentTarget.value));
   }
@@ -77,25 +84,26 @@ export default class extends /** @type {Typed<{
     this.move(ranking.onward);
   }
 
-  /** Another key than a flag's: from now on flags belong to what is in sight. */
+  /** Another key than a flag's: from now on flags belong to what is in sight. @param {KeyboardEvent} event */
   settle(event) {
     const key = keyOf(event);
     const isFlag = this.flagTargets.some((flag) => keysOf(flag).some((own) => own.toLowerCase() === key));
     if (!isFlag) this.keepFlags(null);
   }
 
-  /** Another completion may come into sight, read from its beginning. */
+  /** Another completion may come into sight, read from its beginning. @param {Change} change */
   move(change) {
     this.left = null;
     this.change(change);
     window.scrollTo({ top: 0 });
   }
 
+  /** @param {Change} change */
   change(change) {
     this.dispatch("update", { prefix: "ranking", detail: { change } });
   }
 
-  /** @param {import("../flag_owner.js").Left | null} left whose the flags are for a moment */
+  /** @param {Left | null} left whose the flags are for a moment */
   keepFlags(left) {
     clearTimeout(this.timer);
     if (!left && !this.left) return;
@@ -104,6 +112,7 @@ export default class extends /** @type {Typed<{
     this.showFlags();
   }
 
+  /** @param {State} state */
   show(state) {
     this.state = state;
     const { overall } = state.ratings[state.current];
@@ -111,7 +120,7 @@ export default class extends /** @type {Typed<{
     for (const button of this.overallTargets) press(button, Number(button.value) === overall);
     for (const chip of this.chipTargets) this.showChip(chip);
     this.onwardTarget.hidden = !ranking.isRated(state, state.current);
-    const [rank, next] = this.onwardTarget.querySelectorAll("[data-onward]");
+    const [rank, next] = /** @type {NodeListOf<HTMLElement>} */ (this.onwardTarget.querySelectorAll("[data-onward]"));
     rank.hidden = !ranking.allRated(state);
     next.hidden = !rank.hidden;
     this.showFlags();
@@ -127,21 +136,22 @@ export default class extends /** @type {Typed<{
     this.flagsTarget.classList.toggle("flags-left", id !== this.state.current);
   }
 
+  /** @param {HTMLButtonElement} chip */
   showChip(chip) {
     const { overall, flags } = this.state.ratings[chip.value];
     const set = this.flagTargets.filter(({ value }) => flags.includes(value));
     chip.setAttribute("aria-current", String(chip.value === this.state.current));
-    chip.querySelector("[data-mark]").textContent = overall ? `${overall}/7` : "–";
-    chip.querySelector("[data-flags]").textContent = set.flatMap(keysOf).join(" ");
+    find(chip, "[data-mark]", HTMLElement).textContent = overall ? `${overall}/7` : "–";
+    find(chip, "[data-flags]", HTMLElement).textContent = set.flatMap(keysOf).join(" ");
     chip.title = set.length > 0 ? listed(set.map(wordsOf)) : overall ? "" : _("Not rated yet");
   }
 
-  /** Say which completion is in sight, when it is another one. */
+  /** Say which completion is in sight, when it is another one. @param {State} state */
   tell(state) {
     const done = state.ids.filter((id) => ranking.isRated(state, id)).length;
     this.progressTarget.textContent = say(_("%(done)s of %(all)s rated"), { done, all: state.ids.length });
     if (this.told && this.told !== state.current) {
-      announce(this.completionTargets.find(({ hidden }) => !hidden).getAttribute("aria-label"));
+      announce(nameOf(state.current));
     }
     this.told = state.current;
   }

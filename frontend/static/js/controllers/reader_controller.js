@@ -5,11 +5,14 @@
  *   <div data-controller="reader">
  *     <article data-reader-target="current"></article> <article data-reader-target="pinned" hidden>
  *   </div>
+ *
+ * @import { State } from "../ranking_state.js"
  */
 import { Controller } from "@hotwired/stimulus";
 
 import { announce } from "../announce.js";
 import { copyOf, nameOf } from "../completions.js";
+import { find } from "../find.js";
 import { _ } from "../i18n.js";
 import { markDifferences } from "../marks.js";
 
@@ -18,6 +21,7 @@ export default class extends /** @type {Typed<{
     current: HTMLElement, pinned: HTMLElement, pin: HTMLButtonElement,
     differences: HTMLButtonElement,
   },
+  fields: {currentId: string, pinnedId: string | null, marking: boolean},
 }>} */ (Controller) {
   static targets = ["current", "pinned", "pin", "differences"];
 
@@ -37,6 +41,7 @@ export default class extends /** @type {Typed<{
     this.draw();
   }
 
+  /** @param {State} state */
   show(state) {
     if (state.step !== "rank") return;
     const [first, second, ...more] = state.ids;
@@ -55,14 +60,15 @@ export default class extends /** @type {Typed<{
     const two = this.pinnedId !== null && this.pinnedId !== this.currentId;
     this.fill(this.currentTarget, this.currentId);
     this.pinnedTarget.hidden = !two;
-    if (two) this.fill(this.pinnedTarget, this.pinnedId);
-    if (two && this.marking) markDifferences(...[this.currentTarget, this.pinnedTarget].map(body));
+    if (this.pinnedId !== null && two) this.fill(this.pinnedTarget, this.pinnedId);
+    if (two && this.marking) markDifferences(body(this.currentTarget), body(this.pinnedTarget));
     this.element.dataset.pinned = String(two);
     this.pinTarget.setAttribute("aria-pressed", String(this.pinnedId === this.currentId));
     this.differencesTarget.hidden = !two;
     this.differencesTarget.setAttribute("aria-pressed", String(this.marking));
   }
 
+  /** @param {HTMLElement} pane @param {string} id */
   fill(pane, id) {
     pane.replaceChildren(...copyOf(id));
     pane.setAttribute("aria-label", nameOf(id));
@@ -72,5 +78,5 @@ export default class extends /** @type {Typed<{
 
 /** @param {Element} pane */
 function body(pane) {
-  return pane.querySelector(".reading");
+  return find(pane, ".reading", HTMLElement);
 }

@@ -8,6 +8,7 @@
 import { Controller } from "@hotwired/stimulus";
 
 import { call, problem } from "../api.js";
+import { find } from "../find.js";
 import { _ } from "../i18n.js";
 import { notify } from "../notices.js";
 
@@ -27,6 +28,7 @@ export default class extends /** @type {Typed<{
     this.boxTarget.close();
   }
 
+  /** @param {SubmitEvent} event */
   async send(event) {
     event.preventDefault();
     const text = this.textTarget.value.trim();
@@ -36,9 +38,10 @@ export default class extends /** @type {Typed<{
     this.textTarget.value = "";
     this.refuse("");
     this.close();
-    return notify(document.querySelector("[data-assignment-target=notices]"), "info", _("Reported. The answer comes to your first page."));
+    return notify(find(document, "[data-assignment-target=notices]", HTMLElement), "info", _("Reported. The answer comes to your first page."));
   }
 
+  /** @param {string} words */
   refuse(words) {
     this.problemTarget.textContent = words;
     if (words) this.textTarget.focus();

@@ -22,6 +22,7 @@ export default class extends /** @type {Typed<{
     this.passwordTarget.focus();
   }
 
+  /** @param {On<HTMLFormElement, HTMLFormElement>} event */
   async login(event) {
     event.preventDefault();
     const response = await this.send(event.target).catch(() => null);
@@ -29,6 +30,7 @@ export default class extends /** @type {Typed<{
     else this.refuse(response ? _("That password is not right.") : _("The server cannot be reached."));
   }
 
+  /** @param {HTMLFormElement} form */
   send(form) {
     return fetch(form.action, {
       method: "POST",
@@ -45,6 +47,7 @@ export default class extends /** @type {Typed<{
     this.dispatch("resumed", { prefix: "session", target: window });
   }
 
+  /** @param {string} words */
   refuse(words) {
     this.problemTarget.textContent = words;
     this.problemTarget.hidden = false;

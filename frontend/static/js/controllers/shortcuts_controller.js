@@ -21,10 +21,11 @@ export default class extends /** @type {Typed<{
     setTimeout(() => this.#pressEarly()); // once every controller of the page has connected
   }
 
+  /** @param {KeyboardEvent} event */
   press(event) {
     if (globalThis.earlyKeys) return; // kept there, to be pressed in their order
     const key = keyOf(event);
-    if (event.defaultPrevented || event.isComposing || isSpokenFor(key, event.target)) return;
+    if (event.defaultPrevented || event.isComposing || isSpokenFor(key, /** @type {Element} */ (event.target))) return;
     if (isSingleCharacter(key) && localStorage.getItem(OFF)) return;
     const target = findTarget(document, key);
     if (!target) return;
@@ -42,7 +43,7 @@ export default class extends /** @type {Typed<{
   #pressEarly() {
     const early = globalThis.earlyKeys ?? [];
     document.removeEventListener("keydown", globalThis.keepEarlyKey);
-    delete globalThis.earlyKeys;
+    globalThis.earlyKeys = undefined;
     for (const event of early) this.press(event);
   }
 
@@ -65,6 +66,7 @@ function line({ label, keys }) {
   return [term, words];
 }
 
+/** @type {Record<string, string>} */
 const SIGNS = { ArrowUp: "↑", ArrowDown: "↓", ArrowLeft: "←", ArrowRight: "→", Control: "Ctrl" };
 
 /** @param {string} key */

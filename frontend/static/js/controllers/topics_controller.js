@@ -4,6 +4,8 @@
  *   <div data-controller="topics" data-topics-url-value="/api/v1/topics/">
  *     <input type="checkbox" value="violence" checked data-topics-target="topic" data-action="topics#save">
  *     <p role="status" data-topics-target="state"></p>
+ *
+ * @import { Answer } from "../api.js"
  */
 import { Controller } from "@hotwired/stimulus";
 
@@ -13,6 +15,7 @@ import { _, clock, say } from "../i18n.js";
 export default class extends /** @type {Typed<{
   targets: {topic: HTMLInputElement, state: HTMLElement},
   values: {url: string},
+  fields: {saving?: Promise<void>},
 }>} */ (Controller) {
   static targets = ["topic", "state"];
   static values = { url: String };
@@ -28,6 +31,7 @@ export default class extends /** @type {Typed<{
     this.stateTarget.textContent = this.words(answer);
   }
 
+  /** @param {Answer | null} answer */
   words(answer) {
     if (!answer) return _("Not kept: the server cannot be reached. Change it once more in a moment.");
     if (answer.status !== 200) return problem(answer, _("Not kept. Load the page anew and try once more."));

@@ -9,7 +9,10 @@ import { announce } from "../announce.js";
 import { call, problem } from "../api.js";
 import { _ } from "../i18n.js";
 
-export default class extends /** @type {Typed<{element: HTMLSelectElement, values: {url: string}}>} */ (Controller) {
+export default class extends /** @type {Typed<{
+  element: HTMLSelectElement, values: {url: string},
+  fields: {kept: string},
+}>} */ (Controller) {
   static values = { url: String };
 
   connect() {
