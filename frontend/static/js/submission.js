@@ -21,6 +21,7 @@ export class Submission {
   /** @param {Outside} outside */
   constructor(outside) {
     this.outside = outside;
+    /** @type {object | null} */
     this.label = null;
     this.waiting = false; // for the server, or for a login
     this.busy = false;

@@ -20,6 +20,7 @@ export default class extends /** @type {Typed<{
   static targets = ["rank", "error"];
   static values = { url: String };
 
+  /** @param {Event} event */
   async submit(event) {
     event.preventDefault();
     const missing = this.rankTargets.find((input) => !input.value);

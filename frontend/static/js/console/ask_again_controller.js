@@ -7,6 +7,7 @@
 import { Controller } from "@hotwired/stimulus";
 
 import { call } from "../api.js";
+import { slot } from "../find.js";
 import { refused } from "./refused.js";
 
 export default class extends /** @type {Typed<{
@@ -31,9 +32,10 @@ export default class extends /** @type {Typed<{
     this.count();
   }
 
+  /** @param {Event} event */
   ask(event) {
     event.preventDefault();
-    this.dialogTarget.querySelector('[data-slot="title"]').textContent = `Ask ${prompts(this.#chosen().length)} again?`;
+    slot(this.dialogTarget, "title").textContent = `Ask ${prompts(this.#chosen().length)} again?`;
     this.dialogTarget.showModal();
   }
 
@@ -51,14 +53,14 @@ export default class extends /** @type {Typed<{
       this.problemTarget.textContent = refused(answer);
       return;
     }
-    this.doneTarget.querySelector('[data-slot="words"]').textContent = `${prompts(answer.body.count)} will be asked again.`;
-    this.doneTarget.querySelector('[data-slot="change"]').setAttribute("href", `/admin/labeling/bulkchange/${answer.body.change}/change/`);
+    slot(this.doneTarget, "words").textContent = `${prompts(answer.body.count)} will be asked again.`;
+    slot(this.doneTarget, "change").setAttribute("href", `/admin/labeling/bulkchange/${answer.body.change}/change/`);
     for (const box of this.#boxes()) box.checked = false;
     this.count();
   }
 
   #boxes() {
-    return [...this.element.querySelectorAll('[name="prompts"]')];
+    return [.../** @type {NodeListOf<HTMLInputElement>} */ (this.element.querySelectorAll('[name="prompts"]'))];
   }
 
   #chosen() {
@@ -66,6 +68,7 @@ export default class extends /** @type {Typed<{
   }
 }
 
+/** @param {number} count */
 function prompts(count) {
   return `${count} prompt${count === 1 ? "" : "s"}`;
 }

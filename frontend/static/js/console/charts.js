@@ -15,6 +15,8 @@ import { align, smoothed } from "./smoothing.js";
 
 const INKS = ["--accent", "--code-number", "--code-keyword", "--code-string", "--code-name"];
 const TOUCH = 24;
+/** @type {Record<string, number>} */
+const ARROWS = { ArrowLeft: -1, ArrowRight: 1 };
 
 export class Chart {
   /** @param {string} name of the metric */
@@ -23,6 +25,20 @@ export class Chart {
     /** @type {Map<string, Map<number, number | null>>} the curve of each round, this one's first */
     this.curves = new Map();
     this.smoothing = 0;
+    /** @type {string[]} of the rounds, as the curves */
+    this.names = [];
+    /** @type {number[]} */
+    this.steps = [];
+    /** @type {(number | null)[][]} each curve's values on the steps */
+    this.raw = [];
+    /** @type {(number | null)[][]} */
+    this.smooths = [];
+    /** @type {uPlot.AlignedData | null} */
+    this.data = null;
+    /** @type {uPlot | null} */
+    this.plot = null;
+    /** @type {number | null | undefined} the cursor's place among the steps */
+    this.at = null;
     this.meaning = meaning(name);
     this.latest = element("b");
     this.plotBox = element("div", { class: "chart-plot", tabindex: "0", role: "img" });
@@ -31,12 +47,13 @@ export class Chart {
     this.summary = element("tbody");
     this.head = element("tr");
     this.body = element("tbody");
+    this.details = this.#table();
     this.root = element("figure", { class: "chart" }, [
       element("h3", {}, [this.meaning.title, this.latest]),
       this.plotBox,
       this.said,
       element("div", { class: "table-scroll", tabindex: "0" }, [this.#latestTable()]),
-      this.#table(),
+      this.details,
     ]);
     this.watcher = new ResizeObserver(() => this.#resize());
     this.watcher.observe(this.plotBox);
@@ -92,17 +109,23 @@ export class Chart {
     this.draw(afresh);
   }
 
+  /** @param {KeyboardEvent} event */
   #step(event) {
-    const by = { ArrowLeft: -1, ArrowRight: 1 }[event.key];
+    const by = ARROWS[event.key];
     if (!by || !this.plot) return;
     event.preventDefault();
     const at = Math.min(this.steps.length - 1, Math.max(0, (this.at ?? this.steps.length) + by));
     this.plot.setCursor({ left: this.plot.valToPos(this.steps[at], "x"), top: TOUCH });
   }
 
+  /** @param {number | null | undefined} at */
   #tell(at) {
     this.at = at;
-    const told = at === null || at === undefined ? "" : this.names.map((name, place) => `${this.names.length > 1 ? `${name} ` : ""}${number(this.raw[place][at])}`).join(" · ");
+    if (at === null || at === undefined) {
+      this.said.textContent = "";
+      return;
+    }
+    const told = this.names.map((name, place) => `${this.names.length > 1 ? `${name} ` : ""}${number(this.raw[place][at])}`).join(" · ");
     this.said.textContent = told && `Step ${number(this.steps[at])}: ${told}`;
   }
 
@@ -115,10 +138,12 @@ export class Chart {
     return { width: this.plotBox.clientWidth, height: this.plotBox.clientHeight };
   }
 
+  /** @returns {uPlot.Options} */
   #options() {
     const ink = colour("--ink-quiet");
     const font = `12px ${getComputedStyle(this.plotBox).fontFamily}`;
     const axis = { stroke: ink, grid: { stroke: colour("--line"), width: 1 }, ticks: { show: false }, font, labelFont: font, labelSize: 22, labelGap: 2 };
+    /** @type {(name: string, place: number, pale: boolean) => uPlot.Series} */
     const line = (name, place, pale) => ({
       label: name, stroke: colour(INKS[place % INKS.length]), width: pale ? 1 : 2, alpha: pale ? 0.35 : 1, spanGaps: true,
       dash: place ? [6, 3] : undefined, points: { show: !pale && this.steps.length < 30, size: 5 },
@@ -162,7 +187,6 @@ export class Chart {
     const scroll = element("div", { class: "table-scroll", tabindex: "0" }, [table]);
     const details = element("details", {}, [element("summary", {}, ["All values"]), scroll]);
     details.addEventListener("toggle", () => this.#fillTable());
-    this.details = details;
     return details;
   }
 
@@ -175,6 +199,7 @@ export class Chart {
   }
 }
 
+/** @param {(number | null)[] | undefined} values */
 function last(values) {
   return values?.findLast((value) => value !== null);
 }

@@ -7,6 +7,7 @@
  *     <button type="button" data-check-target="add" data-action="check#add" hidden>Add it</button>
  *   </form>
  *
+ * @import { Answer } from "../api.js"
  * @typedef {{name: string, title: string, ok: boolean, says: string}} Finding
  * @typedef {{state: "waiting" | "loading" | "checking" | "passed" | "refused" | "failed",
  *   findings: Finding[], reason: string, version: number | null}} Progress
@@ -22,6 +23,7 @@ import { refused } from "./refused.js";
 
 const POLL_MS = 500;
 const PATIENT_MS = 15_000;
+/** @type {Partial<Record<Progress["state"], string>>} */
 const STATES = { waiting: "Waits for a sampling worker.", loading: "Loading the model …", checking: "Checking …" };
 const BUSY = "The sampling worker is busy with labelers' tasks, or none is running.";
 
@@ -32,6 +34,7 @@ export default class extends /** @type {Typed<{
     findings: HTMLElement, done: HTMLElement,
   },
   values: {url: string, version: number, done: string},
+  fields: {check: {url: string}, adding: boolean, since: number, follower?: Follower<Answer>},
 }>} */ (Controller) {
   static targets = ["button", "add", "problem", "state", "findings", "done"];
   static values = { url: String, version: Number, done: String };
@@ -45,6 +48,7 @@ export default class extends /** @type {Typed<{
     this.follower?.stop();
   }
 
+  /** @param {Event} event */
   submit(event) {
     event.preventDefault();
     this.findingsTarget.replaceChildren();
@@ -80,7 +84,7 @@ export default class extends /** @type {Typed<{
     this.follower.start();
   }
 
-  /** @param {import("../api.js").Answer} answer */
+  /** @param {Answer} answer */
   #told(answer) {
     if (answer.status !== 200) {
       this.#busy(false);
@@ -115,6 +119,7 @@ export default class extends /** @type {Typed<{
     announce(passed ? this.doneTarget.textContent : reason);
   }
 
+  /** @param {boolean} is */
   #busy(is) {
     this.buttonTarget.disabled = is;
     this.addTarget.disabled = is;

@@ -8,17 +8,25 @@
  *             data-confirm-field-param="reason" data-confirm-label-param="Reason">Pause</button>
  *     <dialog data-confirm-target="dialog">… data-slot="title" "text" "field" "error" "yes" …</dialog>
  *   </div>
+ *
+ * @typedef {{url: string, title: string, text: string, body?: object, field?: string, label?: string,
+ *   method?: "POST" | "PUT" | "DELETE", next?: string}} Question
  */
 import { Controller } from "@hotwired/stimulus";
 
 import { call, problem } from "../api.js";
+import { find, slot } from "../find.js";
 
 const UNREACHABLE = "The server cannot be reached. Try again in a moment.";
 const FAILED = "That did not work. Reload the page and try again.";
 
-export default class extends /** @type {Typed<{targets: {dialog: HTMLDialogElement}}>} */ (Controller) {
+export default class extends /** @type {Typed<{
+  targets: {dialog: HTMLDialogElement},
+  fields: {asked: Question},
+}>} */ (Controller) {
   static targets = ["dialog"];
 
+  /** @param {On<HTMLButtonElement> & {params: Question}} event */
   ask({ currentTarget, params }) {
     this.asked = params;
     this.#slot("title").textContent = params.title;
@@ -50,11 +58,11 @@ export default class extends /** @type {Typed<{targets: {dialog: HTMLDialogEleme
   }
 
   get #input() {
-    return this.#slot("field").querySelector("textarea");
+    return find(this.#slot("field"), "textarea", HTMLTextAreaElement);
   }
 
-  /** @param {string} name @returns {HTMLElement} */
+  /** @param {string} name */
   #slot(name) {
-    return this.dialogTarget.querySelector(`[data-slot="${name}"]`);
+    return slot(this.dialogTarget, name);
   }
 }

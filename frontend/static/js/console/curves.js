@@ -1,4 +1,12 @@
-/** All curves of a round: a group a stage, the telling ones first, the others folded. @module */
+/**
+ * All curves of a round: a group a stage, the telling ones first, the others folded.
+ *
+ * @typedef {Record<string, import("./charts.js").Point[]>} Metrics points by metric
+ * @typedef {Record<string, Metrics>} Stages metrics by stage
+ * @typedef {{section: HTMLElement, first: HTMLElement, more: HTMLElement, folded: HTMLElement,
+ *   charts: Map<string, Chart>}} Group
+ * @module
+ */
 import { Chart } from "./charts.js";
 import { element } from "./elements.js";
 import { isFirst, sorted } from "./metrics.js";
@@ -11,18 +19,19 @@ export class Curves {
     this.titles = titles;
     this.own = own;
     this.smoothing = 0;
-    /** @type {Map<string, any>} the stages of rounds laid over this one, by their titles */
+    /** @type {Map<string, Stages>} the stages of rounds laid over this one, by their titles */
     this.laid = new Map();
-    /** @type {Map<string, {section: HTMLElement, first: HTMLElement, more: HTMLElement, charts: Map<string, Chart>}>} */
+    /** @type {Map<string, Group>} */
     this.stages = new Map();
   }
 
-  /** @param {Record<string, Record<string, import("./charts.js").Point[]>>} news */
+  /** @param {Stages} news */
   add(news) {
     for (const stage of this.titles.keys()) if (news[stage]) this.#addStage(stage, news[stage]);
   }
 
-  /** Lay another round's curves over those that are here. @param {string} round its title */
+  /** Lay another round's curves over those that are here. @param {string} round its title
+   * @param {Stages} stages */
   lay(round, stages) {
     this.laid.set(round, stages);
     for (const [stage, { charts }] of this.stages) for (const chart of charts.values()) this.#layOver(chart, stage);
@@ -34,6 +43,7 @@ export class Curves {
     for (const chart of this.#all()) chart.remove(round);
   }
 
+  /** @param {number} smoothing */
   smooth(smoothing) {
     this.smoothing = smoothing;
     for (const chart of this.#all()) chart.smooth(smoothing);
@@ -58,20 +68,26 @@ export class Curves {
     return [...this.stages.values()].flatMap(({ charts }) => [...charts.values()]);
   }
 
+  /** @param {string} stage @param {Metrics} metrics */
   #addStage(stage, metrics) {
     const group = this.stages.get(stage) ?? this.#open(stage);
-    const isNew = sorted(Object.keys(metrics)).filter((name) => !group.charts.has(name));
-    for (const name of isNew) {
-      const chart = new Chart(name);
-      chart.smoothing = this.smoothing;
-      group.charts.set(name, chart);
-      (isFirst(name) ? group.first : group.more).append(chart.root);
-    }
-    group.more.parentElement.hidden = !group.more.childElementCount;
-    for (const [name, points] of Object.entries(metrics)) group.charts.get(name).add(points, this.own);
-    for (const name of isNew) this.#layOver(group.charts.get(name), stage);
+    const unseen = sorted(Object.keys(metrics)).filter((name) => !group.charts.has(name));
+    const charts = unseen.map((name) => this.#chart(name, group));
+    group.folded.hidden = !group.more.childElementCount;
+    for (const [name, points] of Object.entries(metrics)) group.charts.get(name)?.add(points, this.own);
+    for (const chart of charts) this.#layOver(chart, stage);
   }
 
+  /** @param {string} name @param {Group} group */
+  #chart(name, group) {
+    const chart = new Chart(name);
+    chart.smoothing = this.smoothing;
+    group.charts.set(name, chart);
+    (isFirst(name) ? group.first : group.more).append(chart.root);
+    return chart;
+  }
+
+  /** @param {Chart} chart @param {string} stage */
   #layOver(chart, stage) {
     for (const [round, stages] of this.laid) {
       const points = stages[stage]?.[chart.name];
@@ -79,15 +95,16 @@ export class Curves {
     }
   }
 
+  /** @param {string} stage @returns {Group} */
   #open(stage) {
     const first = element("div", { class: "charts" });
     const more = element("div", { class: "charts" });
     const folded = element("details", {}, [element("summary", {}, ["More figures of this stage"]), more]);
-    const section = element("section", { class: "stage-curves" }, [element("h3", {}, [this.titles.get(stage)]), first, folded]);
+    const section = element("section", { class: "stage-curves" }, [element("h3", {}, [this.titles.get(stage) ?? stage]), first, folded]);
     const order = [...this.titles.keys()];
     const next = [...this.stages].filter(([name]) => order.indexOf(name) > order.indexOf(stage)).map(([, group]) => group.section)[0];
     this.root.insertBefore(section, next ?? null);
-    const group = { section, first, more, charts: new Map() };
+    const group = { section, first, more, folded, charts: new Map() };
     this.stages.set(stage, group);
     return group;
   }

@@ -1,7 +1,8 @@
 /** Elements made in one line; text is always text. @module */
 
-/** @param {string} tag @param {Record<string, string>} [attributes]
- * @param {(Node | string)[]} [children] @returns {HTMLElement} */
+/** @template {keyof HTMLElementTagNameMap} T
+ * @param {T} tag @param {Record<string, string>} [attributes] @param {(Node | string)[]} [children]
+ * @returns {HTMLElementTagNameMap[T]} */
 export function element(tag, attributes = {}, children = []) {
   const made = document.createElement(tag);
   for (const [name, value] of Object.entries(attributes)) made.setAttribute(name, value);

@@ -9,13 +9,14 @@ import { call } from "../api.js";
 import { refused } from "./refused.js";
 
 export default class extends /** @type {Typed<{
-  element: HTMLFormElement,
+  element: Form<{person: HTMLInputElement, confirm: HTMLInputElement}>,
   targets: {problem: HTMLElement, button: HTMLButtonElement, ask: HTMLElement, done: HTMLElement},
   values: {url: string},
 }>} */ (Controller) {
   static targets = ["problem", "button", "ask", "done"];
   static values = { url: String };
 
+  /** @param {Event} event */
   async submit(event) {
     event.preventDefault();
     this.buttonTarget.disabled = true;

@@ -7,24 +7,26 @@
 import { Controller } from "@hotwired/stimulus";
 
 import { call, problem } from "../api.js";
+import { slot } from "../find.js";
 import { number } from "./format.js";
 import { refused, UNREACHABLE } from "./refused.js";
 
 const PAUSE_MS = 200;
 const SHOWN = {
-  half_width: (value) => `± ${(100 * value).toFixed(1)}`,
-  power: (value) => `${(100 * value).toFixed(0)} %`,
-  prompts_needed: (value) => (value === null ? "more labelers" : number(value)),
+  half_width: (/** @type {number} */ value) => `± ${(100 * value).toFixed(1)}`,
+  power: (/** @type {number} */ value) => `${(100 * value).toFixed(0)} %`,
+  prompts_needed: (/** @type {number | null} */ value) => (value === null ? "more labelers" : number(value)),
   comparisons: number,
 };
 
 export default class extends /** @type {Typed<{
   element: HTMLFormElement,
   targets: {
-    error: HTMLElement, problem: HTMLElement, planProblem: HTMLElement, button: HTMLButtonElement,
-    row: HTMLElement,
+    error: WithData<"for">, problem: HTMLElement, planProblem: HTMLElement, button: HTMLButtonElement,
+    row: WithData<"labels" | "labelers">,
   },
   values: {url: string, planUrl: string, page: string},
+  fields: {timer?: Timer},
 }>} */ (Controller) {
   static targets = ["error", "problem", "planProblem", "button", "row"];
   static values = { url: String, planUrl: String, page: String };
@@ -44,6 +46,7 @@ export default class extends /** @type {Typed<{
     this.timer = setTimeout(() => this.#planNow(), PAUSE_MS);
   }
 
+  /** @param {Event} event */
   async submit(event) {
     event.preventDefault();
     this.buttonTarget.disabled = true;
@@ -60,7 +63,7 @@ export default class extends /** @type {Typed<{
 
   #body() {
     const form = new FormData(this.element);
-    const whole = (name) => Number(String(form.get(name)).trim() || NaN);
+    const whole = (/** @type {string} */ name) => Number(String(form.get(name)).trim() || NaN);
     return {
       name: form.get("name"), split: form.get("split"), pairs: form.get("pairs"),
       ladder: form.getAll("ladder").map(Number), baseline: form.get("baseline") && Number(form.get("baseline")),
@@ -75,12 +78,13 @@ export default class extends /** @type {Typed<{
     this.planProblemTarget.textContent = wrong ? refused(wrong) : "";
   }
 
+  /** @param {WithData<"labels" | "labelers">} row */
   async #planRow(row) {
     const form = new FormData(this.element);
     const labels = Number(form.get(row.dataset.labels));
     row.hidden = labels < 1;
     if (row.hidden) return null;
-    const share = (name) => String(Number(String(form.get(name)).replace(",", ".")) / 100);
+    const share = (/** @type {string} */ name) => String(Number(String(form.get(name)).replace(",", ".")) / 100);
     const asked = new URLSearchParams({
       versions: String(Math.max(2, form.getAll("ladder").length)), prompts: String(form.get("prompts")), labels: String(labels),
       pairs: String(form.get("pairs")), rate: share("rate"), power: share("power"),
@@ -88,12 +92,13 @@ export default class extends /** @type {Typed<{
     });
     const answer = await call("GET", `${this.planUrlValue}?${asked}`).catch(() => null);
     for (const [name, show] of Object.entries(SHOWN)) {
-      row.querySelector(`[data-slot="${name}"]`).textContent = answer?.status === 200 ? show(answer.body[name]) : "–";
+      slot(row, name).textContent = answer?.status === 200 ? show(answer.body[name]) : "–";
     }
     return answer;
   }
 }
 
+/** @param {HTMLElement} place @param {string | string[] | undefined} error */
 function mark(place, error) {
   place.hidden = !error;
   place.textContent = error ? [error].flat().join(" ") : "";

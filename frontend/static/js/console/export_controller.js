@@ -2,6 +2,10 @@
  * Follows an export until it has ended, then shows the link to its file.
  *
  *   <div data-controller="export" data-export-url-value="…">
+ *
+ * @import { Answer } from "../api.js"
+ * @typedef {{state: string, state_title: string, done: number, total: number, rows: number,
+ *   failure: string, manifest: Record<string, unknown>}} Progress
  */
 import { Controller } from "@hotwired/stimulus";
 
@@ -11,6 +15,7 @@ import { element } from "./elements.js";
 
 const EVERY_MS = 1000;
 const UNDER_WAY = ["queued", "running"];
+/** @type {Record<string, string>} */
 const BADGES = { finished: "badge-good", failed: "badge-bad", running: "badge-now", withdrawn: "badge-warn" };
 
 export default class extends /** @type {Typed<{
@@ -19,6 +24,7 @@ export default class extends /** @type {Typed<{
     failure: HTMLElement, offline: HTMLElement, manifest: HTMLElement,
   },
   values: {url: string},
+  fields: {follower: Follower<Answer>},
 }>} */ (Controller) {
   static targets = ["state", "bar", "count", "download", "failure", "offline", "manifest"];
   static values = { url: String };
@@ -39,6 +45,7 @@ export default class extends /** @type {Typed<{
     this.follower.stop();
   }
 
+  /** @param {Progress} told */
   show(told) {
     this.stateTarget.textContent = told.state_title;
     this.stateTarget.className = `badge ${BADGES[told.state] ?? ""}`;
@@ -51,12 +58,13 @@ export default class extends /** @type {Typed<{
     if (told.manifest.sha256) this.#list(told.manifest);
   }
 
+  /** @param {Progress["manifest"]} manifest */
   #list(manifest) {
     const facts = Object.entries(manifest).flatMap(([name, value]) => [
       element("dt", {}, [name.replaceAll("_", " ")]),
       element("dd", {}, [typeof value === "object" && value !== null ? JSON.stringify(value) : String(value ?? "–")]),
     ]);
     this.manifestTarget.replaceChildren(...facts);
-    this.manifestTarget.closest("section").hidden = false;
+    /** @type {HTMLElement} */ (this.manifestTarget.closest("section")).hidden = false;
   }
 }

@@ -17,6 +17,7 @@ export default class extends /** @type {Typed<{
   static targets = ["problem", "button"];
   static values = { url: String, page: String };
 
+  /** @param {Event} event */
   async submit(event) {
     event.preventDefault();
     this.buttonTarget.disabled = true;

@@ -1,19 +1,31 @@
-/** What a form says as the body of a request. @module */
+/**
+ * What a form says as the body of a request.
+ *
+ * @typedef {HTMLInputElement | HTMLSelectElement | HTMLTextAreaElement} Field
+ * @typedef {{[name: string]: unknown}} Body
+ * @module
+ */
 
 /** What the form says; an empty field says nothing. @param {HTMLFormElement} form */
 export function body(form) {
+  /** @type {Body} */
   const said = {};
-  for (const input of form.querySelectorAll("[name]")) {
-    if ((input.value === "" && !input.required) || (input.type === "checkbox" && !input.checked)) continue;
-    const path = input.name.split(".");
-    const last = path.pop();
-    const place = path.reduce((object, name) => (object[name] ??= {}), said);
-    place[last] = (KINDS[input.dataset.kind] ?? String)(input.value);
+  for (const field of /** @type {NodeListOf<Field>} */ (form.querySelectorAll("[name]"))) {
+    if ((field.value === "" && !field.required) || isUnticked(field)) continue;
+    const path = field.name.split(".");
+    const place = path.slice(0, -1).reduce((object, name) => /** @type {Body} */ (object[name] ??= {}), said);
+    place[path[path.length - 1]] = (KINDS[field.dataset.kind ?? ""] ?? String)(field.value);
   }
   return said;
 }
 
-/** How a field's `data-kind` is read; what cannot be read goes along for the API to refuse. */
+/** @param {Field} field */
+function isUnticked(field) {
+  return field instanceof HTMLInputElement && field.type === "checkbox" && !field.checked;
+}
+
+/** How a field's `data-kind` is read; what cannot be read goes along for the API to refuse.
+ * @type {Record<string, (text: string) => unknown>} */
 const KINDS = {
   yes: () => true,
   number: Number,

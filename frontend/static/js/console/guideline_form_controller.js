@@ -19,6 +19,7 @@ export default class extends /** @type {Typed<{
     preview: HTMLElement, problem: HTMLElement, publish: HTMLButtonElement,
   },
   values: {url: string, preview: string},
+  fields: {pause?: Timer},
 }>} */ (Controller) {
   static targets = ["kind", "purpose", "text", "preview", "problem", "publish"];
   static values = { url: String, preview: String };

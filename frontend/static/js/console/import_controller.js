@@ -4,10 +4,27 @@
  *
  *   <div data-controller="import" data-import-url-value="/api/v1/imports/"
  *        data-import-page-value="…" data-import-chunk-value="4194304" data-import-id-value="7">
+ *
+ * @import { Answer } from "../api.js"
+ * @import { Field } from "./form_body.js"
+ * @typedef {Record<string, number>} Counts
+ * @typedef {{rows?: number, bad?: number, personal?: Counts, languages?: Counts, kinds?: Counts,
+ *   shapes?: Counts, sets?: Counts, ignored?: Counts}} Tally
+ * @typedef {{form: string, of: string, labeler: string, split: string,
+ *   answers: {rank: number | null, text: string}[]}} Label
+ * @typedef {{line: number, messages: number, text: string, use_case: string, language: string,
+ *   author: string, personal: string[], label?: Label}} First
+ * @typedef {{of?: string, licence?: string, split?: string, columns?: Record<string, string>}} Options
+ * @typedef {{line: number, reason: string, text: string}} Bad
+ * @typedef {{id: number, name: string, size: number, modified: number | null, received: number,
+ *   format: string, state: string, state_title: string, failure: string, done: number, total: number,
+ *   stored: number, tally: Tally, result: Counts, first: First[], bad: Bad[],
+ *   what: string, options: Options}} Import
  */
 import { Controller } from "@hotwired/stimulus";
 
 import { call, problem } from "../api.js";
+import { find } from "../find.js";
 import { Follower, sayIn } from "../follow.js";
 import { element } from "./elements.js";
 import { UNREACHABLE, refused } from "./refused.js";
@@ -17,7 +34,9 @@ const EVERY_MS = 1000;
 const UPLOAD_LOST = "No answer from the server. This page tries again by itself and goes on where it stopped.";
 const MOVING = ["queued", "checking", "accepted", "storing"];
 const OVER = ["finished", "failed", "cancelled"];
+/** @type {Record<string, string>} */
 const BADGES = { finished: "badge-good", failed: "badge-bad", cancelled: "badge-warn", checked: "badge-warn" };
+/** @type {Record<string, [string, string]>} */
 const PROMPT_FIGURES = {
   added: ["New", "prompts that can be asked"],
   quarantined: ["Quarantined", "hold personal data and wait for you"],
@@ -26,6 +45,7 @@ const PROMPT_FIGURES = {
   over_limit: ["Over the author's limit", "dropped"],
 };
 
+/** @type {Record<string, [string, string]>} */
 const LABEL_FIGURES = {
   rankings: ["Rankings", "to learn from"],
   demonstrations: ["Demonstrations", "to learn from"],
@@ -49,6 +69,10 @@ export default class extends /** @type {Typed<{
     bad: HTMLElement, badLink: HTMLAnchorElement, firstPanel: HTMLElement, first: HTMLElement,
   },
   values: {url: string, page: string, chunk: number, id: number},
+  fields: {
+    stopped: AbortController, say: (trouble: string) => void, follower: Follower<Answer>,
+    status?: Import, sending?: boolean,
+  },
 }>} */ (Controller) {
   static targets = [
     "what", "options", "promptHint", "labelHint", "columns", "labelLinks", "firstHead",
@@ -78,6 +102,7 @@ export default class extends /** @type {Typed<{
     this.promptHintTarget.hidden = this.columnsTarget.hidden = labels;
   }
 
+  /** @param {DragEvent} event */
   over(event) {
     event.preventDefault();
     this.zoneTarget.classList.add("drop-over");
@@ -87,18 +112,25 @@ export default class extends /** @type {Typed<{
     this.zoneTarget.classList.remove("drop-over");
   }
 
+  /** @param {DragEvent} event */
   drop(event) {
     event.preventDefault();
     this.out();
-    if (event.dataTransfer.files.length) this.take(event.dataTransfer.files[0]);
+    this.#takeFirst(event.dataTransfer?.files);
   }
 
   chosen() {
-    if (this.fileTarget.files.length) this.take(this.fileTarget.files[0]);
+    this.#takeFirst(this.fileTarget.files);
   }
 
+  /** @param {FileList | null | undefined} files */
+  #takeFirst(files) {
+    if (files?.length) this.take(files[0]);
+  }
+
+  /** @param {File} file */
   async take(file) {
-    if (this.status && !this.#isTheSame(file)) {
+    if (this.status && !this.#isTheSame(file, this.status)) {
       return this.#complain(`This is another file: the one begun is ${this.status.name} with ${bytes(this.status.size)}.`);
     }
     this.problemTarget.hidden = true;
@@ -133,7 +165,8 @@ export default class extends /** @type {Typed<{
     this.follower.start();
   }
 
-  /** @returns {number | null} milliseconds until it is worth asking again, or null at rest */
+  /** @param {Import} told
+   * @returns {number | null} milliseconds until it is worth asking again, or null at rest */
   show(told) {
     this.status = told;
     const { state } = told;
@@ -142,7 +175,7 @@ export default class extends /** @type {Typed<{
     this.stateTarget.textContent = told.state_title;
     this.stateTarget.className = `badge ${BADGES[state] ?? "badge-now"}`;
     this.cancelTarget.hidden = OVER.includes(state);
-    this.chooseTarget.hidden = state !== "receiving" || this.sending;
+    this.chooseTarget.hidden = state !== "receiving" || Boolean(this.sending);
     this.goOnTarget.hidden = state !== "receiving";
     this.whatTarget.hidden = this.optionsTarget.hidden = true;
     this.#label(told.what === "labels");
@@ -150,12 +183,13 @@ export default class extends /** @type {Typed<{
     this.#progress(told);
     if (told.failure) this.#complain(told.failure);
     this.#outcome(told);
-    this.#fill(this.firstPanelTarget, this.firstTarget, told.first.map((row) => (row.label ? labelRow(row) : firstRow(row))));
+    this.#fill(this.firstPanelTarget, this.firstTarget, told.first.map((row) => (row.label ? labelRow(row, row.label) : firstRow(row))));
     this.#fill(this.badPanelTarget, this.badTarget, told.bad.map(badRow));
     this.badLinkTarget.href = `${this.urlValue}${told.id}/bad-lines/`;
     return MOVING.includes(state) ? EVERY_MS : null;
   }
 
+  /** @param {File} file @param {number} received */
   async #send(file, received) {
     const url = `${this.#url}content/`;
     const { signal } = this.stopped;
@@ -163,7 +197,7 @@ export default class extends /** @type {Typed<{
       from: received,
       chunk: this.chunkValue,
       signal,
-      told: (at) => this.#progress({ ...this.status, received: at }),
+      told: (at) => this.status && this.#progress({ ...this.status, received: at }),
       lost: (offline) => this.say(offline ? UPLOAD_LOST : ""),
     });
     this.sending = false;
@@ -172,6 +206,7 @@ export default class extends /** @type {Typed<{
     this.follower.start();
   }
 
+  /** @param {Import} told */
   #progress(told) {
     const [done, total, words, hint] = progress(told);
     this.barTarget.max = Math.max(total, 1);
@@ -180,6 +215,7 @@ export default class extends /** @type {Typed<{
     this.hintTarget.textContent = hint;
   }
 
+  /** @param {Import} told */
   #outcome(told) {
     const { state, tally, result } = told;
     const known = Object.keys(result).length > 0;
@@ -198,6 +234,7 @@ export default class extends /** @type {Typed<{
     this.allow();
   }
 
+  /** @param {HTMLElement} panel @param {HTMLElement} body @param {HTMLElement[]} rows */
   #fill(panel, body, rows) {
     panel.hidden = rows.length === 0;
     body.replaceChildren(...rows);
@@ -216,21 +253,23 @@ export default class extends /** @type {Typed<{
       return this.status.what === "labels" ? { what: "labels", set: of, licence, split, columns } : { what: "prompts" };
     }
     if (!this.#isOf("labels")) return { what: "prompts" };
-    const value = (name) => this.optionsTarget.querySelector(`[name=${name}]`).value.trim();
+    const value = (/** @type {string} */ name) => /** @type {Field} */ (this.optionsTarget.querySelector(`[name=${name}]`)).value.trim();
     const pairs = value("columns").split("\n").filter((line) => line.trim());
     const columns = Object.fromEntries(pairs.map((line) => [line.split("=")[0].trim(), line.split("=").slice(1).join("=").trim()]));
     return { what: "labels", set: value("set"), licence: value("licence"), split: value("split"), columns };
   }
 
+  /** @param {"prompts" | "labels"} what */
   #isOf(what) {
-    return this.whatTarget.querySelector(`[value=${what}]`).checked;
+    return find(this.whatTarget, `[value=${what}]`, HTMLInputElement).checked;
   }
 
-  #isTheSame(file) {
-    const { name, size, modified } = this.status;
+  /** @param {File} file @param {Import} begun */
+  #isTheSame(file, { name, size, modified }) {
     return file.name.slice(-200) === name && file.size === size && (!modified || file.lastModified === modified);
   }
 
+  /** @param {string} sentence */
   #complain(sentence) {
     this.problemTarget.textContent = sentence;
     this.problemTarget.hidden = false;
@@ -241,10 +280,12 @@ export default class extends /** @type {Typed<{
   }
 }
 
+/** @type {Record<string, string>} */
 const NAMES = { jsonl: "JSON lines", csv: "CSV", parquet: "Parquet" };
 const LEAVE = "You may leave this page; the work goes on.";
 
-/** How far it is: done, of how much, and both in words. */
+/** How far it is: done, of how much, and both in words.
+ * @param {Import} told @returns {[number, number, string, string]} */
 function progress({ state, received, size, done, total, stored, tally }) {
   if (state === "receiving") {
     const words = `Uploaded: ${bytes(received)} of ${bytes(size)}.`;
@@ -258,6 +299,7 @@ function progress({ state, received, size, done, total, stored, tally }) {
   return [done, total, `Checked: ${count(rows)} rows, ${count(tally.bad ?? 0)} of them bad.`, LEAVE];
 }
 
+/** @param {First} row */
 function firstRow(row) {
   return element("tr", {}, [
     element("td", { class: "number" }, [count(row.line)]),
@@ -269,8 +311,9 @@ function firstRow(row) {
   ]);
 }
 
-function labelRow({ line, text, messages, label, personal }) {
-  const answers = [...label.answers].sort((one, other) => one.rank - other.rank)
+/** @param {First} row @param {Label} label */
+function labelRow({ line, text, messages, personal }, label) {
+  const answers = [...label.answers].sort((one, other) => Number(one.rank) - Number(other.rank))
     .map(({ rank, text: said }) => element("p", {}, [rank ? `${rank}. ${said}` : said]));
   return element("tr", {}, [
     element("td", { class: "number" }, [count(line)]),
@@ -282,6 +325,7 @@ function labelRow({ line, text, messages, label, personal }) {
   ]);
 }
 
+/** @param {Bad} row */
 function badRow({ line, reason, text }) {
   return element("tr", {}, [
     element("td", { class: "number" }, [count(line)]),
@@ -290,6 +334,7 @@ function badRow({ line, reason, text }) {
   ]);
 }
 
+/** @param {number} value @param {[string, string]} words its title, and what it counts */
 function figure(value, [title, words]) {
   return element("div", { class: "tile" }, [
     element("h3", {}, [title]),
@@ -297,8 +342,9 @@ function figure(value, [title, words]) {
   ]);
 }
 
+/** @param {Tally} tally */
 function facts({ personal = {}, languages = {}, shapes, sets = {}, ignored = {} }) {
-  const listed = (counts) => Object.entries(counts).sort((a, b) => b[1] - a[1]).slice(0, 12)
+  const listed = (/** @type {Counts} */ counts) => Object.entries(counts).sort((a, b) => b[1] - a[1]).slice(0, 12)
     .map(([name, rows]) => `${name.replaceAll("_", " ") || "not told"} ${count(rows)}`).join(", ");
   const told = shapes
     ? [["Shapes", listed(shapes) || "–"], ["Sets", listed(sets) || "–"], ["Columns not read", listed(ignored) || "none"]]
@@ -307,8 +353,9 @@ function facts({ personal = {}, languages = {}, shapes, sets = {}, ignored = {} 
     .flatMap(([name, words]) => [element("dt", {}, [name]), element("dd", {}, [words])]);
 }
 
-const count = (value) => Number(value).toLocaleString("en");
+const count = (/** @type {number | undefined} */ value) => Number(value).toLocaleString("en");
 
+/** @param {number} value */
 function bytes(value) {
   if (value < 1024) return `${value} bytes`;
   const unit = value < 1024 ** 2 ? 1 : value < 1024 ** 3 ? 2 : 3;

@@ -5,19 +5,23 @@
  *   <div data-controller="live" data-live-url-value="…">
  *     <div data-live-target="part">…</div> <p data-live-target="offline" hidden>…</p>
  *   </div>
+ *
+ * @typedef {{status: number, news: string, page: string | null}} Fetched
  */
 import { Controller } from "@hotwired/stimulus";
 
 import { call } from "../api.js";
+import { find } from "../find.js";
 import { Follower, sayIn } from "../follow.js";
 
 const EVERY_MS = 4_000;
 const NONE_YET = 404;
-const shows = (status) => status < 400 || status === NONE_YET;
+const shows = (/** @type {number} */ status) => status < 400 || status === NONE_YET;
 
 export default class extends /** @type {Typed<{
   targets: {part: HTMLElement, offline: HTMLElement},
   values: {url: string},
+  fields: {known: string | null, follower: Follower<Fetched>},
 }>} */ (Controller) {
   static targets = ["part", "offline"];
   static values = { url: String };
@@ -37,7 +41,7 @@ export default class extends /** @type {Typed<{
     this.follower.stop();
   }
 
-  /** The API's answer and, where it is another one than before, the page. */
+  /** The API's answer and, where it is another one than before, the page. @returns {Promise<Fetched>} */
   async #ask() {
     const { status, body } = await call("GET", this.urlValue);
     const news = JSON.stringify(body);
@@ -47,6 +51,7 @@ export default class extends /** @type {Typed<{
     return { status: response.status, news, page: await response.text() };
   }
 
+  /** @param {Fetched} fetched */
   #show({ news, page }) {
     if (page !== null) this.#replace(page);
     this.known = news;
@@ -55,7 +60,7 @@ export default class extends /** @type {Typed<{
 
   /** @param {string} page */
   #replace(page) {
-    const fresh = new DOMParser().parseFromString(page, "text/html").querySelector('[data-live-target="part"]');
+    const fresh = find(new DOMParser().parseFromString(page, "text/html"), '[data-live-target="part"]', HTMLElement);
     const open = [...this.partTarget.querySelectorAll("details")].map((one) => one.open);
     fresh.querySelectorAll("details").forEach((one, place) => (one.open = open[place] ?? false));
     this.partTarget.replaceWith(fresh);

@@ -2,14 +2,26 @@
  * What a round would be, as the check tells it: counts and shares of labels, estimates.
  *
  * @typedef {{title: string, rankings: number, demonstrations: number}} Bar
+ * @typedef {{title: string, bars: Bar[]}} Share
+ * @typedef {{title: string, seconds: number | null, memory: number | null, needs: number | null,
+ *   source: string}} Estimate memory and needs in MiB
+ * @typedef {{version: number, state: string, says: string, skipped: {says: string, url: string}[]}} Checked
+ * @typedef {object} Plan
+ * @property {Record<string, number>} labels @property {Record<string, number>} needed
+ * @property {number} comparisons @property {Share[]} shares @property {Estimate[]} estimates
+ * @property {number} ahead @property {number | null} context
+ * @property {import("./round_parts.js").Absence | null} absence @property {string[]} notes
+ * @property {Checked | null} checked @property {string} yaml @property {string} problem
+ * @property {Record<string, string | string[]>} errors by field
  * @module
  */
 import { element, stackedBar } from "./elements.js";
 import { duration, mebibytes, number } from "./format.js";
 
+/** @type {Record<string, string>} */
 const TITLES = { demonstrations: "Demonstrations", rankings: "Rankings", prompts: "Prompts to sample from", validation_prompts: "Validation prompts" };
 
-/** Rows of what there is and what is needed. */
+/** Rows of what there is and what is needed. @param {Plan} plan */
 export function countRows({ labels, needed }) {
   return Object.entries(needed).map(([what, least]) => {
     const there = labels[what];
@@ -20,7 +32,7 @@ export function countRows({ labels, needed }) {
 }
 
 /** A folded table with bars for every way the labels are shared out; empty ones are left out.
- * @param {{title: string, bars: Bar[]}[]} shares @param {Set<string>} open titles that are open */
+ * @param {Share[]} shares @param {Set<string>} open titles that are open */
 export function shareTables(shares, open) {
   return shares.filter(({ bars }) => bars.length).map(({ title, bars }) => {
     const longest = Math.max(...bars.map(sum));
@@ -31,17 +43,17 @@ export function shareTables(shares, open) {
   });
 }
 
-/** One row a stage, and the sum where every stage's time is known. */
+/** One row a stage, and the sum where every stage's time is known. @param {Estimate[]} estimates */
 export function estimateRows(estimates) {
   const rows = estimates.map(({ title, seconds, memory, needs }) =>
     element("tr", {}, [element("td", {}, [title]), cell(duration(seconds)), cell(memory === null ? about(needs) : mebibytes(memory))]));
-  const known = estimates.filter(({ seconds }) => seconds !== null);
+  const known = estimates.map(({ seconds }) => seconds).filter((seconds) => seconds !== null);
   if (estimates.length < 2 || known.length < estimates.length) return rows;
-  const total = known.reduce((all, { seconds }) => all + seconds, 0);
+  const total = known.reduce((all, seconds) => all + seconds, 0);
   return [...rows, element("tr", {}, [element("th", { scope: "row" }, ["Together"]), cell(duration(total)), cell("")])];
 }
 
-/** By what the estimates are judged. */
+/** By what the estimates are judged. @param {Estimate[]} estimates */
 export function judged(estimates) {
   const sources = [...new Set(estimates.map(({ source }) => source).filter(Boolean))];
   const rough = estimates.some(({ memory, needs }) => memory === null && needs !== null);
@@ -51,31 +63,35 @@ export function judged(estimates) {
   ].filter(Boolean).join(" ");
 }
 
+/** @param {Bar} bar @param {number} longest */
 function shareRow(bar, longest) {
   return element("tr", {}, [element("th", { scope: "row", title: bar.title }, [short(bar.title)]), cell(number(bar.rankings)), cell(number(bar.demonstrations)),
     element("td", { class: "bar-cell" }, [stackedBar([bar.rankings, bar.demonstrations], longest)])]);
 }
 
-/** A pseudonym's beginning tells it from the others. */
+/** A pseudonym's beginning tells it from the others. @param {string} title */
 function short(title) {
   return /^[0-9a-f]{8}-[0-9a-f-]{27}$/.test(title) ? title.slice(0, 8) : title;
 }
 
+/** @param {number | null} needs */
 function about(needs) {
   return needs === null ? "–" : `about ${mebibytes(needs)}`;
 }
 
+/** @param {Bar} bar */
 function sum({ rankings, demonstrations }) {
   return rankings + demonstrations;
 }
 
+/** @param {string | Node} content */
 function cell(content) {
   return element("td", { class: "number" }, [content]);
 }
 
 /** What the check says of the start version, and the prompts that its chat template refuses.
- * @param {HTMLElement} place its `data-check-page` is a version's page, with 0 for the number
- * @param {{version: number, state: string, says: string, skipped: {says: string, url: string}[]} | null} checked */
+ * @param {WithData<"checkPage">} place its `data-check-page` is a version's page, with 0 for the number
+ * @param {Checked | null} checked */
 export function showChecked(place, checked) {
   place.hidden = !checked;
   if (!checked) return;

@@ -6,14 +6,17 @@
  *     <form data-action="submit->playground#start"> <textarea data-playground-target="prompt"> …
  *     <div data-playground-target="parts"></div> <template data-playground-target="template">…
  *
+ * @import { Answer } from "../api.js"
  * @typedef {{version: number, state: "waiting" | "writing" | "finished" | "failed", text: string,
  *   finish_reason: string, completion_tokens: number, logprob: number | null, latency_ms: number,
  *   engine: string, score: number | null, reason: string}} Part
+ * @typedef {{url: string, seed: number}} Trial
  */
 import { Controller } from "@hotwired/stimulus";
 
 import { announce } from "../announce.js";
 import { call } from "../api.js";
+import { slot, stamp } from "../find.js";
 import { Follower, everyAnswer, sayIn } from "../follow.js";
 import { number } from "./format.js";
 import { refused } from "./refused.js";
@@ -23,17 +26,22 @@ const PATIENT_MS = 10_000;
 const HOPELESS_MS = 125_000;
 const MOST_VERSIONS = 4;
 const STATES = { waiting: "Waiting", writing: "Writing", finished: "Finished", failed: "Failed" };
+/** @type {Record<string, string>} */
 const BADGES = { finished: "badge-good", failed: "badge-bad" };
+/** @type {Record<string, string>} */
 const ENDS = { stop: "ended by itself", length: "cut at the limit", content_filter: "stopped by a filter" };
 
 export default class extends /** @type {Typed<{
   targets: {
-    prompt: HTMLTextAreaElement, version: HTMLInputElement, tokens: HTMLInputElement,
+    prompt: HTMLTextAreaElement, version: WithData<"name", HTMLInputElement>, tokens: HTMLInputElement,
     temperature: HTMLInputElement, seed: HTMLInputElement, ask: HTMLButtonElement,
     send: HTMLButtonElement, sent: HTMLElement, problem: HTMLElement, notice: HTMLElement,
     parts: HTMLElement, template: HTMLTemplateElement,
   },
   values: {url: string, promptsUrl: string},
+  fields: {
+    follower?: Follower<Answer>, trial: Trial, since: number, columns: Map<number, HTMLElement>,
+  },
 }>} */ (Controller) {
   static targets = ["prompt", "version", "tokens", "temperature", "seed", "ask", "send", "sent", "problem", "notice", "parts", "template"];
   static values = { url: String, promptsUrl: String };
@@ -48,6 +56,7 @@ export default class extends /** @type {Typed<{
     this.sendTarget.disabled = false;
   }
 
+  /** @param {Event} event */
   async start(event) {
     event.preventDefault();
     const chosen = this.versionTargets.filter((box) => box.checked);
@@ -85,6 +94,7 @@ export default class extends /** @type {Typed<{
     return "";
   }
 
+  /** @param {HTMLInputElement[]} chosen */
   #trial(chosen) {
     const trial = {
       messages: [{ role: "user", content: this.promptTarget.value }],
@@ -95,7 +105,7 @@ export default class extends /** @type {Typed<{
     return this.seedTarget.value ? { ...trial, seed: this.seedTarget.valueAsNumber } : trial;
   }
 
-  /** @param {{url: string, seed: number}} trial @param {HTMLInputElement[]} chosen */
+  /** @param {Trial} trial @param {WithData<"name", HTMLInputElement>[]} chosen */
   #follow(trial, chosen) {
     this.follower?.stop();
     this.trial = trial;
@@ -111,14 +121,15 @@ export default class extends /** @type {Typed<{
     this.follower.start();
   }
 
+  /** @param {string} name */
   #column(name) {
-    const column = /** @type {HTMLElement} */ (this.templateTarget.content.firstElementChild.cloneNode(true));
+    const column = stamp(this.templateTarget);
     slot(column, "name").textContent = name;
     slot(column, "text").setAttribute("aria-label", `Completion of ${name}`);
     return column;
   }
 
-  /** @param {import("../api.js").Answer} answer */
+  /** @param {Answer} answer */
   #told(answer) {
     if (answer.status !== 200) {
       this.problemTarget.textContent = refused(answer);
@@ -136,6 +147,7 @@ export default class extends /** @type {Typed<{
   /** @param {Part} part */
   #show(part) {
     const column = this.columns.get(part.version);
+    if (!column) return;
     const badge = slot(column, "state");
     badge.textContent = STATES[part.state];
     badge.className = `badge ${BADGES[part.state] ?? ""}`;
@@ -174,11 +186,6 @@ export default class extends /** @type {Typed<{
 /** @param {Part} part */
 function isOver(part) {
   return part.state === "finished" || part.state === "failed";
-}
-
-/** @param {HTMLElement} column @param {string} name @returns {HTMLElement} */
-function slot(column, name) {
-  return column.querySelector(`[data-slot="${name}"]`);
 }
 
 /** @param {{added: number, duplicates: number, near_duplicates: number}} added */

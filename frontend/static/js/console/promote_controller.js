@@ -9,13 +9,14 @@ import { call, problem } from "../api.js";
 import { UNREACHABLE } from "./refused.js";
 
 export default class extends /** @type {Typed<{
-  element: HTMLFormElement,
+  element: Form<{role: HTMLSelectElement, reason: HTMLTextAreaElement, whole?: HTMLInputElement}>,
   targets: {problem: HTMLElement, reason: HTMLElement},
   values: {url: string, roundUrl: string},
 }>} */ (Controller) {
   static targets = ["problem", "reason"];
   static values = { url: String, roundUrl: String };
 
+  /** @param {Event} event */
   async submit(event) {
     event.preventDefault();
     const { role, reason, whole } = this.element.elements;

@@ -11,10 +11,11 @@ import { refused } from "./refused.js";
 
 export default class extends /** @type {Typed<{
   targets: {
-    text: HTMLTextAreaElement, problem: HTMLElement, redact: HTMLButtonElement,
+    text: WithData<"part", HTMLTextAreaElement>, problem: HTMLElement, redact: HTMLButtonElement,
     sure: HTMLButtonElement, reason: HTMLInputElement,
   },
   values: {url: string, next: string},
+  fields: {busy?: boolean},
 }>} */ (Controller) {
   static targets = ["text", "problem", "redact", "sure", "reason"];
   static values = { url: String, next: String };
@@ -28,6 +29,7 @@ export default class extends /** @type {Typed<{
     return this.#do("redact/", { texts: this.#texts(), sure: true });
   }
 
+  /** @param {Event} event */
   release(event) {
     event.preventDefault();
     return this.#do("release/", { reason: this.reasonTarget.value });
@@ -37,6 +39,7 @@ export default class extends /** @type {Typed<{
     return this.#do("drop/", {});
   }
 
+  /** @param {string} act @param {object} body */
   async #do(act, body) {
     if (this.busy) return;
     this.busy = true;

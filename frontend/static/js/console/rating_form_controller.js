@@ -8,9 +8,8 @@
 import { Controller } from "@hotwired/stimulus";
 
 import { call } from "../api.js";
+import { find, stamp } from "../find.js";
 import { refused } from "./refused.js";
-
-const PARTS = ["name", "label", "group", "key"];
 
 export default class extends /** @type {Typed<{
   targets: {
@@ -28,37 +27,41 @@ export default class extends /** @type {Typed<{
   }
 
   add() {
-    const row = this.blankTarget.content.firstElementChild.cloneNode(true);
+    const row = stamp(this.blankTarget);
     this.rowsTarget.append(row);
-    row.querySelector("input").focus();
+    find(row, "input", HTMLInputElement).focus();
     this.preview();
   }
 
+  /** @param {On<HTMLButtonElement>} event */
   remove({ currentTarget }) {
-    const row = currentTarget.closest("tr");
+    const row = rowOf(currentTarget);
     const neighbour = row.nextElementSibling ?? row.previousElementSibling;
     row.remove();
     (neighbour?.querySelector("input") ?? this.addTarget).focus();
     this.preview();
   }
 
+  /** @param {On<HTMLButtonElement>} event */
   earlier({ currentTarget }) {
     this.move(currentTarget, (row) => row.previousElementSibling?.before(row));
   }
 
+  /** @param {On<HTMLButtonElement>} event */
   later({ currentTarget }) {
     this.move(currentTarget, (row) => row.nextElementSibling?.after(row));
   }
 
+  /** @param {HTMLElement} button @param {(row: HTMLTableRowElement) => void} put */
   move(button, put) {
-    put(button.closest("tr"));
+    put(rowOf(button));
     button.focus();
     this.preview();
   }
 
   flags() {
-    return this.rowTargets.map((row) =>
-      Object.fromEntries(PARTS.map((part) => [part, row.querySelector(`[name=${part}]`).value.trim()])));
+    const said = (/** @type {HTMLElement} */ row, /** @type {string} */ part) => find(row, `[name=${part}]`, HTMLInputElement).value.trim();
+    return this.rowTargets.map((row) => ({ name: said(row, "name"), label: said(row, "label"), group: said(row, "group"), key: said(row, "key") }));
   }
 
   preview() {
@@ -69,6 +72,7 @@ export default class extends /** @type {Typed<{
     this.shownTarget.replaceChildren(...names.map((name) => group(name, flags.filter((flag) => flag.group === name))));
   }
 
+  /** @param {Event} event */
   async publish(event) {
     event.preventDefault();
     const scale = { name: "overall", label: this.scaleTarget.value.trim(), from: 1, to: 7 };
@@ -78,6 +82,11 @@ export default class extends /** @type {Typed<{
     this.doneTarget.textContent = good ? `Version ${answer.body.version} is published; tasks claimed from now on have it.` : "";
     this.doneTarget.hidden = !good;
   }
+}
+
+/** @param {HTMLElement} button @returns {HTMLTableRowElement} that it stands in */
+function rowOf(button) {
+  return /** @type {HTMLTableRowElement} */ (button.closest("tr"));
 }
 
 /** @param {string} name @param {{label: string, key: string}[]} flags */

@@ -8,14 +8,26 @@
  *   </div>
  *
  * Tells `round:told` with the round after every answer, for the log and the samples.
+ *
+ * @import { Stages } from "./curves.js"
+ * @import { Absence, Alarm, Evaluation, Run } from "./round_parts.js"
+ * @typedef {object} Round
+ * @property {string} state @property {string} state_title @property {boolean} promoted
+ * @property {string} failure @property {number} ahead @property {Absence | null} absence
+ * @property {string[]} actions @property {Run[]} runs @property {Alarm[]} alarms
+ * @property {Evaluation[]} evaluations @property {Record<string, number[]>} sample_steps by stage
+ * @typedef {{round: Round, metrics: {cursor: string, stages: Stages, thinned: boolean}}} Told
+ * @typedef {{name: string, body?: object}} Asked
+ * @typedef {{title: string, text: string, body?: object, settings?: boolean}} Question
  */
 import { Controller } from "@hotwired/stimulus";
 
 import { call, problem } from "../api.js";
+import { find, slot } from "../find.js";
 import { Follower, sayIn } from "../follow.js";
 import { Curves } from "./curves.js";
 import { element } from "./elements.js";
-import { alarmNotice, badge, evaluationRows, showAbsence, showStage, slot } from "./round_parts.js";
+import { alarmNotice, badge, evaluationRows, showAbsence, showStage } from "./round_parts.js";
 
 const WHILE_OPEN_MS = 2_000;
 const WHEN_CLOSED_MS = 15_000;
@@ -23,21 +35,25 @@ const UNREACHABLE = "The server cannot be reached. Try again in a moment.";
 
 export default class extends /** @type {Typed<{
   targets: {
-    state: HTMLElement, action: HTMLAnchorElement | HTMLButtonElement, failure: HTMLElement,
+    state: HTMLElement, action: WithData<"name">, failure: HTMLElement,
     line: HTMLElement, absence: HTMLElement, offline: HTMLElement, alarms: HTMLElement,
-    stage: HTMLElement, evaluation: HTMLElement, curves: HTMLElement, noCurves: HTMLElement,
+    stage: WithData<"stage">, evaluation: HTMLElement, curves: HTMLElement, noCurves: HTMLElement,
     thinned: HTMLElement, updated: HTMLElement, smoothing: HTMLInputElement,
     smoothed: HTMLOutputElement, overlay: HTMLSelectElement, laid: HTMLElement,
     dialog: HTMLDialogElement,
   },
   values: {url: string, metricsUrl: string, title: string, list: string},
+  fields: {
+    titles: Map<string, string>, curves: Curves, cursor: string | null, theme: MutationObserver,
+    follower: Follower<{status: number, body: Told}>, asked: Asked, shownAlarms?: string,
+  },
 }>} */ (Controller) {
   static targets = ["state", "action", "failure", "line", "absence", "offline", "alarms", "stage", "evaluation", "curves", "noCurves", "thinned", "updated",
     "smoothing", "smoothed", "overlay", "laid", "dialog"];
   static values = { url: String, metricsUrl: String, title: String, list: String };
 
   connect() {
-    this.titles = new Map(this.stageTargets.map((card) => [card.dataset.stage, card.querySelector("h3").firstChild.textContent.trim()]));
+    this.titles = new Map(this.stageTargets.map((card) => [card.dataset.stage, find(card, "h3", HTMLElement).firstChild?.textContent?.trim() ?? ""]));
     this.curves = new Curves(this.curvesTarget, this.titles, this.titleValue);
     this.cursor = null;
     this.theme = new MutationObserver(() => this.curves.redraw());
@@ -56,7 +72,8 @@ export default class extends /** @type {Typed<{
     this.curves.destroy();
   }
 
-  /** Open the question before an action. */
+  /** Open the question before an action.
+   * @param {On<WithData<"name", HTMLButtonElement>> & {params: Question}} event */
   ask({ currentTarget, params }) {
     this.asked = { name: currentTarget.dataset.name, body: params.body };
     slot(this.dialogTarget, "title").textContent = params.title;
@@ -68,9 +85,10 @@ export default class extends /** @type {Typed<{
   }
 
   async confirm() {
+    /** @type {{yaml?: string}} */
     const body = { ...this.asked.body };
     const settings = slot(this.dialogTarget, "settings");
-    if (!settings.hidden) body.yaml = settings.querySelector("textarea").value;
+    if (!settings.hidden) body.yaml = find(settings, "textarea", HTMLTextAreaElement).value;
     const answer = await call("POST", `${this.urlValue}${this.asked.name.split("-")[0]}/`, body).catch(() => null);
     if (!answer || answer.status >= 400) {
       slot(this.dialogTarget, "error").textContent = answer ? problem(answer, "That did not work. Reload the page and try again.") : UNREACHABLE;
@@ -131,7 +149,7 @@ export default class extends /** @type {Typed<{
     return { status, body: { round: round.body, metrics: metrics.body } };
   }
 
-  /** @returns {number} milliseconds until the next time */
+  /** @param {Told} told @returns {number} milliseconds until the next time */
   #told({ round, metrics }) {
     this.cursor = metrics.cursor;
     this.curves.add(metrics.stages);
@@ -143,6 +161,7 @@ export default class extends /** @type {Typed<{
     return ["queued", "running", "paused"].includes(round.state) ? WHILE_OPEN_MS : WHEN_CLOSED_MS;
   }
 
+  /** @param {Round} round */
   #show(round) {
     badge(this.stateTarget, round.state, round.promoted ? `${round.state_title}, promoted policy` : round.state_title);
     this.failureTarget.hidden = !round.failure;
@@ -160,6 +179,7 @@ export default class extends /** @type {Typed<{
     slot(this.evaluationTarget, "figures").replaceChildren(...round.evaluations.toReversed().flatMap(evaluationRows));
   }
 
+  /** @param {Alarm[]} alarms */
   #showAlarms(alarms) {
     this.curves.warn(alarms);
     const shown = JSON.stringify(alarms.map(({ name, text }) => [name, text]));
@@ -170,6 +190,7 @@ export default class extends /** @type {Typed<{
   }
 }
 
+/** @param {HTMLSelectElement} select @param {string} value @param {boolean} disabled */
 function selectedDisable(select, value, disabled) {
   for (const option of select.options) if (option.value === value) option.disabled = disabled;
 }

@@ -5,6 +5,8 @@
  *            data-action="round:told@window->round-log#refresh toggle->round-log#refresh">
  *     <ol data-round-log-target="lines"></ol>
  *   </details>
+ *
+ * @typedef {{id: number, at: string, stage: string, level: string, text: string}} Line
  */
 import { Controller } from "@hotwired/stimulus";
 
@@ -17,6 +19,7 @@ export default class extends /** @type {Typed<{
   element: HTMLDetailsElement,
   targets: {lines: HTMLElement, empty: HTMLElement},
   values: {url: string},
+  fields: {asking?: boolean, last?: number},
 }>} */ (Controller) {
   static targets = ["lines", "empty"];
   static values = { url: String };
@@ -29,17 +32,19 @@ export default class extends /** @type {Typed<{
     if (answer?.status === 200) this.#add(answer.body);
   }
 
+  /** @param {Line[]} lines */
   #add(lines) {
     const list = this.linesTarget;
     const atEnd = list.scrollTop + list.clientHeight >= list.scrollHeight - 4;
     list.append(...lines.map(logLine));
-    while (list.childElementCount > LINES_SHOWN) list.firstElementChild.remove();
+    while (list.childElementCount > LINES_SHOWN) list.firstElementChild?.remove();
     this.last = lines.at(-1)?.id ?? this.last;
     this.emptyTarget.hidden = list.childElementCount > 0;
     if (lines.length && atEnd) list.scrollTop = list.scrollHeight;
   }
 }
 
+/** @param {Line} line */
 function logLine({ at, stage, level, text }) {
   const moment = new Date(at);
   return element("li", { "data-level": level }, [

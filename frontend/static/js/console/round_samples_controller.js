@@ -20,11 +20,13 @@ export default class extends /** @type {Typed<{
     list: HTMLElement, problem: HTMLElement,
   },
   values: {url: string},
+  fields: {steps: Record<string, number[]>, atNewest?: boolean, known?: string},
 }>} */ (Controller) {
   static targets = ["stage", "earlier", "later", "list", "problem"];
   static values = { url: String };
 
-  /** New steps were sampled: offer them, and show the newest where that was shown before. */
+  /** New steps were sampled: offer them, and show the newest where that was shown before.
+   * @param {CustomEvent<{sample_steps: Record<string, number[]>, titles: Map<string, string>}>} event */
   told({ detail: { sample_steps: steps, titles } }) {
     this.steps = steps;
     const known = JSON.stringify(steps);
@@ -32,7 +34,7 @@ export default class extends /** @type {Typed<{
     if (known === this.known || this.element.hidden) return;
     const follow = this.atNewest ?? true;
     this.known = known;
-    const stages = [...titles].filter(([stage]) => steps[stage]).map(([stage, title]) => [stage, title]);
+    const stages = [...titles].filter(([stage]) => steps[stage]);
     const chosen = follow ? stages.at(-1)?.[0] : this.stageTarget.value;
     fillSelect(this.stageTarget, stages, chosen);
     this.#offer(follow);
@@ -55,21 +57,25 @@ export default class extends /** @type {Typed<{
     if (answers) this.listTarget.replaceChildren(...sampleGroup(wanted, answers));
   }
 
+  /** @param {string} stage @param {number} step @returns {Promise<import("./samples.js").Row[]>} */
   async #rows(stage, step) {
     const answer = await call("GET", `${this.urlValue}?stage=${encodeURIComponent(stage)}&step=${step}`);
     if (answer.status !== 200) throw new Error("no samples");
     return answer.body.rows;
   }
 
+  /** @param {boolean} afresh */
   #offer(afresh) {
     const steps = this.steps[this.stageTarget.value] ?? [];
+    /** @type {[string, string][]} */
     const options = steps.map((step) => [String(step), `Step ${number(step)}`]);
     fillSelect(this.earlierTarget, options, afresh ? String(steps[0]) : this.earlierTarget.value);
     fillSelect(this.laterTarget, options, afresh ? String(steps.at(-1)) : this.laterTarget.value);
   }
 }
 
+/** @param {HTMLSelectElement} select @param {[string, string][]} options @param {string | undefined} value */
 function fillSelect(select, options, value) {
   select.replaceChildren(...options.map(([key, title]) => element("option", { value: key }, [title])));
-  select.value = value;
+  select.value = value ?? "";
 }

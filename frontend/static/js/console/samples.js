@@ -60,11 +60,13 @@ export function acrossSteps(steps, rows) {
   }));
 }
 
+/** @param {string} who @param {number} step @param {boolean} several */
 function whose(who, step, several) {
   if (who === "Answer") return `Step ${step}`;
   return several ? `${who}, step ${step}` : who;
 }
 
+/** @param {{prompt: string, answers: Answer[]}} said */
 function sample({ prompt, answers }) {
   const said = turns(prompt);
   return element("article", { class: "sample" }, [
@@ -73,10 +75,12 @@ function sample({ prompt, answers }) {
   ]);
 }
 
+/** @param {Turn} turn */
 function turn({ role, text }) {
   return element("div", { class: "said" }, [element("p", { class: "who" }, [role]), element("p", { dir: "auto" }, [text])]);
 }
 
+/** @param {Answer} answer */
 function answer({ who, text, score }) {
   const scored = score === null ? [] : [element("span", { class: "badge" }, [`Score ${number(score)}`])];
   return element("div", { class: "said" }, [element("p", { class: "who" }, [who, ...scored]), element("p", { dir: "auto" }, [text || "(nothing)"])]);

@@ -12,8 +12,11 @@ import { call } from "../api.js";
 import { refused } from "./refused.js";
 
 export default class extends /** @type {Typed<{
-  element: HTMLFormElement,
-  targets: {kind: HTMLElement, problem: HTMLElement, button: HTMLButtonElement},
+  element: Form<{
+    recipe: HTMLSelectElement, kind: RadioNodeList, weekday: HTMLSelectElement, at: HTMLInputElement,
+    after_rankings: HTMLInputElement,
+  }>,
+  targets: {kind: WithData<"kind">, problem: HTMLElement, button: HTMLButtonElement},
   values: {url: string, page: string},
 }>} */ (Controller) {
   static targets = ["kind", "problem", "button"];
@@ -28,6 +31,7 @@ export default class extends /** @type {Typed<{
     for (const part of this.kindTargets) part.hidden = part.dataset.kind !== this.element.elements.kind.value;
   }
 
+  /** @param {Event} event */
   async submit(event) {
     event.preventDefault();
     this.buttonTarget.disabled = true;

@@ -1,7 +1,7 @@
 /** Curves put on the same steps, and smoothed. Pure. @module */
 
 /** The steps of all curves in order, then each curve's values on them; null where it has none.
- * @param {Map<number, number | null>[]} curves @returns {(number | null)[][]} */
+ * @param {Map<number, number | null>[]} curves @returns {[number[], ...(number | null)[][]]} */
 export function align(curves) {
   const steps = [...new Set(curves.flatMap((curve) => [...curve.keys()]))].sort((a, b) => a - b);
   return [steps, ...curves.map((curve) => steps.map((step) => curve.get(step) ?? null))];

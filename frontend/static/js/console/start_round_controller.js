@@ -5,10 +5,15 @@
  *   <form data-controller="start-round" data-action="start-round#submit input->start-round#changed">
  *     <input name="sft.epochs" data-kind="int"> <p data-start-round-target="error" data-for="sft.epochs" hidden>
  *   </form>
+ *
+ * @import { Answer } from "../api.js"
+ * @import { Field } from "./form_body.js"
+ * @import { Plan } from "./plan.js"
  */
 import { Controller } from "@hotwired/stimulus";
 
 import { call, problem } from "../api.js";
+import { slot } from "../find.js";
 import { element } from "./elements.js";
 import { number } from "./format.js";
 import { countRows, estimateRows, judged, shareTables, showChecked } from "./plan.js";
@@ -20,17 +25,21 @@ const PAUSE_MS = 400;
 const KEPT = "tutelage.recipe";
 
 export default class extends /** @type {Typed<{
-  element: HTMLFormElement,
+  element: Form<{
+    name: HTMLInputElement, preset: HTMLInputElement, promote: HTMLSelectElement,
+    start?: HTMLSelectElement, reward?: HTMLSelectElement, snapshot?: HTMLSelectElement,
+  }>,
   targets: {
-    error: HTMLElement, problem: HTMLElement, absence: HTMLElement, button: HTMLButtonElement,
+    error: WithData<"for">, problem: HTMLElement, absence: HTMLElement, button: HTMLButtonElement,
     counted: HTMLElement, counts: HTMLElement, shares: HTMLElement, choice: HTMLFieldSetElement,
     facts: HTMLElement, estimates: HTMLElement, judged: HTMLElement, notes: HTMLElement,
-    checked: HTMLElement, differs: HTMLElement, find: HTMLInputElement, only: HTMLInputElement,
-    none: HTMLElement, stage: HTMLDetailsElement, yaml: HTMLTextAreaElement,
+    checked: WithData<"checkPage">, differs: HTMLElement, find: HTMLInputElement, only: HTMLInputElement,
+    none: HTMLElement, stage: WithData<"stage", HTMLDetailsElement>, yaml: HTMLTextAreaElement,
     yamlError: HTMLElement, recipeName: HTMLInputElement, replace: HTMLInputElement,
     saved: HTMLElement,
   },
   values: {url: string, check: string, read: string, recipes: string, page: string},
+  fields: {timer?: Timer, asked?: number, plan?: Plan},
 }>} */ (Controller) {
   static targets = ["error", "problem", "absence", "button", "counted", "counts", "shares", "choice", "facts", "estimates", "judged", "notes", "checked",
     "differs", "find", "only", "none", "stage", "yaml", "yamlError", "recipeName", "replace", "saved"];
@@ -57,12 +66,12 @@ export default class extends /** @type {Typed<{
     this.timer = setTimeout(() => this.#ask(), PAUSE_MS);
   }
 
-  /** Fields that are no part of the recipe. */
+  /** Fields that are no part of the recipe. @param {Event} event */
   ignore(event) {
     event.stopPropagation();
   }
 
-  /** Show the settings that are looked for, of the chosen stages. */
+  /** Show the settings that are looked for, of the chosen stages. @param {Event} [event] */
   filter(event) {
     event?.stopPropagation();
     const words = this.findTarget.value.trim().toLowerCase();
@@ -78,6 +87,7 @@ export default class extends /** @type {Typed<{
     this.noneTarget.hidden = found > 0;
   }
 
+  /** @param {Event} event */
   async submit(event) {
     event.preventDefault();
     this.buttonTarget.disabled = true;
@@ -94,12 +104,13 @@ export default class extends /** @type {Typed<{
   /** The request: preset, name, versions, labels, and every value of the form as the recipe. */
   body() {
     const { name, start, reward, snapshot, preset } = this.element.elements;
-    const id = (field) => (field?.value ? Number(field.value) : null);
+    const id = (/** @type {HTMLSelectElement | undefined} */ field) => (field?.value ? Number(field.value) : null);
     return { preset: preset.value, name: name.value, start: id(start), reward: id(reward), snapshot: id(snapshot), recipe: recipeOf(this.element) };
   }
 
+  /** @param {On<HTMLInputElement, HTMLInputElement>} event */
   async open({ target }) {
-    if (!target.files.length) return;
+    if (!target.files?.length) return;
     this.yamlTarget.value = await target.files[0].text();
     target.value = "";
     this.fill();
@@ -151,11 +162,12 @@ export default class extends /** @type {Typed<{
     else this.#refuse(answer ? problem(answer, "The form could not be checked.") : UNREACHABLE, answer?.body?.errors);
   }
 
+  /** @param {Plan} plan */
   #show(plan) {
     this.plan = plan;
     const { labels, comparisons, shares, estimates, ahead, absence } = plan;
     if (Object.keys(plan.needed).length) this.countsTarget.replaceChildren(...countRows(plan));
-    const open = [...this.sharesTarget.querySelectorAll("details[open]")].map((one) => one.dataset.title);
+    const open = [.../** @type {NodeListOf<WithData<"title">>} */ (this.sharesTarget.querySelectorAll("details[open]"))].map((one) => one.dataset.title);
     this.sharesTarget.replaceChildren(...shareTables(shares, new Set(open)));
     this.choiceTarget.disabled = Boolean(this.element.elements.snapshot?.value);
     this.countedTarget.textContent = `${number(comparisons)} comparisons from ${number(labels.rankings)} rankings, ${number(labels.demonstrations)} demonstrations`;
@@ -171,28 +183,31 @@ export default class extends /** @type {Typed<{
     this.#refuse(plan.problem, plan.errors);
   }
 
+  /** @param {string} sentence @param {Plan["errors"]} [errors] */
   #refuse(sentence, errors = {}) {
     for (const place of this.errorTargets) this.#mark(place, errors?.[place.dataset.for]);
     this.problemTarget.textContent = sentence;
     this.problemTarget.hidden = !sentence;
   }
 
+  /** @param {WithData<"for">} place @param {string | string[] | undefined} error */
   #mark(place, error) {
     place.hidden = !error;
     place.textContent = error ? [error].flat().join(" ") : "";
-    const input = this.element.elements[place.dataset.for];
-    if (input?.setAttribute) input.setAttribute("aria-invalid", String(Boolean(error)));
+    const input = this.element.elements.namedItem(place.dataset.for);
+    if (input instanceof Element) input.setAttribute("aria-invalid", String(Boolean(error)));
     if (error) place.closest("details")?.setAttribute("open", "");
   }
 }
 
-/** Show what is looked for in one stage; how many settings differ, and how many are shown. */
+/** Show what is looked for in one stage; how many settings differ, and how many are shown.
+ * @param {HTMLDetailsElement} stage @param {boolean} chosen @param {string} words @param {boolean} only */
 function showStage(stage, chosen, words, only) {
   const count = { changed: 0, found: 0 };
-  for (const row of stage.querySelectorAll("[data-setting]")) {
-    const input = row.querySelector("[data-usual]");
+  for (const row of /** @type {NodeListOf<WithData<"words">>} */ (stage.querySelectorAll("[data-setting]"))) {
+    const input = /** @type {Field} */ (row.querySelector("[data-usual]"));
     const isChanged = differs(input);
-    const note = row.querySelector('[data-slot="usual"]');
+    const note = slot(row, "usual");
     row.toggleAttribute("data-changed", isChanged);
     note.hidden = !isChanged;
     note.textContent = isChanged ? `Preset: ${input.dataset.usual}` : "";
@@ -202,13 +217,13 @@ function showStage(stage, chosen, words, only) {
   }
   stage.hidden = !chosen || ((only || words !== "") && !count.found);
   if (chosen && (only || words) && count.found) stage.open = true;
-  const badge = stage.querySelector('[data-slot="changed"]');
+  const badge = slot(stage, "changed");
   badge.hidden = !count.changed;
   badge.textContent = `${count.changed} changed`;
   return count;
 }
 
-/** Every mistake in a file, a line each. */
+/** Every mistake in a file, a line each. @param {Answer | null} answer */
 function everyRefusal(answer) {
   const errors = Object.entries(answer?.body?.errors ?? {});
   return errors.length ? errors.map(([field, words]) => `${field} ${[words].flat().join(" ")}`).join("\n") : refused(answer);

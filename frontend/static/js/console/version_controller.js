@@ -13,16 +13,17 @@ import { refused } from "./refused.js";
 export default class extends /** @type {Typed<{
   element: HTMLFormElement,
   targets: {problem: HTMLElement, done: HTMLElement},
-  values: {url: string, method: string, done: string},
+  values: {url: string, method: "POST" | "PUT", done: string},
 }>} */ (Controller) {
   static targets = ["problem", "done"];
   static values = { url: String, method: { type: String, default: "POST" }, done: String };
 
+  /** @param {SubmitEvent} event */
   async submit(event) {
     event.preventDefault();
-    const button = event.submitter;
+    const button = /** @type {HTMLButtonElement} */ (event.submitter);
     button.disabled = true;
-    const answer = await call(/** @type {"POST" | "PUT"} */ (this.methodValue), this.urlValue, body(this.element)).catch(() => null);
+    const answer = await call(this.methodValue, this.urlValue, body(this.element)).catch(() => null);
     button.disabled = false;
     const good = answer !== null && answer.status < 300;
     this.problemTarget.textContent = good ? "" : refused(answer);

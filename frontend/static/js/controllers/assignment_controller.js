@@ -8,11 +8,10 @@
  *     <div data-assignment-target="notices" aria-live="polite"></div>
  *     <script type="application/json" id="draft">{…}</script>
  *
- * @typedef {{active_seconds?: number}} Draft and what the form inside puts there
- *
  * @import { Answer } from "../api.js"
  * @import { Copy, SaveState } from "../draft.js"
  * @import { Choice } from "../notices.js"
+ * @typedef {{active_seconds?: number}} Draft and what the form inside puts there
  */
 import { Controller } from "@hotwired/stimulus";
 

@@ -13,7 +13,7 @@ import { Controller } from "@hotwired/stimulus";
 
 import { call } from "../api.js";
 import { beginAt } from "../begin.js";
-import { find } from "../find.js";
+import { find, stamp } from "../find.js";
 import { _, listed, say } from "../i18n.js";
 
 const FEWEST_PAIRS = 2;
@@ -155,8 +155,7 @@ export default class extends /** @type {Typed<{
 
   /** @param {Pair} pair */
   append({ input, output }) {
-    const blank = find(this.blankTarget.content, "fieldset", HTMLFieldSetElement);
-    const pair = /** @type {HTMLFieldSetElement} */ (blank.cloneNode(true));
+    const pair = stamp(this.blankTarget);
     const fields = pair.querySelectorAll("textarea");
     [fields[0].value, fields[1].value] = [input, output];
     this.pairsTarget.append(pair);
