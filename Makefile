@@ -42,7 +42,7 @@ lint: .venv/dev lint-js
 # Node is there for developers alone: who has none goes without, but under CI=true it must run.
 lint-js:
 	@if [ "$(CI)" = true ] || command -v npm >/dev/null; then $(MAKE) --no-print-directory frontend/node_modules && \
-		cd frontend && node_modules/.bin/eslint .; fi
+		cd frontend && node_modules/.bin/eslint . && node_modules/.bin/tsc; fi
 
 frontend/node_modules: frontend/package.json frontend/package-lock.json
 	npm ci --prefix frontend --no-audit --no-fund
