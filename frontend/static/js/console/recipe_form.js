@@ -12,7 +12,7 @@
 
 /** @param {RecipeForm} form @returns {Record<string, any>} the recipe it says */
 export function recipeOf(form) {
-  const recipe = { promote: form.elements.promote.value, stages: /** @type {string[]} */ ([]), labels: /** @type {any} */ ({}) };
+  const recipe = { promote: form.elements.promote.value, stages: /** @type {string[]} */ ([]), labels: /** @type {Record<string, (string | number)[]>} */ ({}) };
   for (const box of boxes(form, '[name="stages"]:checked')) recipe.stages.push(box.value);
   for (const input of settings(form)) {
     if (!input.name.startsWith("labels.") || input.value.trim()) put(recipe, input.name.split("."), valueOf(input));
