@@ -263,14 +263,23 @@ def _templates() -> dict[Any, Any]:
     prompt = models.Prompt.objects.create(messages=[], source="import", split="train")
     task = models.LabelingTask.objects.create(kind="ranking", prompt=prompt, state="open")
     completion = models.Completion.objects.create(
-        task=task, position=0, version=version, sampling={}, seed=0, finish_reason="stop",
-        prompt_tokens=9, completion_tokens=9,
-    )  # fmt: skip
+        task=task,
+        position=0,
+        version=version,
+        sampling={},
+        seed=0,
+        finish_reason="stop",
+        prompt_tokens=9,
+        completion_tokens=9,
+    )
     slot = models.Slot.objects.create(task=task, number=1, kind="ranking", purpose="training")
     held = models.Assignment.objects.create(
-        task=task, labeler=labeler, state="released", lease_expires_at=prompt.created_at,
+        task=task,
+        labeler=labeler,
+        state="released",
+        lease_expires_at=prompt.created_at,
         ended_at=prompt.created_at,
-    )  # fmt: skip
+    )
     label = {"task": task, "prompt": prompt, "labeler": labeler, "active_seconds": 60}
     ranking = models.Ranking.objects.create(**label)
     ranked = models.RankedCompletion.objects.create(

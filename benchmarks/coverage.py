@@ -143,10 +143,17 @@ def main() -> None:
     for one in agreed:
         shares = " | ".join(f"{one[name]:.3f}" for name in ("rate", "independent", "alpha"))
         print(f"| {one['labelers']}, {one['completions']} | {shares} |")
-    print(json.dumps({
-        "benchmark": "coverage", "draws": draws, "seconds": round(time.perf_counter() - begin, 1),
-        "cells": cells, "agreement": agreed,
-    }))  # fmt: skip
+    print(
+        json.dumps(
+            {
+                "benchmark": "coverage",
+                "draws": draws,
+                "seconds": round(time.perf_counter() - begin, 1),
+                "cells": cells,
+                "agreement": agreed,
+            }
+        )
+    )
 
 
 if __name__ == "__main__":

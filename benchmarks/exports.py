@@ -124,9 +124,15 @@ def _templates() -> dict[str, Any]:
     task = models.LabelingTask.objects.create(kind="ranking", prompt=prompt, state="open")
     label = {"task": task, "prompt": prompt, "labeler": labeler, "active_seconds": 60}
     completion = models.Completion.objects.create(
-        task=task, position=0, version=version, sampling={}, seed=0, finish_reason="stop",
-        prompt_tokens=9, completion_tokens=9,
-    )  # fmt: skip
+        task=task,
+        position=0,
+        version=version,
+        sampling={},
+        seed=0,
+        finish_reason="stop",
+        prompt_tokens=9,
+        completion_tokens=9,
+    )
     ranking = models.Ranking.objects.create(**label)
     ranked = models.RankedCompletion.objects.create(
         ranking=ranking, completion=completion, rank=1, overall=1, flags=["toxic"]
@@ -139,8 +145,12 @@ def _templates() -> dict[str, Any]:
 def timed_export(what: str, shape: str, path: Path) -> dict[str, Any]:
     """Seconds and peak memory of the command, and what it wrote."""
     told = run_command("export", what, "--format", shape, "--out", path)
-    return {"seconds": told["seconds"], "peak_mb": told["peak_mb"], "rows": told["rows"],
-            "mb": round(told["bytes"] / 1e6)}  # fmt: skip
+    return {
+        "seconds": told["seconds"],
+        "peak_mb": told["peak_mb"],
+        "rows": told["rows"],
+        "mb": round(told["bytes"] / 1e6),
+    }
 
 
 def _ids() -> dict[str, Any]:

@@ -126,17 +126,29 @@ def long_task(*, labeler: str) -> None:
     first = template.completions.get()
     made = Completion.objects.bulk_create(
         Completion(
-            task=task, position=place, version=first.version, text=f"{place} {LONG}", sampling={},
-            seed=place, finish_reason="stop", prompt_tokens=8, completion_tokens=1_000,
+            task=task,
+            position=place,
+            version=first.version,
+            text=f"{place} {LONG}",
+            sampling={},
+            seed=place,
+            finish_reason="stop",
+            prompt_tokens=8,
+            completion_tokens=1_000,
         )
         for place in range(9)
-    )  # fmt: skip
+    )
     user = User.objects.get(username=labeler)
     end = timezone.now() + timedelta(hours=1)
     Slot.objects.create(
-        task=task, number=1, kind="ranking", purpose="training",
-        state="held", labeler=user, lease_expires_at=end,
-    )  # fmt: skip
+        task=task,
+        number=1,
+        kind="ranking",
+        purpose="training",
+        state="held",
+        labeler=user,
+        lease_expires_at=end,
+    )
     order = [completion.pk for completion in made]
     Assignment.objects.create(task=task, labeler=user, display_order=order, lease_expires_at=end)
 

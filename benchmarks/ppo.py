@@ -31,9 +31,11 @@ def compare_at(arena: Arena, response: int, episodes: int) -> dict[str, Any]:
     work |= {"algorithm": "ppo", "steps": STEPS[arena.device]}
     ours = {trunk: our_job(work, trunk, response) for trunk in ("separate", "shared")}
     arguments = {
-        "per_device_train_batch_size": episodes, "gradient_accumulation_steps": 1,
-        "local_rollout_forward_batch_size": episodes, "response_length": response,
-    }  # fmt: skip
+        "per_device_train_batch_size": episodes,
+        "gradient_accumulation_steps": 1,
+        "local_rollout_forward_batch_size": episodes,
+        "response_length": response,
+    }
     results = arena.duel(work, ours, {"arguments": arguments}, TRL_WITH_PPO)
     for result in results.values():
         result["seconds_an_episode"] = round(best(result) / episodes, 4)
@@ -45,10 +47,15 @@ def our_job(work: dict[str, Any], trunk: str, response: int) -> dict[str, Any]:
     """Our contender's settings, and its floor."""
     episodes = len(work["rows"])
     config = {
-        "iterations": work["steps"] + 1, "batch_size": episodes, "minibatch_size": episodes,
-        "max_response_tokens": response, "ptx_coefficient": 0.0, "warmup_iterations": 0,
-        "tokens_per_micro_batch": work["tokens_a_pass"], "trunk": trunk,
-    }  # fmt: skip
+        "iterations": work["steps"] + 1,
+        "batch_size": episodes,
+        "minibatch_size": episodes,
+        "max_response_tokens": response,
+        "ptx_coefficient": 0.0,
+        "warmup_iterations": 0,
+        "tokens_per_micro_batch": work["tokens_a_pass"],
+        "trunk": trunk,
+    }
     return {"config": config, "never_stop": True, "floor_flops": floor_flops(work, trunk, response)}
 
 

@@ -25,9 +25,10 @@ def compare_at(arena: Arena, k: int, groups: int) -> dict[str, Any]:
     rows = [{"prompt": PROMPT, "completions": [COMPLETION] * k}] * (groups * (STEPS + 1))
     work = arena.prepare("reward", rows) | {"algorithm": "reward", "reward": None}
     config = {
-        "batch_size": groups, "learning_rate": 1e-5,
+        "batch_size": groups,
+        "learning_rate": 1e-5,
         "tokens_per_micro_batch": max(4096, TOKENS[arena.device]),
-    }  # fmt: skip
+    }
     pairs = k * (k - 1) // 2
     trl = {"arguments": {"per_device_train_batch_size": pairs}, "steps": TRL_STEPS[k]}
     tokens = groups * (work["rows"][0]["prompt"] + sum(work["rows"][0]["completions"]))

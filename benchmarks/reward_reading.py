@@ -85,13 +85,17 @@ def main() -> None:
         seeds[seed] = json.loads(kept.read_text())
         print(seed, json.dumps(seeds[seed]), file=sys.stderr)
     ends = [finished for ranking in data.rankings for finished in ranking.finished]
-    print(json.dumps({
-        "benchmark": "reward_reading",
-        "as_finished": options.as_finished,
-        "finished_in_labels": round(sum(ends) / len(ends), 3),
-        "finished_in_samples": round(sum(drawn["finished"]) / len(drawn["finished"]), 3),
-        "seeds": seeds,
-    }))  # fmt: skip
+    print(
+        json.dumps(
+            {
+                "benchmark": "reward_reading",
+                "as_finished": options.as_finished,
+                "finished_in_labels": round(sum(ends) / len(ends), 3),
+                "finished_in_samples": round(sum(drawn["finished"]) / len(drawn["finished"]), 3),
+                "seeds": seeds,
+            }
+        )
+    )
 
 
 def _options() -> Namespace:
@@ -190,10 +194,12 @@ def _measured(folder: Path, data: Snapshot, drawn: Figures) -> Figures:
         "prefers_the_finished": {
             name: _share(_mixed(drawn, values))
             for name, values in {
-                "score": scores, "reward": rewards, "utility": drawn["utilities"]
+                "score": scores,
+                "reward": rewards,
+                "utility": drawn["utilities"],
             }.items()
         },
-    }  # fmt: skip
+    }
 
 
 def _groups(drawn: Figures) -> Iterable[range]:

@@ -30,10 +30,12 @@ def compare_at(arena: Arena, examples: int) -> dict[str, Any]:
     work |= {"algorithm": "sft", "reward": None, "steps": steps}
     budget = work["tokens_a_pass"]
     config = {"batch_size": examples, "epochs": 1, "tokens_per_micro_batch": budget}
-    trl = {"arguments": {
-        "per_device_train_batch_size": MICRO_BATCH,
-        "gradient_accumulation_steps": examples // MICRO_BATCH,
-    }}  # fmt: skip
+    trl = {
+        "arguments": {
+            "per_device_train_batch_size": MICRO_BATCH,
+            "gradient_accumulation_steps": examples // MICRO_BATCH,
+        }
+    }
     prompts = sum(row["prompt"] for row in work["rows"]) / (steps + 1)
     responses = sum(sum(row["completions"]) for row in work["rows"]) / (steps + 1)
     flops = 6 * (work["trunk"] * (prompts + responses) + work["unembedding"] * responses)

@@ -84,8 +84,11 @@ class ListView(generics.ListAPIView[Any]):
         known = {*query.fields, "cursor", "page_size"}
         unknown = f"There is no such filter; there are {', '.join(sorted(known))}."
         errors = {name: [unknown] for name in params if name not in known}
-        errors |= {name: ["Is given twice; give it once."]
-                   for name, values in params.lists() if len(values) > 1}  # fmt: skip
+        errors |= {
+            name: ["Is given twice; give it once."]
+            for name, values in params.lists()
+            if len(values) > 1
+        }
         if errors:
             raise ValidationError(errors)
         query.is_valid(raise_exception=True)

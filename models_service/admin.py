@@ -75,10 +75,13 @@ class ModelVersionAdmin(RecordAdmin):
         if not report:
             return "Not checked yet."
         rows = (
-            (*((_GOOD, "Works") if one["ok"] else (_BAD, "Does not work")), one["title"],
-             one["says"])
+            (
+                *((_GOOD, "Works") if one["ok"] else (_BAD, "Does not work")),
+                one["title"],
+                one["says"],
+            )
             for one in report["findings"]
-        )  # fmt: skip
+        )
         cells = '<td class="pr-4 {}">{}</td><td class="pr-4 font-semibold">{}</td><td>{}</td>'
         table = format_html_join("", f'<tr class="align-top">{cells}</tr>', rows)
         return format_html("<p>{}</p><table>{}</table>", summary(report), table)

@@ -14,13 +14,16 @@ from urllib.parse import urlsplit
 KEY_VARIABLE = re.compile(r"MODEL_KEY_[A-Z0-9_]{1,80}")
 
 # Fields of a request that some servers do not know, or know by another name.
-SETTABLE = frozenset({
-    "max_tokens", "temperature", "top_p", "seed", "n", "logprobs", "stop", "stream_options",
-})  # fmt: skip
+SETTABLE = frozenset(
+    {"max_tokens", "temperature", "top_p", "seed", "n", "logprobs", "stop", "stream_options"}
+)
 # Set by every request itself.
 OWN_FIELDS = SETTABLE - {"top_p", "stop", "stream_options"} | {
-    "model", "messages", "prompt", "stream",
-}  # fmt: skip
+    "model",
+    "messages",
+    "prompt",
+    "stream",
+}
 _FIELD = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,59}")
 
 

@@ -50,18 +50,23 @@ class ModelVersion(models.Model):
         help_text="Of so many answers that the weights give, the judge's favourite is said.",
     )
     judge = models.ForeignKey(
-        "self", null=True, blank=True, on_delete=models.PROTECT, related_name="judged",
+        "self",
+        null=True,
+        blank=True,
+        on_delete=models.PROTECT,
+        related_name="judged",
         help_text="The reward model that chooses.",
-    )  # fmt: skip
+    )
     sha256 = models.CharField(max_length=64, blank=True)
     parent = models.ForeignKey(
         "self", null=True, blank=True, on_delete=models.PROTECT, related_name="children"
     )
     figures = models.JSONField(default=dict, blank=True)
     check_report = models.JSONField(
-        default=dict, blank=True,
+        default=dict,
+        blank=True,
         help_text="What was measured before it was taken up; empty where it was not checked.",
-    )  # fmt: skip
+    )
     weights_removed_at = models.DateTimeField(null=True, blank=True)
     learned_from_erased_at = models.DateTimeField(
         null=True, blank=True, help_text="Since when some of what it learned from is erased."

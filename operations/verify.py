@@ -90,13 +90,19 @@ def _constraints() -> Iterator[Fault]:
         cursor.execute(_CONSTRAINTS)
         for table, name, kind, valid, *rest in cursor.fetchall():
             if not valid:
-                yield Fault(table, f"constraint {name} was never checked",
-                            f'ALTER TABLE {table} VALIDATE CONSTRAINT "{name}".')  # fmt: skip
+                yield Fault(
+                    table,
+                    f"constraint {name} was never checked",
+                    f'ALTER TABLE {table} VALIDATE CONSTRAINT "{name}".',
+                )
             cursor.execute(_violations(table, kind, *rest))
             [bad] = cursor.fetchone()
             if bad:
-                yield Fault(table, f"{bad} rows break {name}",
-                            "Restore a backup, or mend these rows by hand.")  # fmt: skip
+                yield Fault(
+                    table,
+                    f"{bad} rows break {name}",
+                    "Restore a backup, or mend these rows by hand.",
+                )
     yield from _lacking()
 
 
@@ -117,8 +123,11 @@ def _lacking() -> Iterator[Fault]:
             there = connection.introspection.get_constraints(cursor, model._meta.db_table)
             for constraint in model._meta.constraints:
                 if constraint.name not in there:
-                    yield Fault(model._meta.db_table, f"constraint {constraint.name} is missing",
-                                "Restore a backup with manage.py restore.")  # fmt: skip
+                    yield Fault(
+                        model._meta.db_table,
+                        f"constraint {constraint.name} is missing",
+                        "Restore a backup with manage.py restore.",
+                    )
 
 
 def _states() -> Iterator[Fault]:

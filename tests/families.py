@@ -14,9 +14,13 @@ import transformers as tf
 from transformers import PreTrainedModel
 
 _SMALL: dict[str, Any] = {
-    "hidden_size": 64, "intermediate_size": 128, "num_hidden_layers": 2, "num_attention_heads": 4,
-    "num_key_value_heads": 2, "max_position_embeddings": 1024,
-}  # fmt: skip
+    "hidden_size": 64,
+    "intermediate_size": 128,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 4,
+    "num_key_value_heads": 2,
+    "max_position_embeddings": 1024,
+}
 _GPT: dict[str, Any] = {"n_embd": 64, "n_layer": 2, "n_head": 4, "n_positions": 512}
 _WINDOW = {"sliding_window": 32}
 _BOTH = {"layer_types": ["sliding_attention", "full_attention"], **_WINDOW}

@@ -17,8 +17,11 @@ def test_it_leaves_out_what_needs_services_and_starts_none(tmp_path: Path) -> No
     environment.pop("PYTEST_XDIST_WORKER", None)
     run = subprocess.run(
         [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "tests/core", "tests/config"],
-        cwd=settings.BASE_DIR, env=environment, capture_output=True, text=True,
-    )  # fmt: skip
+        cwd=settings.BASE_DIR,
+        env=environment,
+        capture_output=True,
+        text=True,
+    )
     assert run.returncode == 0, run.stdout
     last = run.stdout.strip().splitlines()[-1]
     assert "passed" in last and "deselected" in last

@@ -53,9 +53,10 @@ class Exports:
     release = Move(("running",), "queued", "its worker is asked to stop")
     expire = Move(("finished", "failed"), "expired", "its file has lain for long enough")
     withdraw = Move(
-        ("queued", "running", "finished", "failed", "expired"), "withdrawn",
+        ("queued", "running", "finished", "failed", "expired"),
+        "withdrawn",
         "a person in it was erased",
-    )  # fmt: skip
+    )
 
 
 MACHINES = (Rounds, Runs, Measurements, Exports)

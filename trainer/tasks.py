@@ -80,8 +80,10 @@ def clear_disk() -> None:
     if cleared != disk_retention.Cleared([], 0, 0):
         logger.info(
             "Removed the weights of %s, %d saved states and %d leftovers",
-            ", ".join(cleared.versions) or "no version", cleared.states, cleared.leftovers,
-        )  # fmt: skip
+            ", ".join(cleared.versions) or "no version",
+            cleared.states,
+            cleared.leftovers,
+        )
 
 
 @shared_task

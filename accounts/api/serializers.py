@@ -18,8 +18,13 @@ class TokenSerializer(serializers.ModelSerializer[TokenGrant]):
     class Meta:
         model = TokenGrant
         fields: tuple[str, ...] = (
-            "id", "name", "scopes", "created_at", "expires_at", "last_used_at",
-        )  # fmt: skip
+            "id",
+            "name",
+            "scopes",
+            "created_at",
+            "expires_at",
+            "last_used_at",
+        )
 
 
 class NewTokenSerializer(TokenSerializer):

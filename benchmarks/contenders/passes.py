@@ -56,10 +56,12 @@ def measure(job: dict[str, Any]) -> dict[str, Any]:
     with malloc.kept(), accumulate.in_place(policy), crew.repeatable():
         once, both = _times(forward), _times(forward_and_backward)
     return {
-        "rows": len(rows), "tokens": tokens, **peak_memory(),
+        "rows": len(rows),
+        "tokens": tokens,
+        **peak_memory(),
         "forward": {"steps": once, "floor_gflop": gflop},
         "forward_and_backward": {"steps": both, "floor_gflop": 3 * gflop},
-    }  # fmt: skip
+    }
 
 
 def _times(action: Callable[[], None]) -> list[dict[str, float]]:

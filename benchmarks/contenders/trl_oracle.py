@@ -39,17 +39,23 @@ def reward(folder: str) -> dict[str, Any]:
     model = _scorer(folder)
     rows = [{"chosen_ids": prompt + better, "rejected_ids": prompt + worse}]
     trainer = RewardTrainer(
-        model=model, processing_class=byte_tokenizer(), train_dataset=Dataset.from_list(rows),
+        model=model,
+        processing_class=byte_tokenizer(),
+        train_dataset=Dataset.from_list(rows),
         args=RewardConfig(output_dir=folder, pad_to_multiple_of=None, **SHARED),
-    )  # fmt: skip
+    )
     inputs = trainer.data_collator(rows)
     loss, outputs = trainer.compute_loss(model, inputs, return_outputs=True)
     loss.backward()
     return {
-        "prompt": prompt, "completions": [better, worse], "ranks": [1, 2], "pad": PAD,
-        "loss": loss.item(), "scores": outputs.logits.flatten().tolist(),
+        "prompt": prompt,
+        "completions": [better, worse],
+        "ranks": [1, 2],
+        "pad": PAD,
+        "loss": loss.item(),
+        "scores": outputs.logits.flatten().tolist(),
         "gradients": gradient_marks(model),
-    }  # fmt: skip
+    }
 
 
 def sft(folder: str) -> dict[str, Any]:
@@ -60,18 +66,25 @@ def sft(folder: str) -> dict[str, Any]:
     rows = [{"prompt": _tokens(rng, p), "response": _tokens(rng, r)} for p, r in SFT_LENGTHS]
     model = _policy()
     examples = [
-        {"input_ids": row["prompt"] + row["response"],
-         "completion_mask": [0] * len(row["prompt"]) + [1] * len(row["response"])}
+        {
+            "input_ids": row["prompt"] + row["response"],
+            "completion_mask": [0] * len(row["prompt"]) + [1] * len(row["response"]),
+        }
         for row in rows
-    ]  # fmt: skip
+    ]
     arguments = SFTConfig(
-        output_dir=folder, completion_only_loss=True, pad_to_multiple_of=None,
-        per_device_train_batch_size=len(rows), **SHARED,
-    )  # fmt: skip
+        output_dir=folder,
+        completion_only_loss=True,
+        pad_to_multiple_of=None,
+        per_device_train_batch_size=len(rows),
+        **SHARED,
+    )
     trainer = SFTTrainer(
-        model=model, processing_class=byte_tokenizer(), args=arguments,
+        model=model,
+        processing_class=byte_tokenizer(),
+        args=arguments,
         train_dataset=Dataset.from_list(examples),
-    )  # fmt: skip
+    )
     inputs = next(iter(trainer.get_train_dataloader()))
     loss = trainer.compute_loss(trainer.model, inputs)
     loss.backward()
@@ -100,10 +113,14 @@ def ppo(folder: str) -> dict[str, Any]:
     tokenizer.padding_side = "left"
     torch.manual_seed(0)
     trainer = PPOTrainer(
-        args=arguments, processing_class=tokenizer, model=_policy(), ref_model=_policy(variation=5),
-        reward_model=_scorer(folder), value_model=_scorer(folder, seed=6),
+        args=arguments,
+        processing_class=tokenizer,
+        model=_policy(),
+        ref_model=_policy(variation=5),
+        reward_model=_scorer(folder),
+        value_model=_scorer(folder, seed=6),
         train_dataset=Dataset.from_list(prompts),
-    )  # fmt: skip
+    )
     spy = _Spy(module)
     trainer.train()
     return spy.seen | {
@@ -128,20 +145,24 @@ class _Spy:
         self.seen |= {name: local[name].tolist() for name in names}
         self.seen |= {
             "context_length": local["context_length"],
-            "advantages": values.tolist(), "whitened": result.tolist(),
-            "mask": mask.long().tolist(), "value_mask": (~local["padding_mask_p1"]).long().tolist(),
-        }  # fmt: skip
+            "advantages": values.tolist(),
+            "whitened": result.tolist(),
+            "mask": mask.long().tolist(),
+            "value_mask": (~local["padding_mask_p1"]).long().tolist(),
+        }
         return result
 
     def mean(self, values: Tensor, mask: Tensor, *rest: Any) -> Tensor:
         local = sys._getframe(1).f_locals
         result = self._mean(values, mask, *rest)
         if values is local.get("pg_loss_max"):
-            self.seen["epochs"].append({
-                "rows": local["micro_batch_inds"].tolist(),
-                "policy": _describe(result, local["new_logprobs"]),
-                "value": _describe(local["vf_loss"], local["vpred"]),
-            })  # fmt: skip
+            self.seen["epochs"].append(
+                {
+                    "rows": local["micro_batch_inds"].tolist(),
+                    "policy": _describe(result, local["new_logprobs"]),
+                    "value": _describe(local["vf_loss"], local["vpred"]),
+                }
+            )
         return result
 
 

@@ -58,9 +58,11 @@ def reward_trainer(job: dict[str, Any], rows: Rows, shared: dict[str, Any]) -> A
     ]
     arguments = RewardConfig(**shared, max_length=None, pad_to_multiple_of=None)
     return RewardTrainer(
-        model=_scorer(job), args=arguments, processing_class=_tokenizer(job),
+        model=_scorer(job),
+        args=arguments,
+        processing_class=_tokenizer(job),
         train_dataset=Dataset.from_list(pairs),
-    )  # fmt: skip
+    )
 
 
 def sft_trainer(job: dict[str, Any], rows: Rows, shared: dict[str, Any]) -> Any:
@@ -68,17 +70,21 @@ def sft_trainer(job: dict[str, Any], rows: Rows, shared: dict[str, Any]) -> Any:
     from trl import SFTConfig, SFTTrainer
 
     examples = [
-        {"input_ids": row["prompt"] + row["response"],
-         "completion_mask": [0] * len(row["prompt"]) + [1] * len(row["response"])}
+        {
+            "input_ids": row["prompt"] + row["response"],
+            "completion_mask": [0] * len(row["prompt"]) + [1] * len(row["response"]),
+        }
         for row in rows
-    ]  # fmt: skip
+    ]
     arguments = SFTConfig(
         **shared, max_length=None, pad_to_multiple_of=None, completion_only_loss=True
     )
     return SFTTrainer(
-        model=_policy(job), args=arguments, processing_class=_tokenizer(job),
+        model=_policy(job),
+        args=arguments,
+        processing_class=_tokenizer(job),
         train_dataset=Dataset.from_list(examples),
-    )  # fmt: skip
+    )
 
 
 def ppo_trainer(job: dict[str, Any], rows: Rows, shared: dict[str, Any]) -> Any:
@@ -86,14 +92,23 @@ def ppo_trainer(job: dict[str, Any], rows: Rows, shared: dict[str, Any]) -> Any:
     from trl.experimental.ppo import PPOConfig, PPOTrainer
 
     arguments = PPOConfig(
-        **shared, num_ppo_epochs=1, num_mini_batches=1, num_sample_generations=0, kl_coef=0.02,
-        total_episodes=10**6, temperature=1.0,
-    )  # fmt: skip
+        **shared,
+        num_ppo_epochs=1,
+        num_mini_batches=1,
+        num_sample_generations=0,
+        kl_coef=0.02,
+        total_episodes=10**6,
+        temperature=1.0,
+    )
     return PPOTrainer(
-        args=arguments, processing_class=_tokenizer(job), model=_policy(job),
-        ref_model=_policy(job), reward_model=_scorer(job), value_model=_scorer(job),
+        args=arguments,
+        processing_class=_tokenizer(job),
+        model=_policy(job),
+        ref_model=_policy(job),
+        reward_model=_scorer(job),
+        value_model=_scorer(job),
         train_dataset=Dataset.from_list([{"input_ids": row["prompt"]} for row in rows]),
-    )  # fmt: skip
+    )
 
 
 def measure_phases(phases: dict[str, float]) -> None:
@@ -148,11 +163,18 @@ def run(job: dict[str, Any]) -> Stopwatch:
     watch, phases = Stopwatch(job["steps"]), {}
     with tempfile.TemporaryDirectory() as folder:
         shared = {
-            "output_dir": folder, "use_cpu": True, "bf16": False, "gradient_checkpointing": False,
-            "report_to": "none", "save_strategy": "no", "logging_strategy": "no",
-            "disable_tqdm": True, "learning_rate": 1e-5, "lr_scheduler_type": "constant",
+            "output_dir": folder,
+            "use_cpu": True,
+            "bf16": False,
+            "gradient_checkpointing": False,
+            "report_to": "none",
+            "save_strategy": "no",
+            "logging_strategy": "no",
+            "disable_tqdm": True,
+            "learning_rate": 1e-5,
+            "lr_scheduler_type": "constant",
             **job["arguments"],
-        }  # fmt: skip
+        }
         if job["algorithm"] == "ppo":
             measure_phases(phases)
         trainer = TRAINERS[job["algorithm"]](job, rows, shared)

@@ -56,8 +56,13 @@ def run(job: dict[str, Any]) -> Stopwatch:
     with tempfile.TemporaryDirectory() as folder:
         places = {"out": Path(folder) / "out", "work": Path(folder) / "work"}
         try:
-            module.train(config, snapshot=Path(job["snapshot"]), start=start, **places,
-                         report=TimingReporter(watch))  # fmt: skip
+            module.train(
+                config,
+                snapshot=Path(job["snapshot"]),
+                start=start,
+                **places,
+                report=TimingReporter(watch),
+            )
         except Enough:
             return watch
     raise RuntimeError("the snapshot has too few rows for so many steps")

@@ -98,13 +98,17 @@ class PasswordChange(PasswordChangeView):
 def tokens(request: HttpRequest) -> HttpResponse:
     """My own API tokens: list, make, rotate, revoke."""
     user = person(request)
-    return render(request, "account/tokens.html", {
-        "grants": tokens_of(user),
-        "scopes": [(scope.value, _SCOPES[scope]) for scope in SCOPES_OF_ROLE[Role(user.role)]],
-        "days": TOKEN_DAYS,
-        "default_days": DEFAULT_DAYS,
-        "now": timezone.now(),
-    })  # fmt: skip
+    return render(
+        request,
+        "account/tokens.html",
+        {
+            "grants": tokens_of(user),
+            "scopes": [(scope.value, _SCOPES[scope]) for scope in SCOPES_OF_ROLE[Role(user.role)]],
+            "days": TOKEN_DAYS,
+            "default_days": DEFAULT_DAYS,
+            "now": timezone.now(),
+        },
+    )
 
 
 def form_too_old(request: HttpRequest, reason: str = "") -> HttpResponse:

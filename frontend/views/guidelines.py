@@ -49,14 +49,18 @@ def new_version(request: HttpRequest) -> HttpResponse:
     number = request.GET.get("from", "")
     old = Guideline.objects.filter(pk=number).first() if number.isdecimal() else None
     newest = selectors.newest_guidelines()
-    return render(request, "guidelines/new_version.html", {
-        "old": old,
-        "kinds": kind_choices(),
-        "purposes": Purpose.choices,
-        "newest": newest,
-        "labelers": User.objects.filter(role=Role.LABELER, is_active=True).count(),
-        "publish_url": reverse("api-guidelines"),
-    })  # fmt: skip
+    return render(
+        request,
+        "guidelines/new_version.html",
+        {
+            "old": old,
+            "kinds": kind_choices(),
+            "purposes": Purpose.choices,
+            "newest": newest,
+            "labelers": User.objects.filter(role=Role.LABELER, is_active=True).count(),
+            "publish_url": reverse("api-guidelines"),
+        },
+    )
 
 
 @allowed(*ADMIN_ROLES)
@@ -68,8 +72,14 @@ def preview(request: HttpRequest) -> HttpResponse:
     if fault(text):  # too long, or what no database keeps; publishing says which
         return HttpResponseBadRequest()
     newest = current_guideline(kind=kind, purpose=purpose)
-    return render(request, "guidelines/preview.html", {
-        "newest": newest,
-        "text": text,
-        "changes": rendered_changes(newest.text, text) if newest and newest.text != text else None,
-    })  # fmt: skip
+    return render(
+        request,
+        "guidelines/preview.html",
+        {
+            "newest": newest,
+            "text": text,
+            "changes": rendered_changes(newest.text, text)
+            if newest and newest.text != text
+            else None,
+        },
+    )

@@ -28,9 +28,11 @@ def labels(request: HttpRequest) -> HttpResponse:
     words, kind = request.GET.get("q", "").replace("\0", "")[:200], request.GET.get("kind", "")
     found = my_work.submitted(_labeler(request), words=words, kind=kind)
     page = Paginator(found, PAGE).get_page(request.GET.get("page"))
-    return render(request, "mine/list.html", {
-        "page": page, "words": words, "kind": kind, "kinds": kind_choices(),
-    })  # fmt: skip
+    return render(
+        request,
+        "mine/list.html",
+        {"page": page, "words": words, "kind": kind, "kinds": kind_choices()},
+    )
 
 
 @allowed(Role.LABELER)
@@ -41,16 +43,20 @@ def label(request: HttpRequest, pk: int) -> HttpResponse:
         selectors.assignments_of(_labeler(request)), pk=pk, state=Assignment.State.SUBMITTED
     )
     versions = label_versions.outcomes(mine)
-    return render(request, "mine/one.html", {
-        "assignment": mine,
-        "prompt": mine.task.prompt if mine.task.of_kind.has_prompt else None,
-        "versions": [(len(versions) - at, _shown(one)) for at, one in enumerate(versions)],
-        "until": label_versions.amend_until(mine),
-        "amendable": label_versions.is_amendable(mine),
-        "obstacle": label_versions.obstacle(versions[0], mine.task),
-        "reports": mine.reports.all(),
-        "reviews": mine.reviews.all(),
-    })  # fmt: skip
+    return render(
+        request,
+        "mine/one.html",
+        {
+            "assignment": mine,
+            "prompt": mine.task.prompt if mine.task.of_kind.has_prompt else None,
+            "versions": [(len(versions) - at, _shown(one)) for at, one in enumerate(versions)],
+            "until": label_versions.amend_until(mine),
+            "amendable": label_versions.is_amendable(mine),
+            "obstacle": label_versions.obstacle(versions[0], mine.task),
+            "reports": mine.reports.all(),
+            "reviews": mine.reviews.all(),
+        },
+    )
 
 
 @allowed(Role.LABELER)

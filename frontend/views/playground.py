@@ -33,14 +33,18 @@ def playground(request: HttpRequest) -> HttpResponse:
     players = {role: promoted(role) for role in Promotion.Role.values}
     versions = speakers(SHOWN)
     ticked = set(tried.versions if tried else []) or {one.pk for one in versions[:2]}
-    return render(request, "console/playground.html", {
-        "queue": queue,
-        "tried": tried,
-        "versions": [(one, _roles(players, one), one.pk in ticked) for one in versions],
-        "judge": players[Promotion.Role.REWARD],
-        "start_url": reverse("playground-start"),
-        "prompts_url": reverse("api-prompts"),
-    })  # fmt: skip
+    return render(
+        request,
+        "console/playground.html",
+        {
+            "queue": queue,
+            "tried": tried,
+            "versions": [(one, _roles(players, one), one.pk in ticked) for one in versions],
+            "judge": players[Promotion.Role.REWARD],
+            "start_url": reverse("playground-start"),
+            "prompts_url": reverse("api-prompts"),
+        },
+    )
 
 
 @allowed(*ADMIN_ROLES)
@@ -48,8 +52,12 @@ def playground(request: HttpRequest) -> HttpResponse:
 def add_version(request: HttpRequest) -> HttpResponse:
     """The forms for models that were not trained here."""
     remote = ModelVersion.objects.remote().filter(endpoint__key_env="")
-    context = {"versions": speakers(SHOWN), "judges": judges(SHOWN), "remote": remote,
-               "engines": remote_engines()}  # fmt: skip
+    context = {
+        "versions": speakers(SHOWN),
+        "judges": judges(SHOWN),
+        "remote": remote,
+        "engines": remote_engines(),
+    }
     return render(request, "console/add_version.html", context)
 
 

@@ -18,13 +18,19 @@ def rating_form(request: HttpRequest) -> HttpResponse:
     """The newest form, to be changed and published as the next version."""
     newest = FormVersion.objects.order_by("-version").first()
     fields = newest.fields if newest else FIRST_FORM
-    return render(request, "console/rating_form.html", {
-        "version": newest.version if newest else 0,
-        "scale": fields["scale"],
-        "flags": fields["flags"],
-        "groups": sorted({flag["group"] for flag in fields["flags"]} | {"task", "harm", "stance"}),
-        "most": MOST_FLAGS,
-        "longest": LONGEST,
-        "reserved": RESERVED,
-        "forms_url": reverse("api-forms"),
-    })  # fmt: skip
+    return render(
+        request,
+        "console/rating_form.html",
+        {
+            "version": newest.version if newest else 0,
+            "scale": fields["scale"],
+            "flags": fields["flags"],
+            "groups": sorted(
+                {flag["group"] for flag in fields["flags"]} | {"task", "harm", "stance"}
+            ),
+            "most": MOST_FLAGS,
+            "longest": LONGEST,
+            "reserved": RESERVED,
+            "forms_url": reverse("api-forms"),
+        },
+    )

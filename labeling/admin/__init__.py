@@ -106,8 +106,14 @@ class ReportAdmin(SiteAdmin):
         "text", "labeler", "task", "created_at", "answer", "answered_at", "answered_by", "seen_at",
     )  # fmt: skip
     readonly_fields = (
-        "text", "labeler", "task", "created_at", "answered_at", "answered_by", "seen_at",
-    )  # fmt: skip
+        "text",
+        "labeler",
+        "task",
+        "created_at",
+        "answered_at",
+        "answered_by",
+        "seen_at",
+    )
 
     def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return False

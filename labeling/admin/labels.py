@@ -65,9 +65,14 @@ _RESTORE = {
 
 
 _FILTERS = (
-    Labeler, Group, Counts, ("prompt__use_case", Choice), ("prompt__split", Choice),
-    ("task__purpose", Choice), of(Version, field="task__policy"),
-)  # fmt: skip
+    Labeler,
+    Group,
+    Counts,
+    ("prompt__use_case", Choice),
+    ("prompt__split", Choice),
+    ("task__purpose", Choice),
+    of(Version, field="task__policy"),
+)
 
 
 class LabelAdmin(ListAdmin):
@@ -120,9 +125,12 @@ class RankingAdmin(LabelAdmin):
     list_display = ("id", "asked", "labeler", "active_seconds", "form", "created_at", "excluded_at")
     list_select_related = ("labeler", "prompt", "form")
     list_filter = (
-        *_FILTERS, Doubt, of(Flag, path="ranking"), of(Disagreement, field="task__disagreement"),
+        *_FILTERS,
+        Doubt,
+        of(Flag, path="ranking"),
+        of(Disagreement, field="task__disagreement"),
         ("created_at", DayRange),
-    )  # fmt: skip
+    )
 
     def condition(self, text: str) -> Q:
         """Words of the prompt, or the number of the ranking, its prompt or its task."""
@@ -139,13 +147,17 @@ class RankingAdmin(LabelAdmin):
         tasks = seen_by(LabelingTask.objects.select_related("prompt"), request.user, "prompt__")
         found = get_object_or_404(tasks, pk=task)
         rankings = review_reads.standing(found)
-        return self.page(request, "labeling/adjudicate.html", {
-            "title": f"Rankings of task {found.pk}",
-            "task": found,
-            "rankings": rankings,
-            "rows": review_reads.side_by_side(found, rankings),
-            "url": reverse("task-adjudicate", args=[found.pk]),
-        })  # fmt: skip
+        return self.page(
+            request,
+            "labeling/adjudicate.html",
+            {
+                "title": f"Rankings of task {found.pk}",
+                "task": found,
+                "rankings": rankings,
+                "rows": review_reads.side_by_side(found, rankings),
+                "url": reverse("task-adjudicate", args=[found.pk]),
+            },
+        )
 
 
 def _acts(label: Demonstration | Ranking) -> list[dict[str, str]]:

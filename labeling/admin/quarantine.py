@@ -104,17 +104,21 @@ class QuarantineAdmin(AdminsOnly):
         """One prompt with what was found marked, and the texts that would take its place."""
         prompt = get_object_or_404(Prompt, pk=object_id if object_id.isdigit() else None)
         before, after = selectors.neighbours(prompt)
-        return self.page(request, "labeling/quarantined.html", {
-            "title": str(prompt),
-            "prompt": prompt,
-            "waits": prompt.state == Prompt.State.QUARANTINED,
-            "parts": selectors.marked(prompt),
-            "before": before,
-            "after": after,
-            "left": Prompt.objects.filter(state=Prompt.State.QUARANTINED).count(),
-            "done": _done(request),
-            "list": reverse("admin:labeling_quarantinedprompt_changelist"),
-        })  # fmt: skip
+        return self.page(
+            request,
+            "labeling/quarantined.html",
+            {
+                "title": str(prompt),
+                "prompt": prompt,
+                "waits": prompt.state == Prompt.State.QUARANTINED,
+                "parts": selectors.marked(prompt),
+                "before": before,
+                "after": after,
+                "left": Prompt.objects.filter(state=Prompt.State.QUARANTINED).count(),
+                "done": _done(request),
+                "list": reverse("admin:labeling_quarantinedprompt_changelist"),
+            },
+        )
 
     @display(description="Found", label=True)
     def found(self, prompt: Prompt) -> list[str]:

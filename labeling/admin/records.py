@@ -82,9 +82,10 @@ class CompletionAdmin(ListAdmin):
     empty_hint = "they are sampled as soon as there are prompts and a policy."
     list_display = ("id", "says", "version", "task", "finish_reason", "created_at")
     list_filter = (
-        of(Version, field="version"), of(Flag, path="completion"),
+        of(Version, field="version"),
+        of(Flag, path="completion"),
         ("created_at", DayRange),
-    )  # fmt: skip
+    )
     list_select_related = ("version", "task")
     prompt = "task__prompt__"
 
@@ -113,10 +114,13 @@ class LabelingTaskAdmin(ListAdmin):
     actions = TASK_ACTIONS
     list_display = ("id", "kind", "purpose", "asked", "state", "progress", "policy", "created_at")
     list_filter = (
-        ("kind", Choice), ("purpose", Choice), ("state", Choice),
-        of(Version, field="policy"), of(Disagreement, field="disagreement"),
+        ("kind", Choice),
+        ("purpose", Choice),
+        ("state", Choice),
+        of(Version, field="policy"),
+        of(Disagreement, field="disagreement"),
         ("created_at", DayRange),
-    )  # fmt: skip
+    )
     list_select_related = ("policy", "prompt")
     inlines = (CompletionLines, SlotLines)
     prompt = "prompt__"

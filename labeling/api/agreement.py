@@ -43,13 +43,15 @@ class AgreementView(APIView):
         """How far labelers agree, from tasks that more than one has ranked."""
         tasks = overlapping_rankings()
         found = across(among(rankings) for rankings in tasks)
-        return Response({
-            "rate": _shape(found.interval),
-            "alpha": _shape(ranking_alpha(tasks)),
-            "comparisons": found.total,
-            "tasks": len(tasks),
-            "paper": PAPER,
-        })  # fmt: skip
+        return Response(
+            {
+                "rate": _shape(found.interval),
+                "alpha": _shape(ranking_alpha(tasks)),
+                "comparisons": found.total,
+                "tasks": len(tasks),
+                "paper": PAPER,
+            }
+        )
 
 
 def _shape(found: Interval | None) -> dict[str, float] | None:

@@ -113,8 +113,11 @@ def rankings(found: QuerySet[Ranking]) -> Iterator[Row]:
 def whole_rankings(found: QuerySet[Ranking]) -> Iterator[Row]:
     """What `rankings` gives with all that is known of where it comes from: of each completion its
     id, version, sampling and `shown`, its place on the labeler's page from 1."""
-    own = {"form": "form__version", "order": Cast("display_order", TextField()),
-           "evaluation": "task__head_to_head_id"}  # fmt: skip
+    own = {
+        "form": "form__version",
+        "order": Cast("display_order", TextField()),
+        "evaluation": "task__head_to_head_id",
+    }
     for chunk in _chunks(found, {**own, **_WHOLE}):
         places = _places([int(row["id"]) for row in chunk], {**_PLACES, **_WHOLE_PLACES})
         rounds = _rounds(Ranking.objects.all(), chunk)

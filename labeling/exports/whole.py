@@ -60,13 +60,20 @@ _SIDES = {
 }
 OF_PAIRS = {
     "ranking_id": "string",
-    **{f"{side}_{name}": kind for side in ("chosen", "rejected")
-       for name, (_, kind) in _SIDES.items()},
-}  # fmt: skip
+    **{
+        f"{side}_{name}": kind
+        for side in ("chosen", "rejected")
+        for name, (_, kind) in _SIDES.items()
+    },
+}
 PAIR = {
-    **_LABEL, "form": "int64", "chosen": "string", "rejected": "string", "margin": "int64",
+    **_LABEL,
+    "form": "int64",
+    "chosen": "string",
+    "rejected": "string",
+    "margin": "int64",
     **OF_PAIRS,
-}  # fmt: skip
+}
 
 
 def unchanged(row: Row) -> Iterator[Row]:
@@ -96,7 +103,10 @@ def compared(row: Row) -> Iterator[Row]:
             "chosen": completions[better],
             "rejected": completions[worse],
             "margin": ranks[worse] - ranks[better],
-            **{f"{side}_{name}": row[of][place] for side, place in sides
-               for name, (of, _) in _SIDES.items()},
+            **{
+                f"{side}_{name}": row[of][place]
+                for side, place in sides
+                for name, (of, _) in _SIDES.items()
+            },
             **came,
-        }  # fmt: skip
+        }

@@ -112,11 +112,21 @@ def judged_in(rankings: QuerySet[Ranking]) -> Iterator[Judged]:
     """Every completion of these rankings, by ranking."""
     rows = RankedCompletion.objects.filter(ranking__in=rankings)
     values = rows.order_by("ranking", "completion__position").values_list(
-        "ranking", "ranking__prompt", "ranking__prompt__use_case", "ranking__labeler",
-        "ranking__task__origin__of__name", "ranking__task__origin__labeler",
-        "ranking__group", "completion", "completion__version", "rank", "overall",
-        "flags", "completion__completion_tokens", FINISHED,
-    )  # fmt: skip
+        "ranking",
+        "ranking__prompt",
+        "ranking__prompt__use_case",
+        "ranking__labeler",
+        "ranking__task__origin__of__name",
+        "ranking__task__origin__labeler",
+        "ranking__group",
+        "completion",
+        "completion__version",
+        "rank",
+        "overall",
+        "flags",
+        "completion__completion_tokens",
+        FINISHED,
+    )
     for ranking, prompt, use_case, labeler, of, theirs, *rest in values.iterator(2000):
         who = labeler if of is None else labeler_of(None, of, theirs)
         yield Judged(ranking, prompt, use_case, who, *rest)

@@ -24,8 +24,11 @@ def label_options(
     A set whose licence is known here needs no other.
     """
     if of in (HERE, IMPORTED) or len(of) > _LONGEST_SET:
-        _refuse("set", f"A set has a name of at most {_LONGEST_SET} characters other than {HERE} "
-                f"and {IMPORTED}.")  # fmt: skip
+        _refuse(
+            "set",
+            f"A set has a name of at most {_LONGEST_SET} characters other than {HERE} "
+            f"and {IMPORTED}.",
+        )
     if len(licence) > _LONGEST_LICENCE:
         _refuse("licence", f"The name of a licence has at most {_LONGEST_LICENCE} characters.")
     if of and not licence:
@@ -37,8 +40,11 @@ def label_options(
         _refuse("split", f"{error}.")
     for ours, theirs in columns.items():
         if ours not in COLUMNS or not theirs:
-            _refuse("columns", f"{ours!r} is no column of a label, or its other name is missing; "
-                    f"columns are {', '.join(sorted(COLUMNS))}.")  # fmt: skip
+            _refuse(
+                "columns",
+                f"{ours!r} is no column of a label, or its other name is missing; "
+                f"columns are {', '.join(sorted(COLUMNS))}.",
+            )
     return asdict(Options(PurePath(name).stem[:_LONGEST_SET], of, licence, split, dict(columns)))
 
 

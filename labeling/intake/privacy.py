@@ -261,9 +261,7 @@ _NUMBERS = (
     _number(_ID, r"\d\d ?\d{3} ?\d{3} ?\d{3}", idnr.is_valid, _DE),
     _number(_ID, r"\d{8}-?[A-HJ-NP-TV-Z]", dni.is_valid),
     _number(_ID, r"[XYZ]-?\d{7}-?[A-HJ-NP-TV-Z]", nie.is_valid),
-    _number(
-        _ID, r"[A-Z]{6}\d\d[A-EHLMPRST]\d\d[A-Z]\d{3}[A-Z]", codicefiscale.is_valid
-    ),
+    _number(_ID, r"[A-Z]{6}\d\d[A-EHLMPRST]\d\d[A-Z]\d{3}[A-Z]", codicefiscale.is_valid),
     _number(
         _ID,
         r"(?!BG|GB|KN|NK|NT|TN|ZZ)[A-CEGHJ-PR-TW-Z][A-CEGHJ-NPR-TW-Z] ?\d\d ?\d\d ?\d\d ?[A-D]",
@@ -277,7 +275,7 @@ _NUMBERS = (
     _number(_ID, r"\d{9}", bsn.is_valid, "bsn|burgerservicenummer|sofinummer"),
     _number(_ID, r"\d{11}", pesel.is_valid, "pesel"),
     _number(_ID, r"\d{3}[ -]?\d{3}[ -]?\d{3}", sin.is_valid, "sin|social insurance(?: number)?"),
-)  # fmt: skip
+)
 _SIX_DIGITS = re.compile(r"(?:\d\D{0,3}){5}\d")
 _BESIDE = 40
 

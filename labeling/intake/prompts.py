@@ -102,9 +102,10 @@ def placed(rows: Sequence[tuple[Examined, str]]) -> tuple[dict[str, int], list[E
     new = [(one, split) for one, split in rows if one.marks.fingerprint not in known]
     apart: dict[str, Any] = {"prefix_fingerprint": "", "bands": []}
     with connection.cursor() as cursor:
-        _insert(cursor, [
-            _row(one, Prompt.Source.LABELS) | apart | {"split": split} for one, split in new
-        ])  # fmt: skip
+        _insert(
+            cursor,
+            [_row(one, Prompt.Source.LABELS) | apart | {"split": split} for one, split in new],
+        )
     return dict(stored.values_list("fingerprint", "pk")), [one for one, _ in new]
 
 

@@ -164,8 +164,14 @@ def _go_on(prompt: Prompt) -> None:
 
 
 _WRITTEN = (
-    "messages", "instruction", "examples", "spans", "fingerprint", "prefix_fingerprint", "bands",
-)  # fmt: skip
+    "messages",
+    "instruction",
+    "examples",
+    "spans",
+    "fingerprint",
+    "prefix_fingerprint",
+    "bands",
+)
 
 
 def _mark(prompt: Prompt, marks: Marks) -> None:
@@ -182,9 +188,13 @@ def _forget_draft(prompt: Prompt) -> None:
 
 def _change(old: str, new: str, ids: list[int], by: User | None) -> BulkChange:
     change = BulkChange.objects.create(
-        table=BulkChange.Table.PROMPT, field="state", value=new, before={json.dumps(old): ids},
-        count=len(ids), by=by,
-    )  # fmt: skip
+        table=BulkChange.Table.PROMPT,
+        field="state",
+        value=new,
+        before={json.dumps(old): ids},
+        count=len(ids),
+        by=by,
+    )
     if new == Prompt.State.QUARANTINED:
         detail = {"field": "state", "value": new, "count": len(ids)}
         record(act=Act.PROMPTS_CHANGED, by=by, target=change, detail=detail)

@@ -26,8 +26,10 @@ IMPORTED, IMPORTED_EVALUATION = "imported", "imported_eval"
 evaluation measured is learned from no more than it was where it was made."""
 
 PURPOSES = [
-    *Purpose.choices, (IMPORTED, "Imported"), (IMPORTED_EVALUATION, "Imported, of an evaluation")
-]  # fmt: skip
+    *Purpose.choices,
+    (IMPORTED, "Imported"),
+    (IMPORTED_EVALUATION, "Imported, of an evaluation"),
+]
 
 
 class Queue(models.Model):

@@ -48,9 +48,11 @@ def awaited_versions() -> set[int]:
 def spoken_lately() -> list[Spoken]:
     """Every version that was sampled in the last ten minutes, the busiest first."""
     recent = Completion.objects.filter(created_at__gte=timezone.now() - LATELY)
-    rows = recent.order_by().values_list("version__name").annotate(
-        count=Count("pk"), tokens=Sum("completion_tokens"), latency=Avg("latency_ms")
-    )  # fmt: skip
+    rows = (
+        recent.order_by()
+        .values_list("version__name")
+        .annotate(count=Count("pk"), tokens=Sum("completion_tokens"), latency=Avg("latency_ms"))
+    )
     return [
         Spoken(name, count, tokens, round(latency / 1000, 1))
         for name, count, tokens, latency in rows.order_by("-count")

@@ -71,9 +71,14 @@ class Judge:
     closer than `ties` mean differences are tied."""
 
     def __init__(
-        self, utility: Utility, persona: Persona, *, flips: float = FLIPS, ties: float = 0.1,
+        self,
+        utility: Utility,
+        persona: Persona,
+        *,
+        flips: float = FLIPS,
+        ties: float = 0.1,
         seed: int = 0,
-    ) -> None:  # fmt: skip
+    ) -> None:
         if not 0 <= flips < 0.5:
             raise ValueError(f"flips must be at least 0 and below 0.5, not {flips}")
         self.utility, self.persona = utility, persona

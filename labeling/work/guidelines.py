@@ -65,9 +65,7 @@ def publish_guideline(*, kind: str, purpose: str, text: str, by: User | None = N
     """
     if reason := texts.fault(text):
         refuse("text", f"The text {reason}.")
-    for name, value, known in (
-        ("kind", kind, TASK_KINDS), ("purpose", purpose, Purpose.values),
-    ):  # fmt: skip
+    for name, value, known in (("kind", kind, TASK_KINDS), ("purpose", purpose, Purpose.values)):
         if value not in known:
             refuse(name, f"Choose one of {', '.join(known)}.")
     newest = current_guideline(kind=kind, purpose=purpose)

@@ -19,9 +19,13 @@ REWARD_KIND = "reward"
 TOKENIZERS = ("tokenizer.json", "vocab.json", "vocab.txt", "tekken.json")
 SENTENCEPIECE = ("tokenizer.model", "spiece.model", "sentencepiece.bpe.model")
 OTHER_TASKS = (
-    "ForSequenceClassification", "ForTokenClassification", "ForQuestionAnswering",
-    "ForMultipleChoice", "RewardModel", "ForRewardModeling",
-)  # fmt: skip
+    "ForSequenceClassification",
+    "ForTokenClassification",
+    "ForQuestionAnswering",
+    "ForMultipleChoice",
+    "RewardModel",
+    "ForRewardModeling",
+)
 
 CONVERT_WEIGHTS = (
     'python -c "from transformers import AutoModelForCausalLM as M; '

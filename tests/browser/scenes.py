@@ -33,11 +33,18 @@ def ranking_task(
     )
     Completion.objects.bulk_create(
         Completion(
-            task=task, position=at, version=version, text=text, sampling={}, seed=at,
-            finish_reason="stop", prompt_tokens=12, completion_tokens=40,
+            task=task,
+            position=at,
+            version=version,
+            text=text,
+            sampling={},
+            seed=at,
+            finish_reason="stop",
+            prompt_tokens=12,
+            completion_tokens=40,
         )
         for at, text in enumerate(texts)
-    )  # fmt: skip
+    )
     return task
 
 

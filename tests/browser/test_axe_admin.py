@@ -38,9 +38,13 @@ def pages(olga: User, ada: User) -> list[str]:
     steering.change_prompts(prompts=Prompt.objects.all(), field="priority", value=3, by=olga)
     record(act=Act.QUEUE_CHANGED, by=olga, target=Queue.objects.first(), detail={"ready": [1, 2]})
     rows = [
-        Prompt.objects.first(), LabelingTask.objects.first(), Ranking.objects.get(),
-        Demonstration.objects.get(), Queue.objects.get(kind="ranking"), BulkChange.objects.get(),
-    ]  # fmt: skip
+        Prompt.objects.first(),
+        LabelingTask.objects.first(),
+        Ranking.objects.get(),
+        Demonstration.objects.get(),
+        Queue.objects.get(kind="ranking"),
+        BulkChange.objects.get(),
+    ]
     changes = [f"labeling/{row._meta.model_name}/{row.pk}/change" for row in rows if row]
     task = LabelingTask.objects.get(kind="ranking")
     own = [f"labeling/ranking/adjudicate/{task.pk}", "trainer/export/add", "trainer/erasure/add"]

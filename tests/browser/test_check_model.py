@@ -64,8 +64,10 @@ def test_a_version_that_is_there_is_checked_from_the_form_of_a_round(
     base = adopt_base("tiny")
     Prompt.objects.create(
         messages=[{"role": "system", "content": "Brief."}, {"role": "user", "content": "Hi"}],
-        source="import", split="train", fingerprint="told",
-    )  # fmt: skip
+        source="import",
+        split="train",
+        fingerprint="told",
+    )
     page = browse(rosa)
     page.goto("/admin/trainer/traininground/add/?preset=tiny")
     summary = page.get_by_label("Summary")

@@ -67,8 +67,9 @@ def test_completions_stream_side_by_side_and_the_prompt_goes_to_the_queue(
     for name in (base.name, far.name):
         expect(column(page, name).get_by_text("Finished")).to_be_visible(timeout=PATIENCE_MS)
     expect(text).to_have_text(f"Answer 7/0 to {QUESTION[-40:]}")
-    expect(column(page, base.name).get_by_text(re.compile(r"\d+ tokens, .* seed 7 · torch"))
-           ).to_be_visible()  # fmt: skip
+    expect(
+        column(page, base.name).get_by_text(re.compile(r"\d+ tokens, .* seed 7 · torch"))
+    ).to_be_visible()
 
     page.get_by_role("button", name="Send the prompt into the queue").click()
     expect(page.get_by_text("It is in the queue.")).to_be_visible()

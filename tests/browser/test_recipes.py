@@ -34,8 +34,9 @@ def test_a_recipe_is_read_from_yaml_saved_and_scheduled(browse: Open, rosa: User
     yaml = page.get_by_label("Recipe as YAML")
     yaml.fill(WRONG)
     page.get_by_role("button", name="Fill the form", exact=True).click()
-    expect(page.get_by_text("ppo.iteration is not a setting (did you mean iterations?)")
-           ).to_be_visible()  # fmt: skip
+    expect(
+        page.get_by_text("ppo.iteration is not a setting (did you mean iterations?)")
+    ).to_be_visible()
 
     # A file of another preset opens that preset's form, and fills it.
     file = {"name": "mine.yaml", "mimeType": "text/yaml", "buffer": RIGHT.encode()}

@@ -24,8 +24,10 @@ def test_pre_commit_runs_the_linters_of_make_lint() -> None:
 def test_the_site_builds_without_warnings_and_asks_the_network_for_nothing(tmp_path: Path) -> None:
     run = subprocess.run(
         [sys.executable, "-m", "mkdocs", "build", "--quiet", "--strict", "--site-dir", tmp_path],
-        cwd=settings.BASE_DIR, capture_output=True, text=True,
-    )  # fmt: skip
+        cwd=settings.BASE_DIR,
+        capture_output=True,
+        text=True,
+    )
     assert run.returncode == 0, run.stderr
     pages = [*tmp_path.rglob("*.html")]
     assert len(pages) > 20

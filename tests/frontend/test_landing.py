@@ -57,10 +57,16 @@ def test_every_protected_address_leads_to_itself_or_home(
 @pytest.mark.parametrize(
     "elsewhere",
     [
-        "https://example.org/", "//example.org/x", "/\\example.org", "https:example.org",
-        "javascript:alert(1)", "http://testserver@example.org/", "///example.org", "\thttp://[",
+        "https://example.org/",
+        "//example.org/x",
+        "/\\example.org",
+        "https:example.org",
+        "javascript:alert(1)",
+        "http://testserver@example.org/",
+        "///example.org",
+        "\thttp://[",
     ],
-)  # fmt: skip
+)
 def test_no_login_leads_to_another_host(client: Client, ada: User, elsewhere: str) -> None:
     body = {"username": "ada", "password": "ada-password", "next": elsewhere}
     assert client.post(reverse("login"), body)["Location"] == "/"

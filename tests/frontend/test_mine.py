@@ -147,8 +147,9 @@ def test_prompt_writing_shows_how_varied_the_latest_are_and_what_is_alike(
     assert "write a" in page and "What you wrote lately" in page
     ask = lambda text: client.post("/alike/", {"text": text}, "application/json")  # noqa: E731
     assert ask("Write a poem about the sky.").json() == {
-        "share": 0.75, "text": "Write a poem about the sea."
-    }  # fmt: skip
+        "share": 0.75,
+        "text": "Write a poem about the sea.",
+    }
     assert ask("Hm").json() == {}
     assert ask(7).status_code == 400
 

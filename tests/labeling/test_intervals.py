@@ -113,8 +113,10 @@ def test_outcomes_that_are_all_alike_are_not_certain(count: int) -> None:
 def test_a_share_is_wilsons() -> None:
     # 73 of 100: Wilson's own bounds, whose quantile is the normal one.
     found = share(0.73, Spread(0.73 * 0.27 / 100, inf), 100)
-    assert (found.low, found.high) == (pytest.approx(0.6357, abs=1e-4),
-                                       pytest.approx(0.8073, abs=1e-4))  # fmt: skip
+    assert (found.low, found.high) == (
+        pytest.approx(0.6357, abs=1e-4),
+        pytest.approx(0.8073, abs=1e-4),
+    )
 
 
 def drawn(

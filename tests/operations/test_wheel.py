@@ -19,9 +19,17 @@ PROJECT = tomllib.loads((settings.BASE_DIR / "pyproject.toml").read_text())
 ROOMS = PROJECT["tool"]["importlinter"]["root_packages"]
 ENTRY = "import sys; sys.path.insert(0, sys.argv.pop(1)); from tutelage.manage import installed; "
 # What checks the scripts.
-FOR_DEVELOPERS = tuple(f"frontend/{name}" for name in (
-    ".npmrc", "eslint.config.js", "node_modules/", "package", "tsconfig.json", "types/",
-))  # fmt: skip
+FOR_DEVELOPERS = tuple(
+    f"frontend/{name}"
+    for name in (
+        ".npmrc",
+        "eslint.config.js",
+        "node_modules/",
+        "package",
+        "tsconfig.json",
+        "types/",
+    )
+)
 BESIDE = ("manage.py", "setup.py", "pyproject.toml", "README.md", "LICENSE")
 
 
@@ -85,8 +93,11 @@ def _tutelage(unpacked: Path, *arguments: str) -> str:
     # -P: the current folder is no place to import from.
     run = subprocess.run(
         [sys.executable, "-P", "-c", ENTRY + "installed()", str(unpacked / "packages"), *arguments],
-        cwd=place, env=environment, capture_output=True, text=True,
-    )  # fmt: skip
+        cwd=place,
+        env=environment,
+        capture_output=True,
+        text=True,
+    )
     assert run.returncode == 0, run.stderr
     return run.stdout
 

@@ -74,10 +74,16 @@ class Labels:
         )
         for position, rank in enumerate(ranks):
             completion = Completion.objects.create(
-                task=task, position=position, version=self.policy, text="yes " * (4 - rank),
-                sampling={}, seed=position, finish_reason=ENDS[position],
-                prompt_tokens=5, completion_tokens=4 - rank,
-            )  # fmt: skip
+                task=task,
+                position=position,
+                version=self.policy,
+                text="yes " * (4 - rank),
+                sampling={},
+                seed=position,
+                finish_reason=ENDS[position],
+                prompt_tokens=5,
+                completion_tokens=4 - rank,
+            )
             RankedCompletion.objects.create(
                 ranking=ranking, completion=completion, rank=rank, overall=8 - rank
             )
@@ -116,10 +122,15 @@ def held_out(db: None) -> User:
 SMALL = {
     "sft": {"epochs": 1, "batch_size": 4, "checkpoint_every": 1},
     "reward": {"batch_size": 4, "checkpoint_every": 1},
-    "ppo": {"iterations": 1, "batch_size": 4, "minibatch_size": 4,
-            "eval_prompts": 2, "ptx_coefficient": 0.0},
+    "ppo": {
+        "iterations": 1,
+        "batch_size": 4,
+        "minibatch_size": 4,
+        "eval_prompts": 2,
+        "ptx_coefficient": 0.0,
+    },
     "evaluation": {"prompts": 4},
-}  # fmt: skip
+}
 
 
 @pytest.fixture

@@ -64,19 +64,23 @@ class ExportAdmin(AdminsOnly):
     ) -> HttpResponse:
         """The form that asks for an export."""
         rounds = TrainingRound.objects.filter(snapshot__erased_at=None).exclude(snapshot=None)
-        return self.page(request, "trainer/export_form.html", {
-            "title": "Export labels",
-            "shapes": SHAPES,
-            "files": {name: file.title for name, file in FILES.items()},
-            "splits": SPLITS,
-            "rounds": rounds[:200],
-            "guidelines": Guideline.objects.filter(
-                kind__in={source.kind for source in SOURCES.values()}
-            ),
-            "origins": origins(),
-            "policies": ModelVersion.objects.exclude(kind=Kind.REWARD),
-            "use_cases": UseCase.choices,
-        })  # fmt: skip
+        return self.page(
+            request,
+            "trainer/export_form.html",
+            {
+                "title": "Export labels",
+                "shapes": SHAPES,
+                "files": {name: file.title for name, file in FILES.items()},
+                "splits": SPLITS,
+                "rounds": rounds[:200],
+                "guidelines": Guideline.objects.filter(
+                    kind__in={source.kind for source in SOURCES.values()}
+                ),
+                "origins": origins(),
+                "policies": ModelVersion.objects.exclude(kind=Kind.REWARD),
+                "use_cases": UseCase.choices,
+            },
+        )
 
     def change_view(
         self,
@@ -112,13 +116,17 @@ class ErasureAdmin(AdminsOnly):
         """Asks for a name, shows everything there is of that person, and asks again."""
         person = request.GET.get("person", "").strip()
         traces, refusal = _traced(person)
-        return self.page(request, "trainer/erase.html", {
-            "title": "Erase a person",
-            "person": person,
-            "account": traces.account if traces else None,
-            "found": _shown(traces) if traces else [],
-            "refusal": refusal,
-        })  # fmt: skip
+        return self.page(
+            request,
+            "trainer/erase.html",
+            {
+                "title": "Erase a person",
+                "person": person,
+                "account": traces.account if traces else None,
+                "found": _shown(traces) if traces else [],
+                "refusal": refusal,
+            },
+        )
 
 
 def _traced(person: str) -> tuple[Traces | None, str]:

@@ -84,17 +84,26 @@ class HeadToHeadAdmin(RecordAdmin):
     ) -> HttpResponse:
         """The form that opens an evaluation."""
         active = Prompt.objects.filter(state=Prompt.State.ACTIVE)
-        return _page(self, request, "trainer/evidence/open.html", {
-            "title": "Start an evaluation by labelers",
-            "versions": _offered(),
-            "chosen": _suggested(),
-            "most": MOST_VERSIONS,
-            "splits": [(split, split.label, active.filter(split=split).count())
-                       for split in (Split.TEST, Split.VALIDATION)],
-            "labelers": {group: told.labelers_in(group) for group in LabelerProfile.Group.values},
-            "labeler_effect": LABELER_EFFECT,
-            "pairs": HeadToHead.Pairs.choices,
-        })  # fmt: skip
+        return _page(
+            self,
+            request,
+            "trainer/evidence/open.html",
+            {
+                "title": "Start an evaluation by labelers",
+                "versions": _offered(),
+                "chosen": _suggested(),
+                "most": MOST_VERSIONS,
+                "splits": [
+                    (split, split.label, active.filter(split=split).count())
+                    for split in (Split.TEST, Split.VALIDATION)
+                ],
+                "labelers": {
+                    group: told.labelers_in(group) for group in LabelerProfile.Group.values
+                },
+                "labeler_effect": LABELER_EFFECT,
+                "pairs": HeadToHead.Pairs.choices,
+            },
+        )
 
     def change_view(
         self,
@@ -106,17 +115,24 @@ class HeadToHeadAdmin(RecordAdmin):
         """The page that follows an evaluation and shows what came out."""
         rows = HeadToHead.objects.select_related("baseline", "created_by")
         contest = get_object_or_404(rows, pk=object_id if object_id.isdigit() else None)
-        return _page(self, request, "trainer/evidence/evaluation.html", {
-            "title": str(contest),
-            "contest": contest,
-            "ladder": told.ladder_of(contest),
-            "progress": told.progress(contest),
-            "held_up_by": told.held_up_by(contest),
-            "measurement": contest.measurements.select_related("reward").first(),
-            "verdicts": [(summaries.GROUP_TITLES[group], verdict)
-                         for group, verdict in summaries.verdicts_of(contest).items()],
-            "figures": drawn(summaries.contest_figures(contest)),
-        })  # fmt: skip
+        return _page(
+            self,
+            request,
+            "trainer/evidence/evaluation.html",
+            {
+                "title": str(contest),
+                "contest": contest,
+                "ladder": told.ladder_of(contest),
+                "progress": told.progress(contest),
+                "held_up_by": told.held_up_by(contest),
+                "measurement": contest.measurements.select_related("reward").first(),
+                "verdicts": [
+                    (summaries.GROUP_TITLES[group], verdict)
+                    for group, verdict in summaries.verdicts_of(contest).items()
+                ],
+                "figures": drawn(summaries.contest_figures(contest)),
+            },
+        )
 
 
 @admin.register(Evaluation)
@@ -161,20 +177,27 @@ class EvaluationAdmin(RecordAdmin):
         """The evidence about a version, its gates, what a promotion does, and the way back."""
         version = get_object_or_404(ModelVersion.objects.select_related("parent"), pk=pk)
         roles = [role for role in Promotion.Role if version.kind in PLAYERS[role]]
-        return _page(self, request, "trainer/evidence/promote.html", {
-            "title": f"Promote {version}",
-            "version": version,
-            "roles": [(role, role.label, promoted(role)) for role in roles],
-            "gates": promotion_gates.gates_of(version) if Promotion.Role.POLICY in roles else [],
-            "applies": promotion_gates.applies(Promotion.Role.POLICY, version),
-            "is_promoted": promoted(Promotion.Role.POLICY) == version,
-            "waiting": promotion_gates.waiting_tasks(version),
-            "round": TrainingRound.objects.filter(policy=version).first(),
-            "evaluations": version.evaluations.select_related("baseline", "round"),
-            "ways_back": _ways_back(),
-            "policy": promoted(Promotion.Role.POLICY),
-            "history": Promotion.objects.select_related("version", "by")[:20],
-        })  # fmt: skip
+        return _page(
+            self,
+            request,
+            "trainer/evidence/promote.html",
+            {
+                "title": f"Promote {version}",
+                "version": version,
+                "roles": [(role, role.label, promoted(role)) for role in roles],
+                "gates": promotion_gates.gates_of(version)
+                if Promotion.Role.POLICY in roles
+                else [],
+                "applies": promotion_gates.applies(Promotion.Role.POLICY, version),
+                "is_promoted": promoted(Promotion.Role.POLICY) == version,
+                "waiting": promotion_gates.waiting_tasks(version),
+                "round": TrainingRound.objects.filter(policy=version).first(),
+                "evaluations": version.evaluations.select_related("baseline", "round"),
+                "ways_back": _ways_back(),
+                "policy": promoted(Promotion.Role.POLICY),
+                "history": Promotion.objects.select_related("version", "by")[:20],
+            },
+        )
 
     def promote_round_view(self, request: HttpRequest, pk: int) -> HttpResponse:
         """On to the page about the policy the round ended with."""
@@ -184,21 +207,28 @@ class EvaluationAdmin(RecordAdmin):
     def lineage_view(self, request: HttpRequest, pk: int) -> HttpResponse:
         """Where a checkpoint came from."""
         version = get_object_or_404(ModelVersion, pk=pk)
-        return _page(self, request, "trainer/evidence/lineage.html", {
-            "title": f"Where {version} comes from",
-            "version": version,
-            "tree": lineage.of_version(version),
-        })  # fmt: skip
+        return _page(
+            self,
+            request,
+            "trainer/evidence/lineage.html",
+            {
+                "title": f"Where {version} comes from",
+                "version": version,
+                "tree": lineage.of_version(version),
+            },
+        )
 
     def label_lineage_view(self, request: HttpRequest, kind: str, pk: int) -> HttpResponse:
         """What a label led to."""
         if kind not in lineage.LABELS:
             raise Http404
         label = get_object_or_404(lineage.LABELS[kind], pk=pk)
-        return _page(self, request, "trainer/evidence/label_lineage.html", {
-            "title": f"What {kind} {pk} led to",
-            "tree": lineage.of_label(kind, label),
-        })  # fmt: skip
+        return _page(
+            self,
+            request,
+            "trainer/evidence/label_lineage.html",
+            {"title": f"What {kind} {pk} led to", "tree": lineage.of_label(kind, label)},
+        )
 
     def again_view(self, request: HttpRequest, pk: int) -> HttpResponse:
         """On to the start form, filled as the round was that trained this version or, where its
@@ -210,34 +240,49 @@ class EvaluationAdmin(RecordAdmin):
     def card_view(self, request: HttpRequest, pk: int) -> HttpResponse:
         """The model card, to be read and downloaded."""
         version = get_object_or_404(ModelVersion, pk=pk)
-        return _page(self, request, "trainer/evidence/card.html", {
-            "title": f"Model card of {version}",
-            "version": version,
-            "card": body(model_card(version)),
-        })  # fmt: skip
+        return _page(
+            self,
+            request,
+            "trainer/evidence/card.html",
+            {
+                "title": f"Model card of {version}",
+                "version": version,
+                "card": body(model_card(version)),
+            },
+        )
 
     def diagnosis_view(self, request: HttpRequest, pk: int) -> HttpResponse:
         """How good a reward model is, and where people disagree with it."""
         reward = get_object_or_404(ModelVersion, pk=pk, kind=Kind.REWARD)
-        return _page(self, request, "trainer/evidence/diagnosis.html", {
-            "title": f"Diagnosis of {reward}",
-            "reward": reward,
-            "newest": reward_figures.newest(reward),
-            "shown": reward_figures.finished(reward),
-            "figures": drawn(reward_figures.diagnosis_figures(reward)),
-            "disagreements": reward_figures.disagreements(reward),
-        })  # fmt: skip
+        return _page(
+            self,
+            request,
+            "trainer/evidence/diagnosis.html",
+            {
+                "title": f"Diagnosis of {reward}",
+                "reward": reward,
+                "newest": reward_figures.newest(reward),
+                "shown": reward_figures.finished(reward),
+                "figures": drawn(reward_figures.diagnosis_figures(reward)),
+                "disagreements": reward_figures.disagreements(reward),
+            },
+        )
 
     def divergence_view(self, request: HttpRequest, pk: int) -> HttpResponse:
         """Reward against KL, over everything that was compared with this version."""
         version = get_object_or_404(ModelVersion, pk=pk)
         compared = Evaluation.objects.exclude(baseline=None).values("baseline")
-        return _page(self, request, "trainer/evidence/divergence.html", {
-            "title": f"Reward and divergence from {version}",
-            "version": version,
-            "others": ModelVersion.objects.filter(pk__in=compared).exclude(pk=pk),
-            "figures": drawn(over_optimisation(version)),
-        })  # fmt: skip
+        return _page(
+            self,
+            request,
+            "trainer/evidence/divergence.html",
+            {
+                "title": f"Reward and divergence from {version}",
+                "version": version,
+                "others": ModelVersion.objects.filter(pk__in=compared).exclude(pk=pk),
+                "figures": drawn(over_optimisation(version)),
+            },
+        )
 
 
 def _ways_back() -> list[dict[str, str]]:

@@ -61,12 +61,16 @@ class SavedRecipeAdmin(_OwnPages):
     ) -> HttpResponse:
         """What the recipe says, and what can be done with it."""
         saved = get_object_or_404(SavedRecipe, pk=object_id if object_id.isdigit() else None)
-        return self.page(request, "trainer/recipe.html", {
-            "title": str(saved),
-            "recipe": saved,
-            "yaml": to_yaml(saved.preset, saved.recipe),
-            "schedules": [(one, words(one)) for one in saved.schedules.all()],
-        })  # fmt: skip
+        return self.page(
+            request,
+            "trainer/recipe.html",
+            {
+                "title": str(saved),
+                "recipe": saved,
+                "yaml": to_yaml(saved.preset, saved.recipe),
+                "schedules": [(one, words(one)) for one in saved.schedules.all()],
+            },
+        )
 
 
 @admin.register(Schedule)
@@ -93,13 +97,17 @@ class ScheduleAdmin(_OwnPages):
         self, request: HttpRequest, form_url: str = "", extra_context: dict[str, Any] | None = None
     ) -> HttpResponse:
         """The form that adds a schedule."""
-        return self.page(request, "trainer/schedule_form.html", {
-            "title": "Schedule rounds",
-            "recipes": SavedRecipe.objects.all(),
-            "chosen": request.GET.get("recipe", ""),
-            "weekdays": list(enumerate(WEEKDAYS)),
-            "zone": _zone(),
-        })  # fmt: skip
+        return self.page(
+            request,
+            "trainer/schedule_form.html",
+            {
+                "title": "Schedule rounds",
+                "recipes": SavedRecipe.objects.all(),
+                "chosen": request.GET.get("recipe", ""),
+                "weekdays": list(enumerate(WEEKDAYS)),
+                "zone": _zone(),
+            },
+        )
 
     def change_view(
         self,
@@ -113,13 +121,17 @@ class ScheduleAdmin(_OwnPages):
             Schedule.objects.select_related("recipe", "last_round", "made_by"),
             pk=object_id if object_id.isdigit() else None,
         )
-        return self.page(request, "trainer/schedule.html", {
-            "title": words(found),
-            "schedule": found,
-            "left": _rankings_left(found),
-            "zone": _zone(),
-            "list": reverse("admin:trainer_schedule_changelist"),
-        })  # fmt: skip
+        return self.page(
+            request,
+            "trainer/schedule.html",
+            {
+                "title": words(found),
+                "schedule": found,
+                "left": _rankings_left(found),
+                "zone": _zone(),
+                "list": reverse("admin:trainer_schedule_changelist"),
+            },
+        )
 
 
 def words(schedule: Schedule) -> str:

@@ -133,19 +133,23 @@ class TrainingRoundAdmin(RecordAdmin):
             TrainingRound.objects.select_related("start", "snapshot", "started_by"),
             pk=object_id if object_id.isdigit() else None,
         )
-        return self._page(request, "trainer/round.html", {
-            "title": str(round),
-            "round": round,
-            "actions": ACTIONS,
-            "stages": reads.stage_titles(round),
-            "on_policy": reads.on_policy_share(round),
-            "filters": [
-                (name.replace("_", " "), _plainly(value))
-                for name, value in round.recipe.get("labels", {}).items()
-            ],
-            "others": _others(round),
-            "settings": reads.settings_by_stage(round),
-        })  # fmt: skip
+        return self._page(
+            request,
+            "trainer/round.html",
+            {
+                "title": str(round),
+                "round": round,
+                "actions": ACTIONS,
+                "stages": reads.stage_titles(round),
+                "on_policy": reads.on_policy_share(round),
+                "filters": [
+                    (name.replace("_", " "), _plainly(value))
+                    for name, value in round.recipe.get("labels", {}).items()
+                ],
+                "others": _others(round),
+                "settings": reads.settings_by_stage(round),
+            },
+        )
 
     def _page(self, request: HttpRequest, template: str, context: dict[str, Any]) -> HttpResponse:
         frame = self.admin_site.each_context(request)

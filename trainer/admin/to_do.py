@@ -139,14 +139,23 @@ def _broken() -> Iterator[Waiting]:
     count = _bounded(failed)
     if count:
         url = reverse("admin:trainer_traininground_changelist") + "?state__exact=failed"
-        yield Waiting("trainer.TrainingRound", count,
-                      _so_many(count, "round", "rounds") + " failed in the last seven days", url,
-                      bad=True)  # fmt: skip
+        yield Waiting(
+            "trainer.TrainingRound",
+            count,
+            _so_many(count, "round", "rounds") + " failed in the last seven days",
+            url,
+            bad=True,
+        )
     dry = [queue for queue in Queue.objects.filter(paused=False, draining=False) if _is_dry(queue)]
     if dry:
         names = ", ".join(str(queue) for queue in dry)
-        yield Waiting("labeling.Queue", len(dry), f"Running dry: {names}",
-                      reverse("admin:labeling_queue_changelist"), bad=True)  # fmt: skip
+        yield Waiting(
+            "labeling.Queue",
+            len(dry),
+            f"Running dry: {names}",
+            reverse("admin:labeling_queue_changelist"),
+            bad=True,
+        )
     yield from _machine()
 
 
@@ -161,8 +170,9 @@ def _machine() -> Iterator[Waiting]:
     disk = shutil.disk_usage(settings.DATA_DIR)
     if disk.free < _FULL * disk.total:
         says = f"{disk.free / 2**30:.1f} GiB are left on the disk that holds the checkpoints"
-        yield Waiting("", 1, says, reverse("admin:models_service_modelversion_changelist"),
-                      bad=True)  # fmt: skip
+        yield Waiting(
+            "", 1, says, reverse("admin:models_service_modelversion_changelist"), bad=True
+        )
 
 
 def _told(kinds: Iterable[Kind]) -> Iterator[Waiting]:
@@ -179,9 +189,10 @@ def _to_adjudicate() -> QuerySet[LabelingTask]:
 
 def _answered_again() -> QuerySet[Ranking]:
     sent_back = Review.objects.filter(
-        kind=Review.Kind.SENT_BACK, assignment__ended_at__gt=F("created_at"),
+        kind=Review.Kind.SENT_BACK,
+        assignment__ended_at__gt=F("created_at"),
         assignment__ended_at__gte=timezone.now() - _LATELY,
-    )  # fmt: skip
+    )
     return Ranking.objects.filter(assignment__in=sent_back.values("assignment"), excluded_at=None)
 
 

@@ -52,9 +52,12 @@ class Report:
     def to_dict(self) -> dict[str, Any]:
         """As plain values."""
         return {
-            "model": self.model, "family": self.family, "accepted": self.accepted,
-            "findings": [asdict(finding) for finding in self.findings], "facts": self.facts,
-        }  # fmt: skip
+            "model": self.model,
+            "family": self.family,
+            "accepted": self.accepted,
+            "findings": [asdict(finding) for finding in self.findings],
+            "facts": self.facts,
+        }
 
 
 def check(
@@ -86,8 +89,15 @@ def check(
             folder = Path(copy) / "model"
             save_policy(policy, tokenizer, folder)
         count = sum(weight.numel() for weight in policy.parameters())
-        found(Finding("loads", "Loads", True, f"{type(policy).__name__}, {count / 1e6:.3g} million "
-                      "weights.", {"parameters": float(count)}))  # fmt: skip
+        found(
+            Finding(
+                "loads",
+                "Loads",
+                True,
+                f"{type(policy).__name__}, {count / 1e6:.3g} million weights.",
+                {"parameters": float(count)},
+            )
+        )
         subject = Subject(folder, policy, tokenizer, prompt_tokens, response_tokens)
         for name, title, one in CHECKS:
             finding = _made(name, title, one, subject)
@@ -111,8 +121,9 @@ def _made(name: str, title: str, one: Check, subject: Subject) -> Finding:
         return Finding(name, title, False, f"{title}: {what}. Choose another model.")
     except Exception as error:  # whatever a model throws is a reason not to take it
         said = f"{type(error).__name__}: {error}".partition("\n")[0].rstrip(". ")
-        return Finding(name, title, False, f"{title}: the model fails there ({said}). Choose "
-                       "another model.")  # fmt: skip
+        return Finding(
+            name, title, False, f"{title}: the model fails there ({said}). Choose another model."
+        )
     return Finding(name, title, True, says, measured)
 
 

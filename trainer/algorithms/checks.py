@@ -161,8 +161,11 @@ def _conversations(subject: Subject) -> Says:
     subject.facts["refuses"] = refuses
     told = prefixed(subject.tokenizer, _asked("Hello"), "Be brief.")
     way = "is its system turn" if len(told) == 2 else "stands before the first user turn"
-    not_taken = [name for name in ("user,user", "assistant first", "several turns", "system")
-                 if refuses[name]]  # fmt: skip
+    not_taken = [
+        name
+        for name in ("user,user", "assistant first", "several turns", "system")
+        if refuses[name]
+    ]
     says = f"A prefix prompt {way}."
     if not_taken:
         says += f" Prompts of these shapes are skipped and counted: {'; '.join(not_taken)}."
@@ -173,8 +176,9 @@ def _context(subject: Subject) -> Says:
     """Prompt and response at their limits against what the model can read."""
     context = subject.facts["context"] = context_of(subject.folder)
     limits = {
-        "max_prompt_tokens": subject.prompt_tokens, "max_response_tokens": subject.response_tokens
-    }  # fmt: skip
+        "max_prompt_tokens": subject.prompt_tokens,
+        "max_response_tokens": subject.response_tokens,
+    }
     for error in too_long("It", context, limits).values():
         raise Refused(f"{error}, or choose a model that reads more")
     need = subject.prompt_tokens + subject.response_tokens
@@ -196,8 +200,11 @@ def _samples(subject: Subject) -> Says:
         for prompt, group in zip(prompts, drawn, strict=True)
         for one in group
     )
-    _within(apart, "Its answers are not drawn from its own distribution: sampled with a cache, "
-            "log-probabilities differ")  # fmt: skip
+    _within(
+        apart,
+        "Its answers are not drawn from its own distribution: sampled with a cache, "
+        "log-probabilities differ",
+    )
     return f"Log-probabilities while sampling are its own to {apart:.6f}.", {"apart": apart}
 
 
@@ -227,8 +234,10 @@ def _scores(subject: Subject) -> Says:
     longest = subject.prompt_tokens + subject.response_tokens
     subject.layout = choose_layout(judge, longest, subject.pad_id)
     subject.facts["layout"] = subject.layout.name
-    answers = [encode_answer(subject.tokenizer, text, finished)
-               for text, finished in zip(_ANSWERS, _FINISHED, strict=True)]  # fmt: skip
+    answers = [
+        encode_answer(subject.tokenizer, text, finished)
+        for text, finished in zip(_ANSWERS, _FINISHED, strict=True)
+    ]
     group = Group(prompt, answers, [])
     with torch.no_grad():
         # Alone, without padding or mask, read at the last column: what all other ways are held
@@ -240,13 +249,16 @@ def _scores(subject: Subject) -> Says:
         batch = Episodes([prompt] * count, answers, [[]] * count, list(_FINISHED))
         # A small budget, so that there are several batches and an order to be restored.
         in_ppo = score_episodes(judge, batch, subject.pad_id, 64).tolist()
-    said = [Said(_asked(_QUESTIONS[0]), text, end)
-            for text, end in zip(_ANSWERS, _FINISHED, strict=True)]  # fmt: skip
+    said = [
+        Said(_asked(_QUESTIONS[0]), text, end)
+        for text, end in zip(_ANSWERS, _FINISHED, strict=True)
+    ]
     shown = [sum(heads) / len(heads) for heads in opinions(judge, subject.tokenizer, said) if heads]
     measured = {
-        "packed": _apart(packed, alone), "ppo": _apart(in_ppo, alone),
+        "packed": _apart(packed, alone),
+        "ppo": _apart(in_ppo, alone),
         "playground": _apart(shown, alone),
-    }  # fmt: skip
+    }
     worst = max(measured.values())
     _within(worst, "An answer's score depends on what it is scored with; scores differ")
     return f"The same alone and in company to {worst:.6f}; {subject.layout.name}.", measured
@@ -277,11 +289,14 @@ def _adapters(subject: Subject) -> Says:
     with torch.no_grad():
         now = response_logprobs(trunks.policy, drawn.prompts, drawn.responses).logprobs
     apart = max(_apart(p, now[i, : len(p)].tolist()) for i, p in enumerate(drawn.logprobs))
-    _within(apart, "Adapters do something else while sampling than while learning; "
-            "log-probabilities differ")  # fmt: skip
+    _within(
+        apart,
+        "Adapters do something else while sampling than while learning; log-probabilities differ",
+    )
     return f"Beside {stirred} weights; the same merged as applied to {apart:.6f}.", {
-        "apart": apart, "adapted": float(stirred),
-    }  # fmt: skip
+        "apart": apart,
+        "adapted": float(stirred),
+    }
 
 
 def _stir(policy: PreTrainedModel) -> int:
@@ -322,9 +337,13 @@ def _ppo_step(trunk: str) -> Check:
 
     def step(subject: Subject) -> Says:
         config = PPOConfig(
-            trunk=trunk, lora_rank=2, batch_size=2, minibatch_size=2, ptx_coefficient=0.0,
+            trunk=trunk,
+            lora_rank=2,
+            batch_size=2,
+            minibatch_size=2,
+            ptx_coefficient=0.0,
             max_response_tokens=_NEW_TOKENS,
-        )  # fmt: skip
+        )
         crew = Crew()
         trunks = TRUNKS[trunk](config, _fresh(subject), subject.judge(), subject.pad_id, crew)
         learner = Learner(config, trunks, [], crew)
@@ -336,8 +355,11 @@ def _ppo_step(trunk: str) -> Check:
         # Nothing has been learned yet: every ratio is 1, or rollouts are not the policy's own.
         # The root, for approxkl is a mean of squares: what is bounded is a difference of
         # log-probabilities, as in the other checks.
-        _within(metrics["ppo/policy/approxkl"] ** 0.5, "Before the first update the policy is not "
-                "the one that was sampled from; log-probabilities differ")  # fmt: skip
+        _within(
+            metrics["ppo/policy/approxkl"] ** 0.5,
+            "Before the first update the policy is not "
+            "the one that was sampled from; log-probabilities differ",
+        )
         return _learned("ppo/loss/value", metrics)
 
     return step
@@ -398,8 +420,15 @@ def _snapshot(folder: Path) -> Path:
     for number, question in enumerate(_QUESTIONS):
         asked = {"id": str(number), **head, "messages": _asked(question)}
         lines.append({"type": "demonstration", **asked, "response": _ANSWERS[number]})
-        lines.append({"type": "ranking", **asked, "completions": list(_ANSWERS),
-                      "finished": list(_FINISHED), "ranks": [1, 2, 2]})  # fmt: skip
+        lines.append(
+            {
+                "type": "ranking",
+                **asked,
+                "completions": list(_ANSWERS),
+                "finished": list(_FINISHED),
+                "ranks": [1, 2, 2],
+            }
+        )
     path = folder / "snapshot.jsonl"
     path.write_text("".join(json.dumps(line) + "\n" for line in lines))
     return path
@@ -434,6 +463,8 @@ def _learned(name: str, metrics: dict[str, float]) -> Says:
     # A norm of 0 is a model whose trained weights the loss does not reach; its loss looks fine.
     norm = next(value for key, value in metrics.items() if key.endswith("grad_norm"))
     if not (math.isfinite(metrics[name]) and math.isfinite(norm) and norm > 0):
-        raise Refused(f"Its loss is {metrics[name]:.3g} with a gradient of norm {norm:.3g}; "
-                      "nothing can be learned. Choose another model")  # fmt: skip
+        raise Refused(
+            f"Its loss is {metrics[name]:.3g} with a gradient of norm {norm:.3g}; "
+            "nothing can be learned. Choose another model"
+        )
     return f"Loss {metrics[name]:.3g}, gradient {norm:.3g}.", {"loss": metrics[name], "norm": norm}

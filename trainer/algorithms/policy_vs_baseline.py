@@ -142,10 +142,12 @@ def compare(new: Answers, old: Answers, divergence: Sequence[float], each: int) 
     lengths = [[float(len(r)) for r in side.episodes.responses] for side in (new, old)]
     ends = [[float(f) for f in side.episodes.finished] for side in (new, old)]
     measured = {
-        "score": new.scores, "score_baseline": old.scores,
-        "response_tokens": lengths[0], "response_tokens_baseline": lengths[1],
+        "score": new.scores,
+        "score_baseline": old.scores,
+        "response_tokens": lengths[0],
+        "response_tokens_baseline": lengths[1],
         "kl": divergence,
-    }  # fmt: skip
+    }
     figures = {name: _mean(values, each) for name, values in measured.items()}
     figures |= {"finished": _rate(ends[0], each), "finished_baseline": _rate(ends[1], each)}
     # Of one answer a prompt no best can be chosen.

@@ -98,9 +98,9 @@ def make_experience(
     )
 
 
-def _stack(rows: Sequence[Tokens] | Sequence[list[float]], device: torch.device) -> tuple[
-    Tensor, Tensor
-]:  # fmt: skip
+def _stack(
+    rows: Sequence[Tokens] | Sequence[list[float]], device: torch.device
+) -> tuple[Tensor, Tensor]:
     """Ragged rows as float32 [B, T] with zeros after them, and their mask."""
     tensors = [torch.tensor(row, dtype=torch.float32) for row in rows]
     padded = torch.nn.utils.rnn.pad_sequence(tensors, batch_first=True)

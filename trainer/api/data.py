@@ -48,9 +48,11 @@ class OrderSerializer(serializers.Serializer[Any]):
         allow_blank=True, default="", help_text="training; evaluations also have held_out."
     )
     reason = serializers.CharField(
-        allow_blank=True, default="", max_length=400,
+        allow_blank=True,
+        default="",
+        max_length=400,
         help_text="Why the test split has to leave; the audit log keeps it.",
-    )  # fmt: skip
+    )
     round = serializers.IntegerField(allow_null=True, default=None)
     guideline = serializers.IntegerField(allow_null=True, default=None)
     policy = serializers.CharField(allow_blank=True, default="")

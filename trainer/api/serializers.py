@@ -125,13 +125,17 @@ class StartSerializer(serializers.Serializer[Any]):
         queryset=ModelVersion.objects.exclude(kind="reward"), allow_null=True, default=None
     )
     reward = serializers.PrimaryKeyRelatedField(
-        queryset=ModelVersion.objects.filter(kind="reward"), allow_null=True, default=None,
+        queryset=ModelVersion.objects.filter(kind="reward"),
+        allow_null=True,
+        default=None,
         help_text="Stands in for a reward stage that is left out.",
-    )  # fmt: skip
+    )
     snapshot = serializers.PrimaryKeyRelatedField(
-        queryset=DatasetSnapshot.objects.all(), allow_null=True, default=None,
+        queryset=DatasetSnapshot.objects.all(),
+        allow_null=True,
+        default=None,
         help_text="Labels that are frozen already; without it they are frozen anew.",
-    )  # fmt: skip
+    )
 
 
 class RecipeSerializer(serializers.ModelSerializer[SavedRecipe]):

@@ -92,8 +92,13 @@ def perform(export_id: int) -> bool:
     except OSError as error:
         EXPORTS.fail(export, f"The file cannot be written: {error.strerror}.")
     else:
-        EXPORTS.finish(export, manifest=manifest, rows=manifest["rows"],
-                       done=manifest["labels"], ended_at=Now())  # fmt: skip
+        EXPORTS.finish(
+            export,
+            manifest=manifest,
+            rows=manifest["rows"],
+            done=manifest["labels"],
+            ended_at=Now(),
+        )
     return True
 
 

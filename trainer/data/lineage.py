@@ -44,12 +44,18 @@ def of_label(kind: str, label: Demonstration | Ranking) -> Tree:
     shaped = [stage.name for stage in STAGES.values() if kind in stage.labels]
     made = runs.filter(stage__in=shaped).values_list("output", flat=True)
     return {
-        "label": {"kind": kind, "id": label.pk, "prompt": label.prompt_id,
-                  "labeler": _labeler(label), "created_at": label.created_at,
-                  "excluded_at": label.excluded_at, "origin": _origin(label.task.origin)},
+        "label": {
+            "kind": kind,
+            "id": label.pk,
+            "prompt": label.prompt_id,
+            "labeler": _labeler(label),
+            "created_at": label.created_at,
+            "excluded_at": label.excluded_at,
+            "origin": _origin(label.task.origin),
+        },
         "snapshots": [{"id": s.pk, "filename": s.filename, "sha256": s.sha256} for s in snapshots],
         "checkpoints": [_version(v) for v in _with_descendants(made)],
-    }  # fmt: skip
+    }
 
 
 def _labeler(label: Demonstration | Ranking) -> str:
@@ -64,23 +70,42 @@ def _origin(origin: LabelOrigin | None) -> Tree | None:
     if origin is None:
         return None
     return {
-        "set": origin.of.name, "licence": origin.of.licence, "row": origin.row,
-        "line": origin.line, "labeler": origin.labeler, "at": origin.at, "form": origin.form,
+        "set": origin.of.name,
+        "licence": origin.of.licence,
+        "row": origin.row,
+        "line": origin.line,
+        "labeler": origin.labeler,
+        "at": origin.at,
+        "form": origin.form,
         "import": origin.imported_id,
-    }  # fmt: skip
+    }
 
 
 def _version(version: ModelVersion) -> Tree:
-    return {"id": version.pk, "name": version.name, "kind": version.kind, "sha256": version.sha256,
-            "best_of": version.best_of, "judge": version.judge and version.judge.name,
-            "created_at": version.created_at}  # fmt: skip
+    return {
+        "id": version.pk,
+        "name": version.name,
+        "kind": version.kind,
+        "sha256": version.sha256,
+        "best_of": version.best_of,
+        "judge": version.judge and version.judge.name,
+        "created_at": version.created_at,
+    }
 
 
 def _run(run: TrainingRun) -> Tree:
-    return {"id": run.pk, "stage": run.stage, "round": run.round_id, "seed": run.seed,
-            "settings": run.config.get("settings", {}), "start": run.config.get("start", {}),
-            "executions": run.executions, "notes": run.result.get("notes", {}),
-            "started_at": run.started_at, "ended_at": run.ended_at}  # fmt: skip
+    return {
+        "id": run.pk,
+        "stage": run.stage,
+        "round": run.round_id,
+        "seed": run.seed,
+        "settings": run.config.get("settings", {}),
+        "start": run.config.get("start", {}),
+        "executions": run.executions,
+        "notes": run.result.get("notes", {}),
+        "started_at": run.started_at,
+        "ended_at": run.ended_at,
+    }
 
 
 def _snapshot(snapshot: DatasetSnapshot) -> Tree:
@@ -91,16 +116,24 @@ def _snapshot(snapshot: DatasetSnapshot) -> Tree:
     prompts = Prompt.objects.filter(pk__in=written.union(ranked.values("prompt")))
     said = Completion.objects.filter(ranked__ranking__in=rankings)
     return {
-        "snapshot": {"id": snapshot.pk, "filename": snapshot.filename, "sha256": snapshot.sha256,
-                     "counts": snapshot.counts, "filters": snapshot.filters,
-                     "created_at": snapshot.created_at},
+        "snapshot": {
+            "id": snapshot.pk,
+            "filename": snapshot.filename,
+            "sha256": snapshot.sha256,
+            "counts": snapshot.counts,
+            "filters": snapshot.filters,
+            "created_at": snapshot.created_at,
+        },
         "labelers": _labelers(snapshot),
         "sets": _sets(snapshot),
         "prompts": _counted(prompts, "source"),
-        "completions": _counted(said, Coalesce(
-            "version__name", KeyTextTransform("model", "sampling"), output_field=TextField()
-        )),
-    }  # fmt: skip
+        "completions": _counted(
+            said,
+            Coalesce(
+                "version__name", KeyTextTransform("model", "sampling"), output_field=TextField()
+            ),
+        ),
+    }
 
 
 def _labelers(snapshot: DatasetSnapshot) -> list[Tree]:

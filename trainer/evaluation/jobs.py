@@ -194,11 +194,15 @@ def _divergences(contest: HeadToHead, answers: Sequence[Completion]) -> dict[int
         return found
     for pk, version in versions.items():
         mine = [answer for answer in answers if answer.version_id == pk]
-        values = divergences(
-            Speaker(version.folder, version.prefix),
-            Speaker(baseline.folder, baseline.prefix),
-            [_said(answer) for answer in mine],
-        ) if mine else None  # fmt: skip
+        values = (
+            divergences(
+                Speaker(version.folder, version.prefix),
+                Speaker(baseline.folder, baseline.prefix),
+                [_said(answer) for answer in mine],
+            )
+            if mine
+            else None
+        )
         if values and (kl := _mean(mine, values)):
             found[pk] = kl
     return found

@@ -58,8 +58,12 @@ def waiting_tasks(version: ModelVersion) -> dict[str, Any]:
     """What a promotion to policy would do to the tasks that wait with the present one's answers."""
     before = promoted(Promotion.Role.POLICY)
     if before is None or before == version:
-        return {"policy": before and before.name, "rule": settings.RETIRED_TASKS, "waiting": 0,
-                "expire": 0}  # fmt: skip
+        return {
+            "policy": before and before.name,
+            "rule": settings.RETIRED_TASKS,
+            "waiting": 0,
+            "expire": 0,
+        }
     return {
         "policy": before.name,
         "rule": settings.RETIRED_TASKS,

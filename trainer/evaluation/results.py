@@ -164,8 +164,10 @@ def _strengths(
         _clusters(games),
         players=len(order),
     )
-    count = {version: sum(version in (p.mine.version, p.other.version) for p in games)
-             for version in ladder}  # fmt: skip
+    count = {
+        version: sum(version in (p.mine.version, p.other.version) for p in games)
+        for version in ladder
+    }
     return {version: figure(found[place[version]], count[version]) for version in ladder}
 
 

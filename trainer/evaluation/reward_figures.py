@@ -101,10 +101,14 @@ def score_distributions(heaps: Mapping[str, Iterable[float]]) -> Figure:
             points = [Point(m, c / total, n=c) for m, c in zip(marks, counts, strict=True)]
             series.append(Series(f"{title} ({total})", points, "steps"))
     return Figure(
-        "scores", "Distribution of scores", "Score; demonstrations score 0 on average",
-        "Share of answers, %", series, "Each point of the data is the left edge of its bin.",
+        "scores",
+        "Distribution of scores",
+        "Score; demonstrations score 0 on average",
+        "Share of answers, %",
+        series,
+        "Each point of the data is the left edge of its bin.",
         percent=True,
-    )  # fmt: skip
+    )
 
 
 def _heaps(reward: ModelVersion, scores: Mapping[str, list[float]]) -> dict[str, list[float]]:
@@ -126,10 +130,17 @@ def _accuracy(
 ) -> Figure:
     points = [point(label, figure) for label, figure in rows]
     return Figure(
-        name, title, "Pairs ordered as the labeler did, %", what,
-        [Series("Accuracy", points)] if points else [], _NOTE,
-        percent=True, reference=0.5, bounds=(0, 1), shape="rows",
-    )  # fmt: skip
+        name,
+        title,
+        "Pairs ordered as the labeler did, %",
+        what,
+        [Series("Accuracy", points)] if points else [],
+        _NOTE,
+        percent=True,
+        reference=0.5,
+        bounds=(0, 1),
+        shape="rows",
+    )
 
 
 def _folds(reward: ModelVersion) -> Figure:
@@ -146,11 +157,18 @@ def _folds(reward: ModelVersion) -> Figure:
     empty = [str(one["fold"]) for one in folds if not one["prompts"]]
     without = f" Outside fold {', '.join(empty)} nothing was preferred: no model." if empty else ""
     return Figure(
-        "accuracy-by-fold", "Accuracy by fold of labelers", "Pairs ordered as the labeler did, %",
-        "Model trained", [one for one in series if one.points],
+        "accuracy-by-fold",
+        "Accuracy by fold of labelers",
+        "Pairs ordered as the labeler did, %",
+        "Model trained",
+        [one for one in series if one.points],
         "Each model learned from the labelers outside its fold. Bars are 95 % intervals over "
-        f"prompts.{without}", percent=True, reference=0.5, bounds=(0, 1), shape="rows",
-    )  # fmt: skip
+        f"prompts.{without}",
+        percent=True,
+        reference=0.5,
+        bounds=(0, 1),
+        shape="rows",
+    )
 
 
 def _named(
@@ -162,8 +180,14 @@ def _named(
 def _calibration(bins: Iterable[Mapping[str, float]]) -> Figure:
     points = [Point(b["predicted"], b["value"], b["low"], b["high"], int(b["n"])) for b in bins]
     return Figure(
-        "calibration", "Calibration", "Predicted chance that the higher score is preferred",
-        "Preferred by the labeler, %", [Series("Pairs of answers", points, "line")],
+        "calibration",
+        "Calibration",
+        "Predicted chance that the higher score is preferred",
+        "Preferred by the labeler, %",
+        [Series("Pairs of answers", points, "line")],
         "On the dashed line the model is as sure as it is right; below it, too sure.",
-        percent=True, diagonal=True, bounds=(0, 1), x_bounds=(0.5, 1),
-    )  # fmt: skip
+        percent=True,
+        diagonal=True,
+        bounds=(0, 1),
+        x_bounds=(0.5, 1),
+    )

@@ -40,8 +40,9 @@ def bradley_terry(
         return [Interval(0.0, 0.0, 0.0), *[None] * (players - 1)]
     index = {player: place for place, player in enumerate(known)}
     kept = np.array([a in index and b in index for a, b in zip(first, second, strict=True)])
-    games = _games([index.get(a, 0) for a in first], [index.get(b, 0) for b in second],
-                   outcomes, len(known))[kept]  # fmt: skip
+    games = _games(
+        [index.get(a, 0) for a in first], [index.get(b, 0) for b in second], outcomes, len(known)
+    )[kept]
     virtual = met[np.ix_(known, known)] / 2
     scores, slopes, curve = _fit_scores(games, virtual)
     own = Clusters.of(clusters.prompts[kept], clusters.labelers[kept])

@@ -135,15 +135,25 @@ def _ladder_figure(
 ) -> Figure:
     """One estimate of every version, a series a judge."""
     series = [
-        Series(judge, [
-            point(version.name, figures[version.pk][figure])
-            for version in ladder
-            if figure in figures.get(version.pk, {})
-        ])
+        Series(
+            judge,
+            [
+                point(version.name, figures[version.pk][figure])
+                for version in ladder
+                if figure in figures.get(version.pk, {})
+            ],
+        )
         for judge, figures in found.items()
-    ]  # fmt: skip
-    return Figure(name, title, looks.pop("x_title"), "Version",
-                  [one for one in series if one.points], shape="rows", **looks)  # fmt: skip
+    ]
+    return Figure(
+        name,
+        title,
+        looks.pop("x_title"),
+        "Version",
+        [one for one in series if one.points],
+        shape="rows",
+        **looks,
+    )
 
 
 def _use_cases(
@@ -154,20 +164,29 @@ def _use_cases(
     """Win rate of each version in each use case, by all training labelers."""
     figures = found.get(GROUP_TITLES["training"]) or found.get(GROUP_TITLES["held_out"]) or {}
     series = [
-        Series(version.name, [
-            point(str(label), figures[version.pk][f"win_rate_in_{use_case}"])
-            for use_case, label in UseCase.choices
-            if f"win_rate_in_{use_case}" in figures.get(version.pk, {})
-        ])
+        Series(
+            version.name,
+            [
+                point(str(label), figures[version.pk][f"win_rate_in_{use_case}"])
+                for use_case, label in UseCase.choices
+                if f"win_rate_in_{use_case}" in figures.get(version.pk, {})
+            ],
+        )
         for version in ladder
-    ]  # fmt: skip
+    ]
     who = "Training" if GROUP_TITLES["training"] in found else "Held-out"
     return Figure(
-        "use-cases", "Win rate by use case", f"Win rate against {contest.baseline}, %",
-        "Use case", [one for one in series if one.points],
+        "use-cases",
+        "Win rate by use case",
+        f"Win rate against {contest.baseline}, %",
+        "Use case",
+        [one for one in series if one.points],
         f"{who} labelers. Few prompts of a use case give a wide interval.",
-        percent=True, reference=0.5, bounds=(0, 1), shape="rows",
-    )  # fmt: skip
+        percent=True,
+        reference=0.5,
+        bounds=(0, 1),
+        shape="rows",
+    )
 
 
 def _flags(
@@ -190,20 +209,29 @@ def _flags(
             ("flag-rises", "_rise", "More than the baseline, percentage points"),
         ):
             series = [
-                Series(version.name, [
-                    point(label, by_version[version.pk][f"flag_{flag}{suffix}"])
-                    for flag, label in seen
-                    if f"flag_{flag}{suffix}" in by_version.get(version.pk, {})
-                ])
+                Series(
+                    version.name,
+                    [
+                        point(label, by_version[version.pk][f"flag_{flag}{suffix}"])
+                        for flag, label in seen
+                        if f"flag_{flag}{suffix}" in by_version.get(version.pk, {})
+                    ],
+                )
                 for version in ladder
-            ]  # fmt: skip
-            figures.append(Figure(
-                f"{name}-{group.replace('_', '-')}",
-                f"{'Rise of flags' if suffix else 'Flags'}, {title.lower()}",
-                what, "Flag", [one for one in series if one.points],
-                "Flags that nobody set are left out.",
-                percent=True, reference=0.0 if suffix else None, shape="rows",
-            ))  # fmt: skip
+            ]
+            figures.append(
+                Figure(
+                    f"{name}-{group.replace('_', '-')}",
+                    f"{'Rise of flags' if suffix else 'Flags'}, {title.lower()}",
+                    what,
+                    "Flag",
+                    [one for one in series if one.points],
+                    "Flags that nobody set are left out.",
+                    percent=True,
+                    reference=0.0 if suffix else None,
+                    shape="rows",
+                )
+            )
     return figures
 
 

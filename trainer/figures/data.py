@@ -72,15 +72,17 @@ class Figure:
     def shown(self) -> list[dict[str, Any]]:
         """The table as people read it, shares in per cent as the drawing has them."""
         return [
-            row | {
+            row
+            | {
                 "x": row["x"] if isinstance(row["x"], str) else f"{row['x']:.4g}",
                 "value": number(row["value"], self.percent),
-                "interval": "–" if row["low"] is None else
-                f"{number(row['low'], self.percent)} to {number(row['high'], self.percent)}",
+                "interval": "–"
+                if row["low"] is None
+                else f"{number(row['low'], self.percent)} to {number(row['high'], self.percent)}",
                 "n": "–" if row["n"] is None else row["n"],
             }
             for row in self.table
-        ]  # fmt: skip
+        ]
 
     @property
     def table(self) -> list[dict[str, Any]]:

@@ -116,8 +116,9 @@ def shares(counted: Iterable[Tally], sizes: Mapping[int, int]) -> list[dict[str,
     groups = label_filters.GROUPS | {"held_out": "Held-out labelers, to validate"}
     by_group = _bars(everybody, lambda one: groups.get(one.group, one.group))
     by_labeler = _bars(kept, lambda one: one.labeler)[:_LABELERS_SHOWN]
-    by_size = [{"title": f"K = {size}", "rankings": n, "demonstrations": 0}
-               for size, n in sizes.items()]  # fmt: skip
+    by_size = [
+        {"title": f"K = {size}", "rankings": n, "demonstrations": 0} for size, n in sizes.items()
+    ]
     return [
         {"title": "By use case", "bars": by_use_case},
         {"title": "By labeler group", "bars": by_group},

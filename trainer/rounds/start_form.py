@@ -184,8 +184,13 @@ def _of_round(round: TrainingRound, stage: str) -> Source:
     """A round to do again, or from a stage on: with the labels and versions it had by then."""
     stages = round.recipe["stages"]
     if stage not in stages:
-        return Source(round.preset, round.recipe, f"Filled with the recipe of {round}.",
-                      round.start_id, round.reward_id)  # fmt: skip
+        return Source(
+            round.preset,
+            round.recipe,
+            f"Filled with the recipe of {round}.",
+            round.start_id,
+            round.reward_id,
+        )
     runs = round.runs.filter(state=TrainingRun.State.FINISHED, output__isnull=False)
     made = dict(runs.values_list("stage", "output"))
     before = stages[: stages.index(stage)]

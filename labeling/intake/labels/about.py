@@ -37,11 +37,15 @@ _SPLITS = {
 }  # fmt: skip
 # Of databricks-dolly-15k, which has seven of the paper's ten use cases under names of its own.
 _USE_CASES = {
-    "closed_qa": "closed_qa", "open_qa": "open_qa", "general_qa": "open_qa",
-    "classification": "classification", "information_extraction": "extract",
-    "brainstorming": "brainstorming", "creative_writing": "generation",
+    "closed_qa": "closed_qa",
+    "open_qa": "open_qa",
+    "general_qa": "open_qa",
+    "classification": "classification",
+    "information_extraction": "extract",
+    "brainstorming": "brainstorming",
+    "creative_writing": "generation",
     "summarization": "summarization",
-}  # fmt: skip
+}
 _LONGEST = {"labeler": 200, "set": 120, "licence": 200, "author": 200}
 
 
@@ -91,8 +95,10 @@ def about(row: Mapping[str, Any], options: Options, *, own: bool) -> About:
     of = _short(row, "set") or options.of
     licence = _short(row, "licence") or options.licence
     if of and not licence and not own:
-        raise RowError("licence", f"of the set {of[:60]!r} is missing: name it for the whole file, "
-                       "or in a column")  # fmt: skip
+        raise RowError(
+            "licence",
+            f"of the set {of[:60]!r} is missing: name it for the whole file, or in a column",
+        )
     if of in (HERE, IMPORTED):
         raise RowError("set", f"cannot be called {of!r}")
     return About(
@@ -128,8 +134,9 @@ def split_named(value: Any) -> str:
     """The side of the split that a set means. Raises RowError."""
     found = _SPLITS.get(str(value).casefold())
     if found is None:
-        raise RowError("split", f"{str(value)[:40]!r} is unknown; it is one of "
-                       f"{', '.join(_SPLITS)}")  # fmt: skip
+        raise RowError(
+            "split", f"{str(value)[:40]!r} is unknown; it is one of {', '.join(_SPLITS)}"
+        )
     return found.value
 
 

@@ -146,8 +146,10 @@ def _require_ranks(ranks: Sequence[float]) -> None:
     """From 1, or from 0 as some count, to the number of answers."""
     first = min(ranks, default=1)
     if first not in (0, 1) or max(ranks) >= first + len(ranks) or any(r % 1 for r in ranks):
-        raise RowError("ranks", f"must be whole numbers from 1, the best, to {len(ranks)}; equal "
-                       "ones are a tie")  # fmt: skip
+        raise RowError(
+            "ranks",
+            f"must be whole numbers from 1, the best, to {len(ranks)}; equal ones are a tie",
+        )
 
 
 def _aspects(one: Any) -> float | None:
@@ -155,8 +157,10 @@ def _aspects(one: Any) -> float | None:
     aspects = one.get("annotations") if isinstance(one, Mapping) else None
     if not isinstance(aspects, Mapping):
         return None
-    rated = [aspect.get("Rating", aspect.get("rating")) if isinstance(aspect, Mapping) else aspect
-             for aspect in aspects.values()]  # fmt: skip
+    rated = [
+        aspect.get("Rating", aspect.get("rating")) if isinstance(aspect, Mapping) else aspect
+        for aspect in aspects.values()
+    ]
     told = [value for value in rated if value not in (None, "N/A", "")]
     try:
         values = [float(value) for value in told]

@@ -96,9 +96,10 @@ def _staged(one: _Found, prompt: Examined) -> tuple[int, str, str, str]:
         "given": bool(told.split),
         "split": told.split or split_of(prompt.row.author, "", _family(one) or fingerprint),
         "task": _digest([told.labeler, fingerprint, answers])
-        if told.labeler and label.kind == "ranking" and one.shape != "own pairs" else "",
+        if told.labeler and label.kind == "ranking" and one.shape != "own pairs"
+        else "",
         "digest": _digest(content),
-    }  # fmt: skip
+    }
     name = str(label.row.get("id", "")) if "pairs" not in one.shape and not label.family else ""
     return one.line, name[:200], json.dumps(prompt.as_dict()), json.dumps(staged)
 

@@ -32,10 +32,17 @@ _WORDS_OF_PAIRS = (
     "ranking_id",
     *(f"{side}_{name}" for side in _SIDES for name in ("policy", "finish_reason", "sampling")),
 )
-_LISTS = {"completion_ids": int, "versions": int, "finish_reasons": str, "sampling": str,
-          "seeds": int, "shown": int}  # fmt: skip
-PROVENANCE = frozenset({*_IDS, *_WORDS, *_IDS_OF_PAIRS, *_WORDS_OF_PAIRS, *_LISTS, "evaluation",
-                        "purpose"})  # fmt: skip
+_LISTS = {
+    "completion_ids": int,
+    "versions": int,
+    "finish_reasons": str,
+    "sampling": str,
+    "seeds": int,
+    "shown": int,
+}
+PROVENANCE = frozenset(
+    {*_IDS, *_WORDS, *_IDS_OF_PAIRS, *_WORDS_OF_PAIRS, *_LISTS, "evaluation", "purpose"}
+)
 """What is said again of a row that has `task_id`; one of an older version has none of it."""
 _PER_ANSWER = ("finished", "ranks", "ratings", "flags", "policies")
 # Before what a spreadsheet would calculate our CSV has an apostrophe (exports.containers.cell).
@@ -93,8 +100,9 @@ def _whence(row: Row, ids: tuple[str, ...] = (), words: tuple[str, ...] = ()) ->
     if "task_id" not in row:
         return {}
     numbers = {name: row.get(name) for name in (*_IDS, *ids)}
-    said = {name: value if value is None else _number(value, name)
-            for name, value in numbers.items()}  # fmt: skip
+    said = {
+        name: value if value is None else _number(value, name) for name, value in numbers.items()
+    }
     told = {name: _unguarded(row, row.get(name)) for name in (*_WORDS, *words)}
     for name, value in told.items():
         if value is not None and not (isinstance(value, str) and texts.keepable(value)):

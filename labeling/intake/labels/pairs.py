@@ -88,10 +88,12 @@ def _require_same(turns: Turns, others: Turns, name: str) -> None:
     if turns == others:
         return
     if [_squeezed(turn) for turn in turns] == [_squeezed(turn) for turn in others]:
-        raise RowError(name, "begins as the other conversation but for white space; make them the "
-                       "same")  # fmt: skip
-    raise RowError(name, "is an answer in another conversation: up to the answer they must be the "
-                   "same")  # fmt: skip
+        raise RowError(
+            name, "begins as the other conversation but for white space; make them the same"
+        )
+    raise RowError(
+        name, "is an answer in another conversation: up to the answer they must be the same"
+    )
 
 
 def _squeezed(turn: Mapping[str, str]) -> tuple[str, str]:

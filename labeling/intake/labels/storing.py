@@ -172,8 +172,9 @@ def _answers(placed: Sequence[_Placed]) -> None:
     """Demonstrations, or completions with the rankings of them."""
     written = [one for one in placed if one.told["kind"] == "demonstration"]
     listed = [one for one in placed if one.told["kind"] != "demonstration"]
-    copy_in(Demonstration, [_label(one) | {"text": one.told["answers"][0]["text"]}
-                            for one in written])  # fmt: skip
+    copy_in(
+        Demonstration, [_label(one) | {"text": one.told["answers"][0]["text"]} for one in written]
+    )
     ranked = [one for one in listed if one.told["kind"] == "ranking"]
     rankings = dict(zip((one.task for one in ranked), next_ids(Ranking, len(ranked)), strict=True))
     numbers = iter(next_ids(Completion, sum(len(one.told["answers"]) for one in listed)))
@@ -183,13 +184,15 @@ def _answers(placed: Sequence[_Placed]) -> None:
             number = next(numbers)
             completions.append(_completion(one.task, number, position, answer))
             if one.task in rankings:
-                places.append({
-                    "ranking_id": rankings[one.task],
-                    "completion_id": number,
-                    "rank": answer["rank"],
-                    "overall": answer["rating"],
-                    "flags": answer["flags"],
-                })  # fmt: skip
+                places.append(
+                    {
+                        "ranking_id": rankings[one.task],
+                        "completion_id": number,
+                        "rank": answer["rank"],
+                        "overall": answer["rating"],
+                        "flags": answer["flags"],
+                    }
+                )
     copy_in(Completion, completions)
     copy_in(Ranking, [_label(one) | {"id": rankings[one.task]} for one in ranked])
     copy_in(RankedCompletion, places)

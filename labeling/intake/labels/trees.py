@@ -50,8 +50,9 @@ def nested(row: Row) -> Labels:
     while waiting:
         above = waiting.pop()
         if above.id and above.id in seen:
-            raise RowError("prompt", f"holds the message {above.id[:60]!r} twice: a tree has no "
-                           "loops")  # fmt: skip
+            raise RowError(
+                "prompt", f"holds the message {above.id[:60]!r} twice: a tree has no loops"
+            )
         seen.add(above.id)
         if len(seen) > MAX_MESSAGES:
             raise RowError("prompt", f"holds more than {MAX_MESSAGES:,} messages")
@@ -76,8 +77,9 @@ def flat(rows: list[tuple[int, Row]]) -> Labels:
         try:
             one = _message(row, line, "row")
             if one.id in messages:
-                raise RowError("message_id", f"{one.id[:60]!r} stands on line "
-                               f"{messages[one.id].line} already")  # fmt: skip
+                raise RowError(
+                    "message_id", f"{one.id[:60]!r} stands on line {messages[one.id].line} already"
+                )
             messages[one.id] = one
         except RowError as error:
             bad[line] = str(error)
@@ -90,8 +92,10 @@ def flat(rows: list[tuple[int, Row]]) -> Labels:
         elif parent is None:
             roots.append(one)
         else:
-            bad[one.line] = (f"parent_id {str(parent)[:60]!r} is no message of its tree in the "
-                             "rows beside it; sort the file by tree")  # fmt: skip
+            bad[one.line] = (
+                f"parent_id {str(parent)[:60]!r} is no message of its tree in the "
+                "rows beside it; sort the file by tree"
+            )
     bad |= _loops(messages, roots, bad)
     if bad:
         raise Bad(bad)

@@ -93,8 +93,9 @@ def _turn(turn: Any, name: str) -> dict[str, str]:
     if role.casefold() in _TOOLS or turn.get("tool_calls"):
         raise RowError(name, "is a turn of a tool, which cannot be learned from here")
     if role.casefold() not in _ROLES:
-        raise RowError(f"{name}.role", f"{role[:40]!r} is unknown; it is one of "
-                       f"{', '.join(_ROLES)}")  # fmt: skip
+        raise RowError(
+            f"{name}.role", f"{role[:40]!r} is unknown; it is one of {', '.join(_ROLES)}"
+        )
     content = next((turn[key] for key in ("content", "value", "text") if key in turn), None)
     return said(_ROLES[role.casefold()], _text(content, f"{name}.content"))
 

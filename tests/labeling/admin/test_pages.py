@@ -59,9 +59,13 @@ def test_the_oldest_of_a_queue_is_what_has_waited_longest(make_task: Call) -> No
 
 
 RULE = (
-    "rules-use_case", "rules-source", "rules-older_than_days", "rules-newer_than_days",
-    "rules-uncertain_above", "rules-points",
-)  # fmt: skip
+    "rules-use_case",
+    "rules-source",
+    "rules-older_than_days",
+    "rules-newer_than_days",
+    "rules-uncertain_above",
+    "rules-points",
+)
 
 
 def test_rules_and_targets_are_filled_in_as_rows(rosa: User, client_of: Call) -> None:
@@ -135,8 +139,15 @@ def test_many_prompts_are_changed_after_a_word_and_back_again(
     assert api(rosa, f"changes/{change.pk}/undo/", {}).json()["count"] == 2
     assert not Prompt.objects.filter(priority=5).exists()
     # All of them, not only those on the page
-    client.post(path, {"action": "withdraw", "_selected_action": chosen[:1], "select_across": "1",
-                       "apply": "yes"})  # fmt: skip
+    client.post(
+        path,
+        {
+            "action": "withdraw",
+            "_selected_action": chosen[:1],
+            "select_across": "1",
+            "apply": "yes",
+        },
+    )
     assert Prompt.objects.filter(state="withdrawn").count() == 3
 
 

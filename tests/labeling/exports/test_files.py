@@ -42,9 +42,12 @@ def _label(ada: User, make_task: Call, **fields: Any) -> None:
         ranking = Ranking.objects.create(task=task, prompt=task.prompt, labeler=ada)
         for at, completion in enumerate(task.completions.all()):
             RankedCompletion.objects.create(
-                ranking=ranking, completion=completion, rank=(1, 1, 2, 3)[at], overall=7 - at,
+                ranking=ranking,
+                completion=completion,
+                rank=(1, 1, 2, 3)[at],
+                overall=7 - at,
                 flags=["toxic"] if number else [],
-            )  # fmt: skip
+            )
 
 
 def read(path: Path) -> list[dict[str, Any]]:
@@ -134,8 +137,11 @@ def test_an_interrupted_export_goes_on_and_ends_in_the_same_bytes(
     assert broken.read_bytes() == whole.read_bytes()
     assert manifest["labels"] == 3
     assert {path.name for path in tmp_path.iterdir()} == {
-        whole.name, broken.name, f"{whole.name}.manifest.json", f"{broken.name}.manifest.json"
-    }  # fmt: skip
+        whole.name,
+        broken.name,
+        f"{whole.name}.manifest.json",
+        f"{broken.name}.manifest.json",
+    }
 
 
 def test_another_order_begins_afresh_and_two_writers_do_not_meet(

@@ -55,9 +55,12 @@ def labels(ada: User, make_task: Call) -> None:
         ranks = ((1, 1, 2, 3), (3, 2, 1, 3))[number % 2]
         for at, completion in enumerate(task.completions.all()):
             RankedCompletion.objects.create(
-                ranking=ranking, completion=completion, rank=ranks[at],
-                overall=7 - 2 * at, flags=["toxic"] if number else [],
-            )  # fmt: skip
+                ranking=ranking,
+                completion=completion,
+                rank=ranks[at],
+                overall=7 - 2 * at,
+                flags=["toxic"] if number else [],
+            )
     _learned_from(Ranking.objects.all(), task.policy)
     _measured(ada, make_task, task.policy)
 
@@ -134,13 +137,15 @@ def test_a_row_says_all_that_is_known_of_it(labels: None, tmp_path: Path) -> Non
 
 
 def test_each_pair_has_an_id_of_its_own(labels: None, tmp_path: Path) -> None:
-    rows = [json.loads(line) for line in
-            _export("pairs", "whole", tmp_path / "pairs.jsonl").splitlines()]  # fmt: skip
+    rows = [
+        json.loads(line)
+        for line in _export("pairs", "whole", tmp_path / "pairs.jsonl").splitlines()
+    ]
     assert len({row["id"] for row in rows}) == len(rows) > 3
     for row in rows:
-        ranks = dict(Ranking.objects.get(pk=row["ranking_id"]).ranked.values_list(
-            "completion", "rank"
-        ))  # fmt: skip
+        ranks = dict(
+            Ranking.objects.get(pk=row["ranking_id"]).ranked.values_list("completion", "rank")
+        )
         better, worse = row["chosen_completion_id"], row["rejected_completion_id"]
         assert ranks[worse] - ranks[better] == row["margin"]
         assert row["chosen"] == Completion.objects.get(pk=better).text

@@ -151,8 +151,10 @@ def test_closing_keeps_what_was_said(
     assert evaluations.close_head_to_head(contest)
     assert not evaluations.close_head_to_head(contest)
     assert Counter(Slot.objects.values_list("state", flat=True)) == {
-        "filled": 1, "held": 1, "closed": 6,
-    }  # fmt: skip
+        "filled": 1,
+        "held": 1,
+        "closed": 6,
+    }
     assert Counter(contest.tasks.values_list("state", flat=True)) == {"open": 2, "expired": 6}
     answer = api(ada, f"assignments/{held['id']}/submit/", ranking_of(held))
     assert answer.status_code == 200

@@ -74,8 +74,10 @@ def test_the_language_is_detected_where_none_is_named() -> None:
     _add("Warum ist der Himmel blau, wenn die Sonne scheint?", "xyz 12")
     _add("Why is the sky blue when the sun shines?", language="xx")
     assert list(Prompt.objects.order_by("pk").values_list("language", flat=True)) == [
-        "de", "", "xx",
-    ]  # fmt: skip
+        "de",
+        "",
+        "xx",
+    ]
 
 
 @pytest.mark.django_db

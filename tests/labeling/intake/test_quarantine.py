@@ -203,9 +203,15 @@ def test_a_scan_holds_what_it_reads_and_leaves_the_erased_alone(make_prompt: Cal
 
 
 def test_what_was_said_about_it_is_for_admins(
-    rosa: User, olga: User, ada: User, make_task: Call, claim: Call, api: Call, ranking_of: Call,
+    rosa: User,
+    olga: User,
+    ada: User,
+    make_task: Call,
+    claim: Call,
+    api: Call,
+    ranking_of: Call,
     client_of: Call,
-) -> None:  # fmt: skip
+) -> None:
     task, held = make_task(), claim(ada)
     api(ada, f"assignments/{held['id']}/submit/", ranking_of(held))
     LabelingTask.objects.create(kind="prompt_writing", state="open")  # of no prompt at all

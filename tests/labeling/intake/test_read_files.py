@@ -125,8 +125,10 @@ def test_mixed_encodings_are_named_by_line(tmp_path: Path) -> None:
     path = tmp_path / "a.csv"
     path.write_bytes("prompt\nGrüße\n".encode() + "Grüße\n".encode("latin-1") + b"Hi\n")
     assert [(row.line, row.error) for row in _read(path)] == [
-        (2, ""), (3, "line is not UTF-8 (byte 3)"), (4, ""),
-    ]  # fmt: skip
+        (2, ""),
+        (3, "line is not UTF-8 (byte 3)"),
+        (4, ""),
+    ]
 
 
 def test_a_text_said_a_million_times_is_not_made_a_million_times(tmp_path: Path) -> None:

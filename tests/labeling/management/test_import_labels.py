@@ -55,11 +55,13 @@ def test_hh() -> None:
     assert ranked() == [
         [("Blot it with an iron through brown paper.", 1), ("Just buy another one.", 2)]
     ]
-    assert asked() == [[
-        "user: How do I get wax out of a tablecloth?",
-        "assistant: Freeze it, then scrape.",
-        "user: And the stain it leaves?",
-    ]]  # fmt: skip
+    assert asked() == [
+        [
+            "user: How do I get wax out of a tablecloth?",
+            "assistant: Freeze it, then scrape.",
+            "user: And the stain it leaves?",
+        ]
+    ]
 
 
 def test_hh_with_a_prompt_of_its_own_is_the_same_label() -> None:

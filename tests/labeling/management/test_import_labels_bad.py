@@ -24,8 +24,13 @@ def _other(text: str, **changes: Any) -> Row:
 
 TREE = {"message_tree_id": "t", "role": "prompter", "text": "Why?", "message_id": "a"}
 RANKED = {"prompt": "Why?", "responses": ["So.", "Thus."]}
-WHOLE = {"messages": [{"role": "user", "content": "Why?"}], "completions": ["So.", "Thus."],
-         "ranks": [1, 2], "id": "7", "labeler": "labeler-1"}  # fmt: skip
+WHOLE = {
+    "messages": [{"role": "user", "content": "Why?"}],
+    "completions": ["So.", "Thus."],
+    "ranks": [1, 2],
+    "id": "7",
+    "labeler": "labeler-1",
+}
 HUMAN = "\n\nHuman: Why?\n\nAssistant: "
 
 
@@ -115,5 +120,6 @@ def test_an_author_stays_on_the_side_of_the_set(write_rows: Callable[..., Path])
     assert "author's prompts are here already, in test" in said["rejects"][0]["reason"]
     assert run(write_rows(_other("Two?", author="ann", split="train"), name="3.jsonl"))["imported"]
     assert set(Prompt.objects.values_list("author", "split")) == {
-        ("wet/ann", "test"), ("3/ann", "train"),
-    }  # fmt: skip
+        ("wet/ann", "test"),
+        ("3/ann", "train"),
+    }

@@ -57,15 +57,17 @@ def test_votes_of_a_crowd_keep_their_voters(tmp_path: Path) -> None:
     texts = {row["response_id"]: row for row in rows("ukp_convarg/responses")}
     votes = [
         {
-            "id": f"{pair['pair_id']}-{vote['labeler']}", "labeler": vote["labeler"],
-            "prompt": texts[pair["a"]]["prompt"], "created_at": vote["submitted"],
+            "id": f"{pair['pair_id']}-{vote['labeler']}",
+            "labeler": vote["labeler"],
+            "prompt": texts[pair["a"]]["prompt"],
+            "created_at": vote["submitted"],
             "chosen": texts[pair[vote["label"]]]["text"],
             "rejected": texts[pair["b" if vote["label"] == "a" else "a"]]["text"],
         }
         for pair in rows("ukp_convarg/pairs")[:SOME]
         for vote in pair["votes"]
         if vote["label"] in ("a", "b")
-    ]  # fmt: skip
+    ]
     path = tmp_path / "votes.jsonl"
     path.write_text("".join(json.dumps(vote) + "\n" for vote in votes))
     said = run(path, "--set", "ukp", "--licence", "CC-BY 4.0")

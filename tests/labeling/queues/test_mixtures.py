@@ -102,11 +102,14 @@ def test_a_dead_server_holds_up_its_own_tasks_alone(
     dead = remote("html")
     stuck, good = (
         LabelingTask.objects.create(
-            kind="ranking", state="sampling", prompt=make_prompt(text), completions_wanted=4,
+            kind="ranking",
+            state="sampling",
+            prompt=make_prompt(text),
+            completions_wanted=4,
             mixture=mixture,
         )
         for text, mixture in (("One", {str(tiny.pk): 1, str(dead.pk): 1}), ("Two", {}))
-    )  # fmt: skip
+    )
     assert sampling.sample_waiting() == 2
     stuck.refresh_from_db(), good.refresh_from_db()
     assert (stuck.state, good.state) == ("sampling", "open")
@@ -183,9 +186,11 @@ def test_a_prompt_that_the_model_refuses_breaks_with_its_words(
     promote(role=Promotion.Role.POLICY, version=remote("as_told"))
     message = {"content": None, "refusal": "I cannot help with that."}
     task = LabelingTask.objects.create(
-        kind="ranking", state="sampling", completions_wanted=4,
+        kind="ranking",
+        state="sampling",
+        completions_wanted=4,
         prompt=make_prompt(json.dumps({"message": message, "finish_reason": "stop"})),
-    )  # fmt: skip
+    )
     sampling.sample_waiting()
     task.refresh_from_db()
     assert task.state == "broken"
@@ -195,9 +200,12 @@ def test_a_prompt_that_the_model_refuses_breaks_with_its_words(
 def test_a_text_with_a_nul_is_stored_without_it(remote: Call, make_prompt: Call) -> None:
     promote(role=Promotion.Role.POLICY, version=remote("odd_text"))
     LabelingTask.objects.create(
-        kind="ranking", purpose="evaluation", state="sampling", prompt=make_prompt("One"),
+        kind="ranking",
+        purpose="evaluation",
+        state="sampling",
+        prompt=make_prompt("One"),
         completions_wanted=1,
-    )  # fmt: skip
+    )
     sampling.sample_waiting()
     assert Completion.objects.get().text == "half a pair �, NUL �"
 

@@ -143,9 +143,14 @@ def test_a_new_policy_answers_the_same_prompts_anew(make_task: Call, policy: Mod
 
 
 def test_a_late_submit_on_an_expired_task_is_refused(
-    ada: User, make_task: Call, claim: Call, api: Call, ranking_of: Call, run_out: Call,
+    ada: User,
+    make_task: Call,
+    claim: Call,
+    api: Call,
+    ranking_of: Call,
+    run_out: Call,
     policy: ModelVersion,
-) -> None:  # fmt: skip
+) -> None:
     from labeling.work.leases import expire_leases
 
     make_task()

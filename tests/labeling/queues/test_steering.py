@@ -52,9 +52,15 @@ def asked() -> list[str]:
 
 
 def test_a_paused_queue_hands_out_nothing_and_what_is_held_is_finished(
-    rosa: User, ada: User, ben: User, queue: Queue, make_task: Call, claim: Call, api: Call,
+    rosa: User,
+    ada: User,
+    ben: User,
+    queue: Queue,
+    make_task: Call,
+    claim: Call,
+    api: Call,
     next_of: Call,
-) -> None:  # fmt: skip
+) -> None:
     make_task("demonstration"), make_task("demonstration")
     held = claim(ada, "demonstration")
     steering.set_mode(queue=queue, mode="paused", by=rosa)
@@ -231,8 +237,11 @@ def test_who_was_asked_goes_behind_who_was_not(queue: Queue, make_prompt: Call) 
 
 
 def test_prompts_are_written_for_the_queue_s_targets(db: None) -> None:
-    draw(Queue.objects.create(kind="prompt_writing", purpose="training"), 4,
-         targets={"chat": 1, "extract": 1})  # fmt: skip
+    draw(
+        Queue.objects.create(kind="prompt_writing", purpose="training"),
+        4,
+        targets={"chat": 1, "extract": 1},
+    )
     briefs = Counter(task.brief["use_case"] for task in LabelingTask.objects.all())
     assert briefs == {"chat": 2, "extract": 2}
 
@@ -248,11 +257,17 @@ def test_impossible_targets_are_refused(targets: Any) -> None:
 @pytest.mark.parametrize(
     "rule",
     [
-        {}, {"points": 0}, {"points": 1.5}, {"points": 5, "use_case": "songs"}, 3,
-        {"points": 5, "colour": "red"}, {"points": 5, "source": "post"},
-        {"points": 5, "older_than_days": -1}, {"points": 5, "uncertain_above": "very"},
+        {},
+        {"points": 0},
+        {"points": 1.5},
+        {"points": 5, "use_case": "songs"},
+        3,
+        {"points": 5, "colour": "red"},
+        {"points": 5, "source": "post"},
+        {"points": 5, "older_than_days": -1},
+        {"points": 5, "uncertain_above": "very"},
     ],
-)  # fmt: skip
+)
 def test_impossible_rules_are_refused(rule: Any) -> None:
     with pytest.raises(Problem):
         steering.check_rules([rule])

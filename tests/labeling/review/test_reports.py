@@ -43,8 +43,10 @@ def test_a_report_is_answered_once_and_put_away(
     assert reports_of(ada) == []
     stored = Report.objects.get()
     assert (stored.text, stored.answer, stored.answered_by) == (
-        "Completion B is cut off.", "Rank what is there.", olga
-    )  # fmt: skip
+        "Completion B is cut off.",
+        "Rank what is there.",
+        olga,
+    )
 
 
 def test_reading_a_new_version_moves_what_is_held_under_it(

@@ -65,9 +65,14 @@ def test_labelers_review_nothing(
 
 
 def test_a_label_sent_back_is_the_labeler_s_next_task_with_the_text_as_draft(
-    rosa: User, ada: User, ben: User, demonstrated: Demonstration, make_task: Call, claim: Call,
+    rosa: User,
+    ada: User,
+    ben: User,
+    demonstrated: Demonstration,
+    make_task: Call,
+    claim: Call,
     api: Call,
-) -> None:  # fmt: skip
+) -> None:
     make_task("demonstration")
     path = f"demonstrations/{demonstrated.pk}/"
     assert api(rosa, f"{path}send-back/", {"text": "Name a source."}).json()["counts"] is False
@@ -130,8 +135,9 @@ def test_an_excluded_label_stays_but_enters_no_training_data(
     assert api(rosa, f"rankings/{ranked[0].pk}/restore/", {}).json()["counts"] is True
     assert len(list(training_rankings())) == 2
     assert set(AuditEntry.objects.filter(by=rosa).values_list("act", flat=True)) == {
-        Act.LABEL_EXCLUDED, Act.LABEL_RESTORED,
-    }  # fmt: skip
+        Act.LABEL_EXCLUDED,
+        Act.LABEL_RESTORED,
+    }
 
 
 def test_a_task_knows_how_far_its_rankings_disagree(

@@ -85,9 +85,18 @@ def test_a_crew_fills_its_order_over_http(live_server: Any, make_task: Call) -> 
         make_task("demonstration")
     out = StringIO()
     call_command(
-        "simulate_labelers", "--url", live_server.url, "--rankings", "6", "--demonstrations", "4",
-        "--patience", "20", "--json", stdout=out,
-    )  # fmt: skip
+        "simulate_labelers",
+        "--url",
+        live_server.url,
+        "--rankings",
+        "6",
+        "--demonstrations",
+        "4",
+        "--patience",
+        "20",
+        "--json",
+        stdout=out,
+    )
     made = json.loads(out.getvalue())["labels"]
     assert sum(counts.get("ranking", 0) for counts in made.values()) == Ranking.objects.count() == 6
     assert Demonstration.objects.count() == 4

@@ -57,8 +57,10 @@ def test_the_new_version_takes_the_place_of_the_old_one_which_stays(
     placed = new.ranked.order_by("rank").values_list("completion_id", flat=True)
     assert [str(item) for item in placed] == ids[::-1]
     assert (new.form, new.guideline, new.display_order) == (
-        old.form, old.guideline, old.display_order
-    )  # fmt: skip
+        old.form,
+        old.guideline,
+        old.display_order,
+    )
 
     rows = [row for row in training_rankings() if row["labeler"] == str(ada.pseudonym)]
     assert [row["id"] for row in rows] == [str(new.pk)]

@@ -22,19 +22,19 @@ class _Place(NamedTuple):
 
 CASES: dict[str, tuple[list[_Place], list[str]]] = {
     "2/7 above 6/7": ([_Place(1, 2, []), _Place(2, 6, [])], ["inverted", "lowest_first"]),
-    "5/7 above 6/7 of three": (
-        [_Place(1, 5, []), _Place(2, 6, []), _Place(3, 4, [])], []),
+    "5/7 above 6/7 of three": ([_Place(1, 5, []), _Place(2, 6, []), _Place(3, 4, [])], []),
     "first and lowest, by a point": ([_Place(1, 5, []), _Place(2, 6, [])], ["lowest_first"]),
     "inverted below the first": (
-        [_Place(1, 7, []), _Place(2, 1, []), _Place(3, 3, [])], ["inverted"]),
+        [_Place(1, 7, []), _Place(2, 1, []), _Place(3, 3, [])],
+        ["inverted"],
+    ),
     "a tie": ([_Place(1, 2, []), _Place(1, 6, [])], []),
-    "fails, yet first": (
-        [_Place(1, 5, ["fails_task"]), _Place(2, 5, [])], ["failing_first"]),
+    "fails, yet first": ([_Place(1, 5, ["fails_task"]), _Place(2, 5, [])], ["failing_first"]),
     "all fail": ([_Place(1, 5, ["fails_task"]), _Place(2, 5, ["fails_task"])], []),
     "fails, and last": ([_Place(1, 6, []), _Place(2, 2, ["fails_task"])], []),
     "all tied, as it began": ([_Place(1, 4, []), _Place(1, 4, [])], ["all_tied"]),
     "one alone": ([_Place(1, 4, [])], []),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("case", CASES)

@@ -14,8 +14,11 @@ def test_shares_count_the_most_frequent_first() -> None:
 
 def test_lengths_are_told_by_words() -> None:
     assert [length("word " * count) for count in (14, 15, 59, 60)] == [
-        "short", "medium", "medium", "long"
-    ]  # fmt: skip
+        "short",
+        "medium",
+        "medium",
+        "long",
+    ]
 
 
 def test_the_most_alike_shares_runs_of_three_words() -> None:

@@ -54,9 +54,13 @@ def context(mine: Assignment) -> dict[str, Any]:
 def summary(monkeypatch: pytest.MonkeyPatch) -> None:
     """The toy kind in the table."""
     kind = Kind(
-        "summary", "Summary", module=__name__, body=f"{__name__}.SummaryBody",
-        template="work/demonstration.html", context=f"{__name__}.context",
-    )  # fmt: skip
+        "summary",
+        "Summary",
+        module=__name__,
+        body=f"{__name__}.SummaryBody",
+        template="work/demonstration.html",
+        context=f"{__name__}.context",
+    )
     monkeypatch.setitem(TASK_KINDS, "summary", kind)
 
 
@@ -70,9 +74,13 @@ def queue(make_prompt: Call) -> Queue:
 
 
 def test_a_toy_kind_goes_from_its_queue_into_an_export(
-    queue: Queue, ada: User, claim: Call, api: Call, client_of: Callable[[User], Client],
+    queue: Queue,
+    ada: User,
+    claim: Call,
+    api: Call,
+    client_of: Callable[[User], Client],
     tmp_path: Path,
-) -> None:  # fmt: skip
+) -> None:
     assert LabelingTask.objects.get().state == LabelingTask.State.OPEN
     held = claim(ada, "summary")
     assert (held["kind"], held["completions"]) == ("summary", [])

@@ -114,9 +114,13 @@ def test_what_makes_no_sense_is_refused(
     base: ModelVersion, judge: ModelVersion, best: ModelVersion
 ) -> None:
     wrong = [
-        ({"n": 1}, "n"), ({"n": 65}, "n"), ({"judge": base}, "judge"),
-        ({"version": judge}, "version"), ({"version": best}, "version"), ({"name": "best"}, "name"),
-    ]  # fmt: skip
+        ({"n": 1}, "n"),
+        ({"n": 65}, "n"),
+        ({"judge": base}, "judge"),
+        ({"version": judge}, "version"),
+        ({"version": best}, "version"),
+        ({"name": "best"}, "name"),
+    ]
     for change, field in wrong:
         values = {"name": "other", "version": base, "judge": judge, "n": 2} | change
         with pytest.raises(Problem) as problem:

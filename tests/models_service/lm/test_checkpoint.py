@@ -219,8 +219,13 @@ def written(kind: type[PreTrainedModel], config: PreTrainedConfig) -> Callable[[
 
 
 OWN_CODE = {"AutoConfig": "configuration_x.XConfig", "AutoModelForCausalLM": "modeling_x.XModel"}
-SMALL = {"vocab_size": 261, "hidden_size": 64, "intermediate_size": 128, "num_hidden_layers": 1,
-         "num_attention_heads": 4}  # fmt: skip
+SMALL = {
+    "vocab_size": 261,
+    "hidden_size": 64,
+    "intermediate_size": 128,
+    "num_hidden_layers": 1,
+    "num_attention_heads": 4,
+}
 UNUSABLE: dict[str, tuple[Callable[[Path], None], str]] = {
     "pickle": (renamed("pytorch_model.bin"), r"as a pickle \(pytorch_model.bin\).*convert it once: "
                r"python -c .*AutoModelForCausalLM"),

@@ -61,9 +61,7 @@ def test_what_labelers_said_waits(rosa: User, olga: User, labels: Labels) -> Non
     prompt.save()
     Import.objects.create(name="a.jsonl", size=1, state="checked", by=olga)
     assert said(rosa) == ["1 task is to be adjudicated: its labelers disagree"]
-    assert said(olga)[1:] == [
-        "1 prompt is in quarantine", "1 import is checked and can be stored",
-    ]  # fmt: skip
+    assert said(olga)[1:] == ["1 prompt is in quarantine", "1 import is checked and can be stored"]
 
 
 def test_reports_and_answered_send_backs(

@@ -83,9 +83,15 @@ def snapshot_lines(count: int = 24, seed: int = 0) -> list[dict[str, Any]]:
         lines += [
             {"type": "prompt", "id": f"p{i}", **common},
             {"type": "demonstration", "id": f"d{i}", "response": say(4), **common, **who},
-            {"type": "ranking", "id": f"r{i}", "completions": completions, "ranks": ranks,
-             **common, **who},
-        ]  # fmt: skip
+            {
+                "type": "ranking",
+                "id": f"r{i}",
+                "completions": completions,
+                "ranks": ranks,
+                **common,
+                **who,
+            },
+        ]
         if split == "validation":
             lines.append({**lines[-1], "id": f"h{i}", "labeler": "bob", "group": "held_out"})
     return lines

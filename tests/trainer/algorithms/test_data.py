@@ -110,9 +110,15 @@ def test_only_what_ended_and_fits_ends_with_the_stop_token(tiny: Path) -> None:
     stop = stop_token_id(tokenizer)
     encoder = Encoder(tokenizer, 64, max_response=4)
     [group] = encoder.groups(
-        [ranking("one", ["abc", "abc", "abcd", "ab\N{REPLACEMENT CHARACTER}"], [1, 2, 3, 4],
-                 finished=(True, False, True, False))]
-    )  # fmt: skip
+        [
+            ranking(
+                "one",
+                ["abc", "abc", "abcd", "ab\N{REPLACEMENT CHARACTER}"],
+                [1, 2, 3, 4],
+                finished=(True, False, True, False),
+            )
+        ]
+    )
     assert [completion.count(stop) for completion in group.completions] == [1, 0, 0, 0]
     assert list(group.finished) == [True, False, False, False]
     assert [len(completion) for completion in group.completions] == [4, 3, 4, 2]

@@ -18,8 +18,11 @@ OTHER_END = 4
 @pytest.fixture
 def drawn() -> Episodes:
     """One that ended with each of two stop tokens, one that was cut."""
-    responses = [Generated([7, STOP], [-1.0, -0.5], "stop"), Generated([8, 9], [-2.0, -0.1]),
-                 Generated([9, OTHER_END], [-1.5, -0.2], "stop")]  # fmt: skip
+    responses = [
+        Generated([7, STOP], [-1.0, -0.5], "stop"),
+        Generated([8, 9], [-2.0, -0.1]),
+        Generated([9, OTHER_END], [-1.5, -0.2], "stop"),
+    ]
     sampling = Sampling(2, 1.0, 0, (STOP, OTHER_END), PAD)
     return episodes_of([[5], [6], [5, 6]], responses, sampling)
 

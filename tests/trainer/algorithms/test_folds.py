@@ -16,9 +16,12 @@ from trainer.algorithms.data import Ranking, read_snapshot
 from trainer.algorithms.settings import RewardConfig
 
 OPTIONS: dict[str, Any] = {
-    "batch_size": 4, "learning_rate": 1e-3, "checkpoint_every": 1, "folds": 3,
+    "batch_size": 4,
+    "learning_rate": 1e-3,
+    "checkpoint_every": 1,
+    "folds": 3,
     "max_response_tokens": 24,
-}  # fmt: skip
+}
 
 
 @pytest.fixture
@@ -27,9 +30,10 @@ def lines(lines: list) -> list:
     names = itertools.cycle(["ada", "cyd", "dan", "eve", "ada"])
     return [
         {**line, "labeler": next(names)}
-        if line["type"] == "ranking" and line["group"] == "training" else line
+        if line["type"] == "ranking" and line["group"] == "training"
+        else line
         for line in lines
-    ]  # fmt: skip
+    ]
 
 
 @pytest.fixture
@@ -50,11 +54,19 @@ def run(tiny: Path, snapshot: Path, tmp_path: Path, recorder):
 def rankings(**counts: int) -> list[Ranking]:
     group = {"hal": "held_out"}
     return [
-        Ranking(f"{who}{i}", "train", [], ["a", "b"], [1, 2], who, group.get(who, "training"),
-                finished=[True, True])
+        Ranking(
+            f"{who}{i}",
+            "train",
+            [],
+            ["a", "b"],
+            [1, 2],
+            who,
+            group.get(who, "training"),
+            finished=[True, True],
+        )
         for who, count in counts.items()
         for i in range(count)
-    ]  # fmt: skip
+    ]
 
 
 def test_training_labelers_are_dealt_evenly_by_what_they_ranked() -> None:
@@ -133,11 +145,14 @@ def test_one_labeler_alone_gives_no_report(run, write_snapshot, lines: list) -> 
 
 def test_a_fold_outside_of_which_all_is_tied_has_no_model(run, write_snapshot, lines: list) -> None:
     """Only ada prefers anything; the fold that leaves her out has no comparison to learn from."""
-    write_snapshot([
-        {**line, "ranks": [1] * len(line["ranks"])}
-        if line.get("labeler") in ("cyd", "dan", "eve") else line
-        for line in lines
-    ])  # fmt: skip
+    write_snapshot(
+        [
+            {**line, "ranks": [1] * len(line["ranks"])}
+            if line.get("labeler") in ("cyd", "dan", "eve")
+            else line
+            for line in lines
+        ]
+    )
     report = run().notes["folds"]
     [hers] = [row for row in report["folds"] if not row["prompts"]]
     assert {who: hers[who] for who in folds.GROUPS} == dict.fromkeys(folds.GROUPS)

@@ -116,10 +116,12 @@ def test_values_and_scores_equal_ppo_trainers(
     real, (prompts, responses) = ppo["mask"].bool(), episodes
     with torch.no_grad():
         values = response_values(scalar_model(6), prompts, responses, ppo["pad"])
-        scores = torch.cat([
-            group_scores(scalar_model(), [Group(p, [r], [])], ppo["pad"], ALONE)[0]
-            for p, r in zip(prompts, responses, strict=True)
-        ])  # fmt: skip
+        scores = torch.cat(
+            [
+                group_scores(scalar_model(), [Group(p, [r], [])], ppo["pad"], ALONE)[0]
+                for p, r in zip(prompts, responses, strict=True)
+            ]
+        )
     torch.testing.assert_close(values[real], ppo["values"][real], **TOLERANCE)
     unfinished = torch.tensor([response[-1] != ppo["stop"] for response in responses])
     expected = ppo["scores"] + ppo["missing_eos_penalty"] * unfinished

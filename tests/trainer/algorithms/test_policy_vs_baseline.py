@@ -60,9 +60,11 @@ def test_a_policy_compared_with_itself_is_even_and_two_ties_prove_little() -> No
 
 def test_means_keep_their_own_scale() -> None:
     figures = compare(
-        answers([-3.0, -1.0, 5.0], [2, 3, 4]), answers([0.0, 0.0, 0.0], [4, 4, 4]),
-        divergence=[0.5, 1.5, 4.0], each=1,
-    )  # fmt: skip
+        answers([-3.0, -1.0, 5.0], [2, 3, 4]),
+        answers([0.0, 0.0, 0.0], [4, 4, 4]),
+        divergence=[0.5, 1.5, 4.0],
+        each=1,
+    )
     assert figures["score"]["value"] == pytest.approx(1 / 3)
     assert figures["kl"]["value"] == pytest.approx(2.0)
     assert figures["response_tokens"]["value"] == pytest.approx(3.0)

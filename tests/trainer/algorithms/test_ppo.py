@@ -63,12 +63,15 @@ def make_learner(tiny: Path, tiny_reward: Path, blocks: list[Example], **options
 
 def test_experience_equals_a_loop_over_episodes() -> None:
     episodes = Episodes(
-        prompts=[[5], [6]], responses=[[7, 8, STOP], [9, 9]],
-        logprobs=[[-1.0, -2.0, -0.5], [-3.0, -1.0]], finished=[True, False],
-    )  # fmt: skip
+        prompts=[[5], [6]],
+        responses=[[7, 8, STOP], [9, 9]],
+        logprobs=[[-1.0, -2.0, -0.5], [-3.0, -1.0]],
+        finished=[True, False],
+    )
     judged = [Judged(2.0, [-1.5, -1.0, -0.5], [0.1, 0.2, 0.3]), Judged(1.0, [-2.0, -2.0], [0, 0.5])]
-    rule = RewardRule(beta=0.1, unfinished_penalty=3.0, gamma=1.0, gae_lambda=1.0,
-                      whiten_rewards=False)  # fmt: skip
+    rule = RewardRule(
+        beta=0.1, unfinished_penalty=3.0, gamma=1.0, gae_lambda=1.0, whiten_rewards=False
+    )
     e = make_experience(episodes, judged, rule, torch.device("cpu"))
     assert e.mask.tolist() == [[1, 1, 1], [1, 1, 0]]
     assert e.scores.tolist() == [2.0, 1.0]
@@ -85,8 +88,9 @@ def test_experience_equals_a_loop_over_episodes() -> None:
 def test_rewards_are_whitened_without_shifting_where_that_is_asked_for(
     episodes: Episodes,
 ) -> None:
-    judged = [Judged(float(i), [-1.0] * len(r), [0.0] * len(r))
-              for i, r in enumerate(episodes.responses)]  # fmt: skip
+    judged = [
+        Judged(float(i), [-1.0] * len(r), [0.0] * len(r)) for i, r in enumerate(episodes.responses)
+    ]
     raw, white = (
         make_experience(episodes, judged, RewardRule(0.1, 1.0, 0.0, 0.0, on), torch.device("cpu"))
         for on in (False, True)
@@ -113,8 +117,9 @@ def test_values_stand_at_the_token_before_and_scores_at_the_last(
             torch.testing.assert_close(scores[i], alone[-1], atol=1e-5, rtol=1e-4)
 
 
-@pytest.mark.parametrize(("temperature", "trunk"), [(1.0, "separate"), (0.7, "separate"),
-                                                    (0.7, "shared")])  # fmt: skip
+@pytest.mark.parametrize(
+    ("temperature", "trunk"), [(1.0, "separate"), (0.7, "separate"), (0.7, "shared")]
+)
 def test_every_ratio_is_one_and_kl_zero_before_the_first_update(
     run, recorder, temperature: float, trunk: str
 ) -> None:
@@ -155,8 +160,9 @@ def test_one_buffer_holds_the_gradient_of_the_whole_objective(
     tiny: Path, tiny_reward: Path, episodes: Episodes, monkeypatch, with_text: bool, budget: int
 ) -> None:
     blocks = [Example([20 + i], [30, 31 + i, 32, 33, 34]) for i in range(4)] if with_text else []
-    learner = make_learner(tiny, tiny_reward, blocks, tokens_per_micro_batch=budget,
-                           ptx_coefficient=2.5, ptx_tokens=6)  # fmt: skip
+    learner = make_learner(
+        tiny, tiny_reward, blocks, tokens_per_micro_batch=budget, ptx_coefficient=2.5, ptx_tokens=6
+    )
     e = experience(episodes, shift=0.15)
     seen: list[dict[str, torch.Tensor]] = []
 
@@ -255,9 +261,15 @@ def test_the_text_is_read_on_from_one_minibatch_to_the_next(
     """Two iterations, twice over five episodes in minibatches of 2, 2 and 1, three texts each."""
     blocks = [Example([20], [30 + i, 31]) for i in range(60)]
     learner = make_learner(
-        tiny, tiny_reward, blocks, batch_size=5, minibatch_size=2, inner_epochs=2,
-        ptx_examples_per_episode=3, seed=5,
-    )  # fmt: skip
+        tiny,
+        tiny_reward,
+        blocks,
+        batch_size=5,
+        minibatch_size=2,
+        inner_epochs=2,
+        ptx_examples_per_episode=3,
+        seed=5,
+    )
     read: list[int] = []
     text_loss = learner.text_loss
 
@@ -343,8 +355,9 @@ def test_beta_adapts_by_the_rule(run, recorder) -> None:
     assert betas[0] == 0.02 != betas[1]
 
 
-@pytest.mark.parametrize(("stop_after", "trunk"), [(2, "separate"), (3, "separate"),
-                                                   (4, "separate"), (3, "shared")])  # fmt: skip
+@pytest.mark.parametrize(
+    ("stop_after", "trunk"), [(2, "separate"), (3, "separate"), (4, "separate"), (3, "shared")]
+)
 def test_a_stopped_run_goes_on_bit_for_bit(
     run, tmp_path: Path, make_recorder, stop_after: int, trunk: str
 ) -> None:

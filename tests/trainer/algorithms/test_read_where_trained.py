@@ -55,8 +55,16 @@ def test_the_ending_makes_a_difference(in_ppo: list[float]) -> None:
 
 def test_reward_training_reads_what_ppo_reads(tiny_reward: Path, in_ppo: list[float]) -> None:
     model, tokenizer = load_reward(tiny_reward)
-    ranking = Ranking("r", "train", ASKED, [one.text for one in SAID], [1, 2, 3, 4], "ada",
-                      "training", [one.finished for one in SAID])  # fmt: skip
+    ranking = Ranking(
+        "r",
+        "train",
+        ASKED,
+        [one.text for one in SAID],
+        [1, 2, 3, 4],
+        "ada",
+        "training",
+        [one.finished for one in SAID],
+    )
     [group] = Encoder(tokenizer, 64, 64).groups([ranking])
     assert list(group.finished) == [one.finished for one in SAID]
     with torch.no_grad():
@@ -68,8 +76,16 @@ def test_what_was_cut_before_its_first_character_is_read_where_the_prompt_ends(
     tiny_reward: Path,
 ) -> None:
     model, tokenizer = load_reward(tiny_reward)
-    ranking = Ranking("r", "train", ASKED, ["cat", "\N{REPLACEMENT CHARACTER}"], [1, 2], "ada",
-                      "training", [True, False])  # fmt: skip
+    ranking = Ranking(
+        "r",
+        "train",
+        ASKED,
+        ["cat", "\N{REPLACEMENT CHARACTER}"],
+        [1, 2],
+        "ada",
+        "training",
+        [True, False],
+    )
     [group] = Encoder(tokenizer, 64, 64).groups([ranking])
     with torch.no_grad():
         [scores] = group_scores(model, [group], PAD, choose_layout(model, 64, PAD))

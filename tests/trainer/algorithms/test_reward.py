@@ -160,10 +160,16 @@ def test_a_stopped_run_goes_on_to_the_same_weights(run, tmp_path: Path, make_rec
 def test_held_out_labelers_never_train(run, write_snapshot, lines: list, tmp_path: Path) -> None:
     run("a")
     inverted = [
-        {**line, "id": "x", "labeler": "bob", "group": "held_out",
-         "ranks": [5 - rank for rank in line["ranks"]]}
-        for line in lines if line["type"] == "ranking" and line["split"] == "train"
-    ]  # fmt: skip
+        {
+            **line,
+            "id": "x",
+            "labeler": "bob",
+            "group": "held_out",
+            "ranks": [5 - rank for rank in line["ranks"]],
+        }
+        for line in lines
+        if line["type"] == "ranking" and line["split"] == "train"
+    ]
     write_snapshot(lines + inverted)
     run("b")
     assert weights_sha256(tmp_path / "a" / "out") == weights_sha256(tmp_path / "b" / "out")

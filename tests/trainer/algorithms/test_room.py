@@ -91,8 +91,10 @@ def test_so_do_an_evaluation_and_the_best_of_n(
     with pytest.raises(TrainingError, match="reads 1024 tokens"):
         best_of_n.measure(
             BestOfNConfig.from_dict(limits),
-            snapshot=snapshot, start=Starts(tiny, tiny_reward), report=Recorder(),
-        )  # fmt: skip
+            snapshot=snapshot,
+            start=Starts(tiny, tiny_reward),
+            report=Recorder(),
+        )
 
 
 def test_a_reward_model_that_reads_less_is_named(
@@ -102,5 +104,7 @@ def test_a_reward_model_that_reads_less_is_named(
     with pytest.raises(TrainingError, match="The reward model reads 32 tokens"):
         best_of_n.measure(
             BestOfNConfig.from_dict(LIMITS),
-            snapshot=tmp_path, start=Starts(tiny, tmp_path), report=Recorder(),
-        )  # fmt: skip
+            snapshot=tmp_path,
+            start=Starts(tiny, tmp_path),
+            report=Recorder(),
+        )

@@ -97,10 +97,14 @@ def test_every_family_scores_and_learns_as_one_row_a_completion(family: str) -> 
 
     packed = group_scores(model, groups, 0, layout)
     alone = [
-        torch.stack([model.scores(torch.tensor([row]), torch.ones(1, len(row))) .squeeze(0)
-                     for row in ([*g.prompt, *c] for c in g.completions)])
+        torch.stack(
+            [
+                model.scores(torch.tensor([row]), torch.ones(1, len(row))).squeeze(0)
+                for row in ([*g.prompt, *c] for c in g.completions)
+            ]
+        )
         for g in groups
-    ]  # fmt: skip
+    ]
     for ours, theirs in zip(packed, alone, strict=True):
         torch.testing.assert_close(ours, theirs, atol=1e-5, rtol=1e-5)
     ours, theirs = learn(packed), learn(alone)

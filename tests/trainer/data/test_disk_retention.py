@@ -52,9 +52,11 @@ def finished_round(base: ModelVersion) -> ModelVersion:
 
 def judged(version: ModelVersion, low: float) -> None:
     Evaluation.objects.create(
-        version=version, judge="reward", split="validation",
+        version=version,
+        judge="reward",
+        split="validation",
         figures={"win_rate": {"value": 0.6, "low": low, "high": 0.9, "n": 9}},
-    )  # fmt: skip
+    )
 
 
 def test_only_what_nothing_needs_goes(old: list[ModelVersion], base: ModelVersion) -> None:

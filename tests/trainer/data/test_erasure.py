@@ -95,19 +95,28 @@ def zoe(ada: User) -> User:
     Client().force_login(ada)
     create_token(user=ada)
     LogEntry.objects.create(
-        user=ada, content_type=ContentType.objects.get_for_model(User), object_id=str(ada.pk),
-        object_repr=MARK, action_flag=CHANGE, change_message=MARK,
-    )  # fmt: skip
+        user=ada,
+        content_type=ContentType.objects.get_for_model(User),
+        object_id=str(ada.pk),
+        object_repr=MARK,
+        action_flag=CHANGE,
+        change_message=MARK,
+    )
     return ada
 
 
 def written_by(author: str) -> Prompt:
     return Prompt.objects.create(
         messages=[{"role": "user", "content": f"What sings a {MARK}?"}],
-        instruction=MARK, examples=[{"input": MARK, "output": MARK}] * 2, topic=MARK,
-        kind="few_shot", author=author, source="labeler", split=split_of(author, "", ""),
+        instruction=MARK,
+        examples=[{"input": MARK, "output": MARK}] * 2,
+        topic=MARK,
+        kind="few_shot",
+        author=author,
+        source="labeler",
+        split=split_of(author, "", ""),
         fingerprint=f"{MARK}-{author}",
-    )  # fmt: skip
+    )
 
 
 def work_on(prompt: Prompt, labeler: User, version: ModelVersion) -> Assignment:
@@ -116,9 +125,16 @@ def work_on(prompt: Prompt, labeler: User, version: ModelVersion) -> Assignment:
         kind="ranking", prompt=prompt, state="open", policy=version, failure=MARK
     )
     Completion.objects.create(
-        task=task, position=0, version=version, text=f"The {MARK} sings.", sampling={}, seed=0,
-        finish_reason="stop", prompt_tokens=1, completion_tokens=1,
-    )  # fmt: skip
+        task=task,
+        position=0,
+        version=version,
+        text=f"The {MARK} sings.",
+        sampling={},
+        seed=0,
+        finish_reason="stop",
+        prompt_tokens=1,
+        completion_tokens=1,
+    )
     Slot.objects.create(
         task=task, number=0, state="held", labeler=labeler, kind="ranking", purpose="training"
     )
@@ -172,12 +188,16 @@ def test_nothing_of_a_labeler_is_left_and_the_figures_stay(
 
     listed = erase(MARK)
     assert (listed["erased"], listed["prompts"], listed["snapshots"]) == (
-        False, [prompt.pk], [snapshot.pk]
-    )  # fmt: skip
+        False,
+        [prompt.pk],
+        [snapshot.pk],
+    )
     assert len(everywhere(MARK)) >= 12, "a dry run changes nothing"
     assert (listed["versions"], listed["sessions"], listed["tokens"]) == (
-        [version.pk, child.pk, chosen.pk], 1, 1
-    )  # fmt: skip
+        [version.pk, child.pk, chosen.pk],
+        1,
+        1,
+    )
 
     erase(MARK, "--yes")
     assert everywhere(MARK) == []
@@ -186,8 +206,9 @@ def test_nothing_of_a_labeler_is_left_and_the_figures_stay(
         row.refresh_from_db()
     assert (prompt.state, prompt.use_case, prompt.kind) == ("withdrawn", "other", "few_shot")
     assert (assignment.state, Slot.objects.get(task=assignment.task_id).state) == (
-        "released", "closed"
-    )  # fmt: skip
+        "released",
+        "closed",
+    )
     assert list(theirs.ranked.values_list("rank", flat=True)) == [1, 2, 2, 3]
     assert theirs.excluded_at and not others.excluded_at
     assert snapshot.erased_at and not snapshot.path.exists()

@@ -52,12 +52,14 @@ def lines(snapshot: DatasetSnapshot) -> list[tuple[str, str]]:
     ("origins", "expected"),
     [
         (None, {("ranking", "hh/w1"): 2, ("demonstration", "talks/w1"): 1, ("prompt", ""): 3}),
-        (["imported"], {("ranking", "hh/w1"): 2, ("demonstration", "talks/w1"): 1,
-                        ("prompt", ""): 3}),
+        (
+            ["imported"],
+            {("ranking", "hh/w1"): 2, ("demonstration", "talks/w1"): 1, ("prompt", ""): 3},
+        ),
         (["hh"], {("ranking", "hh/w1"): 2, ("prompt", ""): 2}),
         (["here"], {}),
     ],
-)  # fmt: skip
+)
 def test_a_snapshot_takes_them_by_origin(origins: Any, expected: dict[Any, int]) -> None:
     filters, errors = label_filters.clean({"origins": origins})
     assert not errors
@@ -81,9 +83,13 @@ def learned(imported: None) -> ModelVersion:
         name="judge", kind="reward", checkpoint="reward-1", parent=base
     )
     round = TrainingRound.objects.create(
-        preset="tiny", recipe={"stages": ["reward"]}, seed=1, start=base,
-        state="finished", snapshot=snapshots.freeze(),
-    )  # fmt: skip
+        preset="tiny",
+        recipe={"stages": ["reward"]},
+        seed=1,
+        start=base,
+        state="finished",
+        snapshot=snapshots.freeze(),
+    )
     TrainingRun.objects.create(
         round=round,
         stage="reward",

@@ -127,8 +127,10 @@ def test_what_has_no_weights_here_cannot_be_downloaded(
     card = client_of(rosa).get(f"/api/v1/versions/{gone.pk}/card/").content.decode()
     assert "## Limits" in card and f"Tutelage {__version__}." in card
     assert ModelCard(card).data.to_dict() == {
-        "library_name": "transformers", "base_model": base.name, "tags": ["rlhf", "sft"]
-    }  # fmt: skip
+        "library_name": "transformers",
+        "base_model": base.name,
+        "tags": ["rlhf", "sft"],
+    }
 
 
 def test_the_size_is_that_of_the_stream(tmp_path: Path) -> None:
@@ -139,6 +141,10 @@ def test_the_size_is_that_of_the_stream(tmp_path: Path) -> None:
     assert len(content) == checkpoint_tar.tar_size(tmp_path, extra)
     with tarfile.open(fileobj=io.BytesIO(content)) as tar:
         assert sorted(tar.getnames()) == [
-            "model/README.md", "model/f0", "model/f1", "model/f512", "model/f513"
-        ]  # fmt: skip
+            "model/README.md",
+            "model/f0",
+            "model/f1",
+            "model/f512",
+            "model/f513",
+        ]
         assert tar.extractfile("model/f1").read() == b"replaced"  # type: ignore[union-attr]

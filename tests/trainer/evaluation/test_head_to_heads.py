@@ -69,10 +69,16 @@ def answered(contest: HeadToHead, labeler: User, ranks: list[tuple[int, int]]) -
         )
         for place, (version, rank) in enumerate(zip(contest.ladder, both, strict=True)):
             answer = Completion.objects.create(
-                task=task, position=place, version_id=version, text="yes " * (place + 1),
-                sampling={}, seed=place, finish_reason="stop", prompt_tokens=5,
+                task=task,
+                position=place,
+                version_id=version,
+                text="yes " * (place + 1),
+                sampling={},
+                seed=place,
+                finish_reason="stop",
+                prompt_tokens=5,
                 completion_tokens=3 + place,
-            )  # fmt: skip
+            )
             RankedCompletion.objects.create(
                 ranking=ranking, completion=answer, rank=rank, overall=8 - rank
             )
@@ -133,9 +139,12 @@ def test_figures_are_there_while_labels_come_in(client: Any, contest: HeadToHead
 
 
 def test_measured_it_is_evidence(
-    client: Any, contest: HeadToHead, ladder: list[ModelVersion], reward: ModelVersion,
+    client: Any,
+    contest: HeadToHead,
+    ladder: list[ModelVersion],
+    reward: ModelVersion,
     sent: list[int],
-) -> None:  # fmt: skip
+) -> None:
     answer = client.post(f"/api/v1/evaluations/{contest.pk}/close/")
     assert answer.status_code == 200 and sent == [answer.json()["id"]]
     assert client.post(f"/api/v1/evaluations/{contest.pk}/close/").status_code == 409

@@ -32,9 +32,14 @@ def report(*, ok: bool = True, **refuses: str) -> dict[str, Any]:
     """What a check of two things would have found."""
     findings = [
         {"name": "loads", "title": "Loads", "ok": True, "says": "It loads.", "measured": {}},
-        {"name": "scores", "title": "Scores", "ok": ok, "says": "Choose another model.",
-         "measured": {"apart": 0.5}},
-    ]  # fmt: skip
+        {
+            "name": "scores",
+            "title": "Scores",
+            "ok": ok,
+            "says": "Choose another model.",
+            "measured": {"apart": 0.5},
+        },
+    ]
     facts = {"context": 1024, "layout": "packed", "refuses": refuses}
     return {"model": "m", "family": "llama", "accepted": ok, "findings": findings, "facts": facts}
 
@@ -196,8 +201,11 @@ def test_infinity_becomes_null(model: Path, monkeypatch: pytest.MonkeyPatch) -> 
 def test_a_round_says_what_was_found_of_its_start(labels: Labels) -> None:
     base = labels.policy
     assert checked(base) == {
-        "version": base.pk, "state": "unchecked", "says": "not checked yet", "skipped": []
-    }  # fmt: skip
+        "version": base.pk,
+        "state": "unchecked",
+        "says": "not checked yet",
+        "skipped": [],
+    }
     ModelVersion.objects.update(check_report=report())
     base.refresh_from_db()
     child = ModelVersion.objects.create(name="sft", kind="sft", checkpoint="sft", parent=base)

@@ -77,8 +77,13 @@ def test_each_gate_reads_its_own_figures(policy: ModelVersion, judged: Call) -> 
 def test_divergence_is_from_the_model_it_learned_from(policy: ModelVersion, judged: Call) -> None:
     judged(KL, "reward")
     other = ModelVersion.objects.create(name="other", kind="base", checkpoint="other")
-    Evaluation.objects.create(version=policy, baseline=other, judge="reward", split="test",
-                              figures={"kl": interval(90, 80, 99)})  # fmt: skip
+    Evaluation.objects.create(
+        version=policy,
+        baseline=other,
+        judge="reward",
+        split="test",
+        figures={"kl": interval(90, 80, 99)},
+    )
     assert met(policy)["kl"]
 
 
@@ -105,8 +110,11 @@ def test_an_unmet_gate_wants_a_reason_which_is_kept(
 
     made = promote(role="policy", version=policy, by=rosa, reason="A trial.")
     assert [(gate["name"], gate["met"]) for gate in made.evidence] == [
-        ("win_rate", True), ("kl", False), ("flags", True), ("erasure", True),
-    ]  # fmt: skip
+        ("win_rate", True),
+        ("kl", False),
+        ("flags", True),
+        ("erasure", True),
+    ]
     detail = AuditEntry.objects.filter(act="version_promoted").order_by("-pk")[0].detail
     assert (detail["reason"], detail["overridden"]) == ("A trial.", ["kl"])
 

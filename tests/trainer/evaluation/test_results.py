@@ -30,12 +30,22 @@ def labels(
         ranks = {1.0: (1, 2), 0.5: (1, 1), 0.0: (2, 1)}[outcome]
         for side, (who, rank) in enumerate(zip((version, against), ranks, strict=True)):
             flags = looks.get("flags", ((), ()))[side]
-            rows.append(Judged(
-                ranking=number, prompt=prompt, use_case="chat" if prompt % 2 else "extract",
-                labeler=labeler, group=group, completion=2 * number + side, version=who, rank=rank,
-                overall=looks.get("overall", (5, 3))[side], flags=list(flags),
-                tokens=looks.get("tokens", (10, 10))[side], finished=True,
-            ))  # fmt: skip
+            rows.append(
+                Judged(
+                    ranking=number,
+                    prompt=prompt,
+                    use_case="chat" if prompt % 2 else "extract",
+                    labeler=labeler,
+                    group=group,
+                    completion=2 * number + side,
+                    version=who,
+                    rank=rank,
+                    overall=looks.get("overall", (5, 3))[side],
+                    flags=list(flags),
+                    tokens=looks.get("tokens", (10, 10))[side],
+                    finished=True,
+                )
+            )
     return rows
 
 
@@ -79,9 +89,12 @@ def test_strength_is_log_odds_over_the_baseline() -> None:
 
 def test_quality_length_and_flags() -> None:
     rows = labels(
-        [(1, 1, 1.0), (2, 1, 1.0)], version=PPO, overall=(6, 2), tokens=(30, 10),
+        [(1, 1, 1.0), (2, 1, 1.0)],
+        version=PPO,
+        overall=(6, 2),
+        tokens=(30, 10),
         flags=(("opinion",), ()),
-    )  # fmt: skip
+    )
     found = verdicts(rows, [SFT, PPO], SFT, ["opinion", "hallucination"])["training"].versions
     assert found[PPO]["likert"]["value"] == 6 and found[SFT]["likert"]["value"] == 2
     assert found[PPO]["response_tokens"]["value"] == 30

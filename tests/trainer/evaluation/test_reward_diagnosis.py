@@ -49,19 +49,25 @@ NAMES = {7: "seven", 8: "eight"}
 def test_accuracy_by_hand() -> None:
     pairs = scored_pairs(ROWS, SPLITS, SCORES)
     assert [(p.better.completion, p.worse.completion, p.margin, p.gap) for p in pairs] == [
-        (11, 12, 1.0, 2), (11, 13, -1.0, 2), (21, 22, 1.0, 4), (31, 32, -3.0, 0),
-    ]  # fmt: skip
+        (11, 12, 1.0, 2),
+        (11, 13, -1.0, 2),
+        (21, 22, 1.0, 4),
+        (31, 32, -3.0, 0),
+    ]
     found = diagnosis(pairs, NAMES)
     accuracy = found["accuracy"]
     assert accuracy["split"]["validation"]["value"] == pytest.approx(2 / 3)
     assert accuracy["split"]["train"]["value"] == 0
     assert {name: one["value"] for name, one in accuracy["labeler"].items()} == {
-        "seven": 0.5, "eight": 1.0,
-    }  # fmt: skip
+        "seven": 0.5,
+        "eight": 1.0,
+    }
     assert {name: one["n"] for name, one in accuracy["gap"].items()} == {"2": 2, "4 or more": 1}
     assert {name: (one["value"], one["n"]) for name, one in accuracy["ending"].items()} == {
-        "finished": (1.0, 1), "mixed": (0.0, 1), "cut": (1.0, 1),
-    }  # fmt: skip
+        "finished": (1.0, 1),
+        "mixed": (0.0, 1),
+        "cut": (1.0, 1),
+    }
     assert list(accuracy["use_case"]) == ["chat"] and list(accuracy["group"]) == ["training"]
 
 
@@ -74,8 +80,9 @@ def test_calibration_by_hand() -> None:
 def test_the_worst_disagreement_of_each_prompt_comes_first() -> None:
     found = diagnosis(scored_pairs(ROWS, SPLITS, SCORES), NAMES)["disagreements"]
     assert [(row["prompt"], row["margin"], row["labeler"]) for row in found] == [
-        (3, -3.0, "eight"), (1, -1.0, "seven"),
-    ]  # fmt: skip
+        (3, -3.0, "eight"),
+        (1, -1.0, "seven"),
+    ]
     assert (found[0]["better"], found[0]["worse"]) == (31, 32)
 
 
@@ -94,9 +101,12 @@ def test_heaps_share_their_bins() -> None:
 
 @pytest.mark.django_db
 def test_a_worker_diagnoses_and_doubtful_prompts_are_asked_again(
-    labels: Labels, reward: ModelVersion, rosa: User, client_of: Call,
+    labels: Labels,
+    reward: ModelVersion,
+    rosa: User,
+    client_of: Call,
     monkeypatch: pytest.MonkeyPatch,
-) -> None:  # fmt: skip
+) -> None:
     from trainer import tasks
 
     monkeypatch.setattr(tasks.measure, "delay", lambda pk: jobs.perform(pk))
@@ -114,8 +124,10 @@ def test_a_worker_diagnoses_and_doubtful_prompts_are_asked_again(
     assert figures["rankings"] == 6
     assert figures["accuracy"]["split"]["validation"]["n"] == 15
     assert {name: one["n"] for name, one in figures["accuracy"]["ending"].items()} == {
-        "cut": 3, "finished": 3, "mixed": 9,
-    }  # fmt: skip
+        "cut": 3,
+        "finished": 3,
+        "mixed": 9,
+    }
     assert (
         "Both cut at the limit"
         in client.get(f"{url}figures/accuracy-by-ending.svg").content.decode()

@@ -13,21 +13,36 @@ from trainer.figures.data import Figure, Point, Series, as_csv, as_dict
 from trainer.figures.svg import standalone, svg, ticks
 
 LADDER = Figure(
-    "win-rate", "Win rate against <base>", "Win rate, %", "Version",
+    "win-rate",
+    "Win rate against <base>",
+    "Win rate, %",
+    "Version",
     [
         Series("Training labelers", [Point("sft", 0.5, 0.4, 0.6, 80), Point("ppo", 0.7, 0.6, 0.8)]),
         Series("Held-out labelers", [Point("ppo", 0.65, 0.5, 0.8, 40)]),
     ],
-    "Ties count half.", percent=True, reference=0.5, bounds=(0, 1), shape="rows",
-)  # fmt: skip
+    "Ties count half.",
+    percent=True,
+    reference=0.5,
+    bounds=(0, 1),
+    shape="rows",
+)
 CURVE = Figure(
-    "calibration", "Calibration", "Predicted", "Observed, %",
+    "calibration",
+    "Calibration",
+    "Predicted",
+    "Observed, %",
     [Series("Pairs", [Point(0.5, 0.52, 0.4, 0.6), Point(0.9, 0.7, 0.6, 0.8)], "line")],
-    percent=True, diagonal=True, bounds=(0, 1),
-)  # fmt: skip
-HEAP = replace(CURVE, name="scores", diagonal=False, series=[
-    Series("Demonstrations", [Point(0.0, 0.5), Point(1.0, 0.5), Point(2.0, 0.0)], "steps")
-])  # fmt: skip
+    percent=True,
+    diagonal=True,
+    bounds=(0, 1),
+)
+HEAP = replace(
+    CURVE,
+    name="scores",
+    diagonal=False,
+    series=[Series("Demonstrations", [Point(0.0, 0.5), Point(1.0, 0.5), Point(2.0, 0.0)], "steps")],
+)
 
 
 @pytest.mark.parametrize("figure", [LADDER, CURVE, HEAP])
@@ -56,8 +71,14 @@ def test_an_estimate_stands_where_its_scale_puts_it() -> None:
 
 def test_the_data_is_the_same_in_every_form() -> None:
     rows = list(csv.DictReader(io.StringIO(as_csv(LADDER))))
-    assert rows[0] == {"series": "Training labelers", "x": "sft", "value": "0.5", "low": "0.4",
-                       "high": "0.6", "n": "80"}  # fmt: skip
+    assert rows[0] == {
+        "series": "Training labelers",
+        "x": "sft",
+        "value": "0.5",
+        "low": "0.4",
+        "high": "0.6",
+        "n": "80",
+    }
     assert [row["value"] for row in as_dict(LADDER)["rows"]] == [0.5, 0.7, 0.65]
     assert len(rows) == len(LADDER.table) == 3
 
@@ -72,9 +93,13 @@ def test_a_file_stands_alone_and_names_every_colour() -> None:
 
 @pytest.mark.parametrize(
     ("low", "high", "marks"),
-    [(0, 1, [0, 0.2, 0.4, 0.6, 0.8, 1]), (1, 7, [1, 2, 3, 4, 5, 6, 7]), (-0.3, 0.2, None),
-     (3, 3, None)],
-)  # fmt: skip
+    [
+        (0, 1, [0, 0.2, 0.4, 0.6, 0.8, 1]),
+        (1, 7, [1, 2, 3, 4, 5, 6, 7]),
+        (-0.3, 0.2, None),
+        (3, 3, None),
+    ],
+)
 def test_marks_are_round_and_reach_both_ends(
     low: float, high: float, marks: list[float] | None
 ) -> None:

@@ -22,9 +22,11 @@ from trainer.rounds.start import start_round
 
 pytestmark = pytest.mark.django_db(transaction=True)
 RECIPE = {
-    "stages": ["reward"], "promote": "never", "labels": {"origins": ["wet"]},
+    "stages": ["reward"],
+    "promote": "never",
+    "labels": {"origins": ["wet"]},
     "reward": {"batch_size": 4, "checkpoint_every": 1},
-}  # fmt: skip
+}
 
 
 @pytest.fixture
@@ -32,13 +34,21 @@ def pairs(tmp_path: Path, base: ModelVersion) -> None:
     """Pairs: eight to train on, four to validate with, two to test with; none labeled here."""
     path = tmp_path / "wet.jsonl"
     splits = ["train"] * 8 + ["valid"] * 4 + ["test"] * 2
-    path.write_text("".join(
-        json.dumps({
-            "prompt": f"Is thing {n} wet?", "chosen": "yes yes", "rejected": "no no no",
-            "labeler": f"w{n % 3}", "split": split,
-        }) + "\n"
-        for n, split in enumerate(splits)
-    ))  # fmt: skip
+    path.write_text(
+        "".join(
+            json.dumps(
+                {
+                    "prompt": f"Is thing {n} wet?",
+                    "chosen": "yes yes",
+                    "rejected": "no no no",
+                    "labeler": f"w{n % 3}",
+                    "split": split,
+                }
+            )
+            + "\n"
+            for n, split in enumerate(splits)
+        )
+    )
     assert import_labels(path, "--set", "wet", "--licence", "CC0")["rankings"] == 14
 
 

@@ -54,10 +54,15 @@ def mixed(labels: Labels, ben: User, held_out: User) -> Labels:
                 label.task.policy = other
                 label.task.save()
     Prompt.objects.create(
-        messages=[{"role": "user", "content": "x"}], kind="few_shot", instruction="Rhyme.",
+        messages=[{"role": "user", "content": "x"}],
+        kind="few_shot",
+        instruction="Rhyme.",
         examples=[{"input": "cat", "output": "hat"}, {"input": "dog", "output": "fog"}],
-        source="labeler", split="train", use_case="rewrite", fingerprint="few",
-    )  # fmt: skip
+        source="labeler",
+        split="train",
+        use_case="rewrite",
+        fingerprint="few",
+    )
     return labels
 
 
@@ -145,9 +150,14 @@ def test_a_policy_nobody_knows_is_refused_by_its_name(labels: Labels) -> None:
 
 def test_every_wrong_filter_is_named() -> None:
     wrong = {
-        "since": "yesterday", "until": 3, "use_cases": "chat", "groups": ["friends"],
-        "ranking_guidelines": ["v2"], "agreement": 1.5, "colour": "red",
-    }  # fmt: skip
+        "since": "yesterday",
+        "until": 3,
+        "use_cases": "chat",
+        "groups": ["friends"],
+        "ranking_guidelines": ["v2"],
+        "agreement": 1.5,
+        "colour": "red",
+    }
     assert refused(wrong).keys() == {f"labels.{name}" for name in wrong}
     assert refused({"since": "2026-02-01", "until": "2026-01-31"}) == {
         "labels.until": "lies before since"
@@ -168,9 +178,14 @@ def test_a_filter_that_is_added_to_the_list_is_checked_applied_and_shown(
     mixed: Labels, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     toy = LabelFilter(
-        "labelers", "Labelers", "boxes", lambda value: "" if value != ["?"] else "must be names",
-        lambda value: Q(labeler__username__in=value), (Ranking,), lambda: [("ben", "Ben")],
-    )  # fmt: skip
+        "labelers",
+        "Labelers",
+        "boxes",
+        lambda value: "" if value != ["?"] else "must be names",
+        lambda value: Q(labeler__username__in=value),
+        (Ranking,),
+        lambda: [("ben", "Ben")],
+    )
     monkeypatch.setitem(label_filters.FILTERS, "labelers", toy)
     assert refused({"labelers": ["?"]}) == {"labels.labelers": "must be names"}
     recipe = preset_recipe("tiny", {"labels": {"labelers": ["ben"]}})

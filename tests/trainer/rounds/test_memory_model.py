@@ -28,10 +28,14 @@ def test_the_shape_is_read_from_the_files(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("stage", "changes", "weights"),
-    [("reward", {}, 16_000_000), ("reward", {"heads": 5}, 16_008_000),
-     ("ppo", {"trunk": "separate"}, 44_000_000), ("ppo", {"trunk": "shared"}, 8_000_000),
-     ("evaluation", {}, 4_000_000)],
-)  # fmt: skip
+    [
+        ("reward", {}, 16_000_000),
+        ("reward", {"heads": 5}, 16_008_000),
+        ("ppo", {"trunk": "separate"}, 44_000_000),
+        ("ppo", {"trunk": "shared"}, 8_000_000),
+        ("evaluation", {}, 4_000_000),
+    ],
+)
 def test_weights_count_as_often_as_they_are_held(
     stage: str, changes: dict[str, Any], weights: int
 ) -> None:

@@ -54,8 +54,9 @@ def test_it_counts_and_shares_out_the_labels(
     shares = {share["title"]: share["bars"] for share in told["shares"]}
     assert shares["Rankings by K"] == [{"title": "K = 4", "rankings": 9, "demonstrations": 0}]
     assert {bar["title"]: bar["rankings"] for bar in shares["By labeler group"]} == {
-        "Training labelers": 13, "Held-out labelers, to validate": 1
-    }  # fmt: skip
+        "Training labelers": 13,
+        "Held-out labelers, to validate": 1,
+    }
     assert (told["problem"], told["errors"], told["ahead"]) == ("", {}, 0)
     assert told["yaml"].startswith("preset: tiny\nstages:\n")
     assert TrainingRound.objects.count() == 0
@@ -103,9 +104,14 @@ def test_a_micro_batch_over_the_memory_is_refused_with_one_that_fits(
 
 def finished(round: TrainingRound, stage: str, **changes: Any) -> TrainingRun:
     run = TrainingRun.objects.create(
-        round=round, stage=stage, state="finished", seed=1, executions=[{"memory": 2**34}],
-        config={"settings": round.recipe[stage]}, **changes,
-    )  # fmt: skip
+        round=round,
+        stage=stage,
+        state="finished",
+        seed=1,
+        executions=[{"memory": 2**34}],
+        config={"settings": round.recipe[stage]},
+        **changes,
+    )
     TrainingRun.objects.filter(pk=run.pk).update(
         started_at=run.created_at, ended_at=run.created_at + timedelta(seconds=60)
     )

@@ -95,9 +95,12 @@ def test_labels_needed_follow_the_stages() -> None:
 
 @pytest.mark.parametrize(
     ("text", "sentence"),
-    [("[" * 50_000, "nested too deeply"), ("ppo: " + "{a: " * 20_000, "nested too deeply"),
-     ("sft: 2026-13-45", "cannot be read")],
-)  # fmt: skip
+    [
+        ("[" * 50_000, "nested too deeply"),
+        ("ppo: " + "{a: " * 20_000, "nested too deeply"),
+        ("sft: 2026-13-45", "cannot be read"),
+    ],
+)
 def test_a_hostile_file_is_refused_with_a_sentence(text: str, sentence: str) -> None:
     with pytest.raises(ConfigError) as refused:
         from_yaml(text)

@@ -86,9 +86,8 @@ def test_a_file_that_is_wrong_is_refused_where_it_is(
 
 
 def test_the_recipe_of_a_round_starts_the_same_round(
-    labels: Labels, rosa: User, client_of: ClientOf, tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:  # fmt: skip
+    labels: Labels, rosa: User, client_of: ClientOf, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(tasks.advance_rounds, "delay", lambda: None)
     labels.enough()
     round = start_round(preset="tiny", recipe={"seed": 5, "sft": {"epochs": 4}})

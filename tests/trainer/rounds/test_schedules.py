@@ -34,10 +34,14 @@ BERLIN = ZoneInfo("Europe/Berlin")
         (2, time(13), WEDNESDAY, datetime(2026, 1, 28, 13, tzinfo=UTC)),
         (2, time(12), WEDNESDAY, datetime(2026, 2, 4, 12, tzinfo=UTC)),
         (None, time(6), WEDNESDAY, datetime(2026, 1, 29, 6, tzinfo=UTC)),
-        (None, time(6), datetime(2026, 3, 28, 12, tzinfo=BERLIN),
-         datetime(2026, 3, 29, 4, tzinfo=UTC)),
+        (
+            None,
+            time(6),
+            datetime(2026, 3, 28, 12, tzinfo=BERLIN),
+            datetime(2026, 3, 29, 4, tzinfo=UTC),
+        ),
     ],
-)  # fmt: skip
+)
 def test_the_next_start(weekday: int | None, at: time, after: datetime, due: datetime) -> None:
     assert next_start(weekday=weekday, at=at, after=after) == due
 

@@ -144,8 +144,10 @@ def test_a_reward_model_may_be_given_instead_of_trained(labels: Labels, base: Mo
     round = start_round(preset="tiny", recipe=stages, reward=judge)
     assert starts(round, "ppo") == {"policy": base.pk, "reward": judge.pk}
     assert starts(round, "evaluation") == {
-        "policy": base.pk, "baseline": base.pk, "reward": judge.pk
-    }  # fmt: skip
+        "policy": base.pk,
+        "baseline": base.pk,
+        "reward": judge.pk,
+    }
 
 
 def test_minibatches_larger_than_the_batch_are_refused(labels: Labels) -> None:
@@ -181,9 +183,12 @@ def test_a_round_scores_answers_of_the_length_that_labelers_see(
     assert round.recipe["ppo"]["max_response_tokens"] == 48
     assert round.recipe["sft"]["max_response_tokens"] == 64
     [shown] = [
-        setting for stage in start_form({}).stages if stage.name == "ppo"
-        for setting in stage.settings if setting.name == "max_response_tokens"
-    ]  # fmt: skip
+        setting
+        for stage in start_form({}).stages
+        if stage.name == "ppo"
+        for setting in stage.settings
+        if setting.name == "max_response_tokens"
+    ]
     assert "The queue samples 48 at most" in shown.help
 
 
@@ -194,8 +199,11 @@ def test_stages_that_differ_are_named_alone(labels: Labels) -> None:
     assert "scores 32 and 64" in str(problem.detail)
     assert "MAX_NEW_TOKENS" not in str(problem.detail)
     # Demonstrations are as long as people write them, and a stage that is left out scores nothing.
-    recipe = {"stages": ["sft", "reward"], "sft": {"max_response_tokens": 300},
-              "ppo": {"max_response_tokens": 32}}  # fmt: skip
+    recipe = {
+        "stages": ["sft", "reward"],
+        "sft": {"max_response_tokens": 300},
+        "ppo": {"max_response_tokens": 32},
+    }
     assert start_round(preset="tiny", recipe=recipe).state == "queued"
 
 
@@ -209,9 +217,12 @@ def test_a_reward_model_that_learned_at_another_length_is_refused(
     labels.enough()
     before = start_round(preset="tiny")
     run = TrainingRun.objects.create(
-        round=before, stage="reward", seed=1, output=reward,
+        round=before,
+        stage="reward",
+        seed=1,
+        output=reward,
         config={"settings": {"max_response_tokens": 65}},
-    )  # fmt: skip
+    )
     stages = {"stages": ["ppo", "evaluation"]}
     problem = refusal(preset="tiny", recipe=stages, reward=reward)
     assert "learned from answers of 65 tokens" in problem.errors["reward_model"][0]  # type: ignore[index]

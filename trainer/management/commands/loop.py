@@ -69,9 +69,14 @@ class Command(ExampleCommand):
             "demonstrations": options["demonstrations"] if number == 1 else 0,
         }
         call_command(
-            "simulate_labelers", url=url, utility=options["utility"], seed=number, json=True,
-            stdout=StringIO(), **labels,
-        )  # fmt: skip
+            "simulate_labelers",
+            url=url,
+            utility=options["utility"],
+            seed=number,
+            json=True,
+            stdout=StringIO(),
+            **labels,
+        )
         try:
             round = start_round(preset=options["preset"])
         except Problem as problem:
@@ -107,9 +112,13 @@ def judged(round: TrainingRound, utility: str) -> dict[str, Any]:
     kl = rates.pop("kl")
     for judge, rate in rates.items():
         Evaluation.objects.create(
-            version=round.policy, baseline=round.start, round=round, judge=judge,
-            split="validation", figures={"win_rate": rate, "kl": kl},
-        )  # fmt: skip
+            version=round.policy,
+            baseline=round.start,
+            round=round,
+            judge=judge,
+            split="validation",
+            figures={"win_rate": rate, "kl": kl},
+        )
     return {
         "round": round.pk,
         "policy": round.policy.name,

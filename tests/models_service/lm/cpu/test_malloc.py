@@ -39,8 +39,11 @@ print(json.dumps({"inside": inside, "ended": resident() - before, "outside": sta
 def test_inside_freed_memory_stays_and_afterwards_it_goes_back() -> None:
     done = subprocess.run(
         [sys.executable, "-c", TELL_WHAT_STAYS],
-        cwd=settings.BASE_DIR, capture_output=True, text=True, check=True,
-    )  # fmt: skip
+        cwd=settings.BASE_DIR,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
     megabytes = json.loads(done.stdout)
     assert megabytes["inside"] > 60
     assert megabytes["ended"] < 8
