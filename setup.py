@@ -14,7 +14,7 @@ rooms = project["tool"]["importlinter"]["root_packages"]
 # Folders of templates, styles and words count as packages too, so that their files come along.
 folders = find_namespace_packages(
     include=[pattern for room in rooms for pattern in (room, f"{room}.*")],
-    exclude=["*.__pycache__", "frontend.node_modules*"],
+    exclude=["*.__pycache__", "frontend.node_modules*", "frontend.types"],
 )
 packages = [f"tutelage.{folder}" for folder in folders]
 setup(

@@ -52,7 +52,7 @@ def test_a_recipe_that_cannot_be_used_is_not_kept() -> None:
         save_recipe(name="Odd", preset="tiny", recipe={"pp0": {}, "labels": {"use_case": []}})
     assert caught.value.errors == {
         "pp0": "is not a part of a recipe (did you mean ppo?)",
-        "labels.use_case": "is not one of since, until, use_cases, groups, origins, policies, "
+        "labels.use_case": "is not one of since, until, use_cases, origins, groups, policies, "
         "ranking_guidelines, demonstration_guidelines, agreement (did you mean use_cases?)",
     }
     assert not SavedRecipe.objects.exists()
