@@ -5,7 +5,9 @@ from __future__ import annotations
 from csp.constants import UNSAFE_INLINE
 from csp.decorators import csp_update
 from django.contrib import admin
+from django.contrib.auth.decorators import login_not_required
 from django.urls import include, path
+from django.views.i18n import JavaScriptCatalog
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitView
 
 from accounts.permissions import EVERYONE, allowed
@@ -15,6 +17,10 @@ from operations import probes
 _docs = csp_update({"style-src": [UNSAFE_INLINE]})(
     allowed(*EVERYONE)(SpectacularSwaggerSplitView.as_view(url_name="schema"))
 )
+
+# Django's words for the admin's scripts, secret to nobody: a session that ends while a page loads
+# would otherwise have the login page run as a script.
+_admin_words = login_not_required(JavaScriptCatalog.as_view(packages=["django.contrib.admin"]))
 
 urlpatterns = [
     path("healthz", probes.healthz, name="healthz"),
@@ -28,6 +34,7 @@ urlpatterns = [
     path("api/v1/", include("accounts.api.urls")),
     # Some of its pages are the admin's, whose own addresses take all that is left of theirs.
     path("", include("frontend.urls")),
+    path("admin/jsi18n/", _admin_words),
     path("admin/", admin.site.urls),
 ]
 

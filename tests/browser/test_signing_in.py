@@ -41,7 +41,7 @@ def test_every_page_lets_in_whom_it_may(
     client.force_login(user)
     page = browse(None)
     # What a page looks like is for other tests: this one opens every page there is.
-    page.route(re.compile(r"/static/|/words\.js"), lambda route: route.abort())
+    page.route(re.compile(r"/static/|/words\.js|/jsi18n/"), lambda route: route.abort())
     for wanted in WANTED:
         page.context.clear_cookies()
         page.goto(wanted, wait_until="commit")

@@ -24,6 +24,7 @@ OPEN = {
     "login": "the way in",
     "logout": "the way out leads to the way in, also for a session that has run out",
     "javascript_words": "the login page is translated too",
+    "admin:jsi18n": "a script; whoever is logged out while a page loads must not get HTML for it",
     "set_language": "the login page is translated too",
 }
 _SAMPLES = {"IntConverter": 1, "SlugConverter": "ranking", "UUIDConverter": UUID(int=0)}
