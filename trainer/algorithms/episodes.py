@@ -66,10 +66,13 @@ def sample_episodes(
     prompts: Sequence[Tokens],
     sampling: Sampling,
     seeds: Sequence[int] | None = None,
+    each: int = 1,
 ) -> Episodes:
-    """One response a prompt, in order; `seeds` where these prompts are a part of more."""
-    drawn = [first for [first] in generate(policy, prompts, 1, sampling, seeds=seeds)]
-    return episodes_of(prompts, drawn, sampling)
+    """`each` responses a prompt, one after the other, in the prompts' order; `seeds` where these
+    prompts are a part of more."""
+    groups = generate(policy, prompts, each, sampling, seeds=seeds)
+    drawn = [one for group in groups for one in group]
+    return episodes_of([prompt for prompt in prompts for _ in range(each)], drawn, sampling)
 
 
 def episodes_of(

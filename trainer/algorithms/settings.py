@@ -98,13 +98,14 @@ class BestOfNConfig(Config):
 
 
 @dataclass(frozen=True)
-class PPOConfig(Config):
-    """Settings of PPO; with `ptx_coefficient` above 0 it is PPO-ptx."""
+class OnPolicyConfig(Config):
+    """Settings of what learns from responses that the policy samples, PPO and RLOO; with
+    `ptx_coefficient` above 0 pretraining text is mixed in."""
 
     # 256,000 episodes in batches of 512 (appendix C.4, as what follows where `paper` is given).
     iterations: int = option(500, "Batches of episodes", paper=500, minimum=1)
     trunk: str = option(
-        "separate", "Four transformers apart, or two that are shared: far less memory, faster, and "
+        "separate", "Transformers apart, or two that are shared: far less memory, faster, and "
         "adapters instead of all weights are trained, at higher learning rates",
         paper="separate", choices=("separate", "shared"),
     )  # fmt: skip
@@ -114,7 +115,6 @@ class PPOConfig(Config):
     inner_epochs: int = option(1, "Passes over each batch", paper=1, minimum=1)
     # The paper searched a range and names no single one: the value model's, which lies in it.
     learning_rate: float = option(9e-6, "Peak of the policy's", minimum=0)
-    value_learning_rate: float = option(9e-6, "Peak of the value model's", paper=9e-6, minimum=0)
     warmup_iterations: int = option(
         10, "Iterations from a tenth of the peak to the peak", paper=10, minimum=0
     )
@@ -133,16 +133,10 @@ class PPOConfig(Config):
     # A brake and not a target: far from the reference a reward model scores what it was never
     # taught.
     kl_limit: float = option(0.0, "The run ends when KL passes it; 0 for never", minimum=0)
-    gamma: float = option(1.0, "Discount", paper=1.0, minimum=0, maximum=1)
-    # The paper names none: lm-human-preferences', from which its code grew, as is `value_clip`.
-    gae_lambda: float = option(0.95, "λ of the advantage estimate", minimum=0, maximum=1)
     clip: float = option(0.2, "Of the policy's ratio", paper=0.2, minimum=0.001)
-    value_clip: float = option(0.2, "Of the value's move", minimum=0.001)
-    # Off: scaled, β would no longer be a price a nat.
-    whiten_rewards: bool = option(False, "Scale rewards to variance 1")
     # On a token mean, so that it does not depend on how long the blocks are.
     ptx_coefficient: float = option(
-        27.8, "γ_ptx, on the token mean of the pretraining loss; 0 for plain PPO",
+        27.8, "γ_ptx, on the token mean of the pretraining loss; 0 for none",
         paper=27.8, minimum=0,
     )  # fmt: skip
     ptx_examples_per_episode: int = option(8, "Blocks of pretraining text", paper=8, minimum=1)
@@ -165,6 +159,19 @@ class PPOConfig(Config):
     )
     keep_states: int = option(2, "Saved states kept", minimum=1, operational=True)
     seed: int = option(0, "Same seed, same weights", minimum=0)
+
+
+@dataclass(frozen=True)
+class PPOConfig(OnPolicyConfig):
+    """Settings of PPO; with `ptx_coefficient` above 0 it is PPO-ptx."""
+
+    value_learning_rate: float = option(9e-6, "Peak of the value model's", paper=9e-6, minimum=0)
+    gamma: float = option(1.0, "Discount", paper=1.0, minimum=0, maximum=1)
+    # The paper names none: lm-human-preferences', from which its code grew, as is `value_clip`.
+    gae_lambda: float = option(0.95, "λ of the advantage estimate", minimum=0, maximum=1)
+    value_clip: float = option(0.2, "Of the value's move", minimum=0.001)
+    # Off: scaled, β would no longer be a price a nat.
+    whiten_rewards: bool = option(False, "Scale rewards to variance 1")
 
 
 @dataclass(frozen=True)

@@ -239,12 +239,16 @@ def test_every_iteration_reads_on_where_the_one_before_stopped(
     sample = ppo.PPO._sample
 
     def listening(
-        job: ppo.PPO, prompts: list[list[int]], sampling: Sampling, seeds: list[int] | None = None
+        job: ppo.PPO,
+        prompts: list[list[int]],
+        sampling: Sampling,
+        seeds: list[int] | None = None,
+        each: int = 1,
     ) -> Episodes:
         if seeds is not None:
             asked.extend(map(tuple, prompts))
             drawn_with.add(sampling.seed)
-        return sample(job, prompts, sampling, seeds)
+        return sample(job, prompts, sampling, seeds, each)
 
     monkeypatch.setattr(ppo.PPO, "_sample", listening)
     run(iterations=4, batch_size=9, minibatch_size=9)
