@@ -16,6 +16,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+# TRL's value: far below any spread of scores that matters, far above float32's rounding of them.
+GROUP_EPSILON = 1e-4
 # lm-human-preferences' value: beside any variance that occurs it is nothing; it only keeps 0 from
 # being divided by.
 WHITEN_EPSILON = 1e-8
@@ -122,6 +124,28 @@ def gae(
         advantages[:, t] = following_advantage
     # TD(λ)'s return; in padding both are 0, since rewards and values were.
     return advantages, advantages + values
+
+
+def rloo_advantages(rewards: Tensor, normalise: bool = False) -> Tensor:
+    """What each of K responses to a prompt earned beyond the others: r_i less the mean of the other
+    K − 1, of `rewards` [B, K], shaped like them (Ahmadian et al. 2024, section 3.2).
+
+    `normalise` gives GRPO's estimator, (r_i − mean) / (sd + 1e-4) with all K in the mean and the
+    sample's sd (Shao et al. 2024, section 4.1.2). Raises ValueError for K < 2.
+    """
+    k = rewards.shape[-1]
+    if k < 2:
+        raise ValueError("a response has nothing to be compared with: K must be at least 2")
+    # Of differences, in float64: equal rewards give exactly 0, and a large mean common to all takes
+    # no digits from what tells them apart.
+    exact = rewards.double()
+    apart = (exact.unsqueeze(-1) - exact.unsqueeze(-2)).sum(-1)
+    if normalise:
+        # Where rewards are all but equal the ε decides: their noise is not blown up to size 1.
+        advantages = apart / k / (exact.std(-1, keepdim=True) + GROUP_EPSILON)
+    else:
+        advantages = apart / (k - 1)
+    return advantages.to(rewards.dtype)
 
 
 def whiten(x: Tensor, mask: Tensor, shift_mean: bool = True) -> Tensor:

@@ -26,6 +26,7 @@ from models_service.selectors import promoted
 from tests.trainer.conftest import Labels
 from trainer import tasks
 from trainer.algorithms.contract import TrainingError
+from trainer.data import lineage
 from trainer.jobs import RUNS
 from trainer.models import Evaluation, Metric, TrainingRound, TrainingRun
 from trainer.rounds import steps
@@ -93,6 +94,38 @@ def test_a_round_may_end_with_the_best_of_n(
     assert evaluation.figures["kl"]["value"] == pytest.approx(math.log(3) - 2 / 3)
     assert [one["n"] for one in evaluation.figures["best_of_n"]] == [1, 2]
     assert evaluation.figures["score"]["value"] > evaluation.figures["score_baseline"]["value"]
+
+
+def test_a_round_may_learn_by_rloo(
+    labels: Labels, small: dict[str, Any], now: Callable[[], None]
+) -> None:
+    labels.enough()
+    recipe = small | {
+        "stages": ["sft", "reward", "rloo", "evaluation"],
+        "rloo": {
+            "iterations": 2, "batch_size": 4, "minibatch_size": 4, "samples_per_prompt": 2,
+            "eval_prompts": 2,
+        },
+        "promote": "always",
+    }  # fmt: skip
+    round = start_round(preset="tiny", recipe=recipe)
+    now()
+    round.refresh_from_db()
+    assert round.state == "finished", round.failure
+    made = {run.stage: run.output for run in round.runs.all()}
+    policy = made["rloo"]
+    assert policy is not None and round.policy == policy == promoted(Promotion.Role.POLICY)
+    assert (policy.name, policy.kind) == (f"round-{round.pk}-rloo", "policy")
+    assert policy.parent == made["sft"]
+    evaluation = Evaluation.objects.get(round=round)
+    assert (evaluation.version, evaluation.baseline) == (policy, made["sft"])
+    metrics = Metric.objects.filter(run__stage="rloo", values__has_key="objective/kl")
+    assert metrics.count() == 2
+    assert round.snapshot is not None
+    ranking = round.snapshot.labels.filter(ranking__isnull=False).first()
+    assert ranking is not None and ranking.ranking is not None
+    led_to = {one["name"] for one in lineage.of_label("ranking", ranking.ranking)["checkpoints"]}
+    assert policy.name in led_to
 
 
 def test_what_a_template_refuses_is_skipped_counted_and_told(

@@ -37,6 +37,7 @@ const MEANINGS = {
   "ppo/policy/grad_norm": ["Gradient norm, policy", "norm"],
   "ppo/val/clipfrac": ["Clip fraction, value", "share of tokens"],
   "ppo/val/explained_variance": ["Explained variance of returns", "share"],
+  "rloo/advantages_std": ["Spread of advantages", "score"],
   "memory/process": ["Memory in use", "MiB"],
   "memory/peak": ["Most memory used", "MiB"],
   "memory/gpu_peak": ["Most GPU memory used", "MiB"],
