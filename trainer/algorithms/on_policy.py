@@ -16,7 +16,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from models_service.lm.chat import pad_token_id, stop_token_ids
+from models_service.lm.chat import Message, pad_token_id, stop_token_ids
 from models_service.lm.checkpoint import load_policy, load_reward
 from models_service.lm.generation import Sampling
 from trainer.algorithms import loop, losses
@@ -25,6 +25,7 @@ from trainer.algorithms.contract import Reporter, Result, Starts, TrainingError
 from trainer.algorithms.data import (
     Encoder,
     Example,
+    Prompt,
     read_snapshot,
     require,
     require_one_vocabulary,
@@ -33,7 +34,9 @@ from trainer.algorithms.distributed.group import Crew
 from trainer.algorithms.episodes import Episodes, sample_episodes, sample_rows
 from trainer.algorithms.learner import PolicyLearner
 from trainer.algorithms.resume import State, States, fingerprint, writing
+from trainer.algorithms.reward_parts import RewardParts
 from trainer.algorithms.rollouts import (
+    Batch,
     Experience,
     Judged,
     gather_episodes,
@@ -89,6 +92,7 @@ class OnPolicy(ABC):
         # The first ones in the snapshot's order, the same in every evaluation, so that their curve
         # moves by the policy alone.
         self.validation = encoder.prompts(validation)[: config.eval_prompts]
+        self.parts = RewardParts(config, self.tokenizer, self._messages(data.prompts), self.crew)
         self.blocks: list[Example] = []
         self.held_out: list[Example] = []
         self.notes: dict[str, Any] = {"prompts": len(self.prompts), **encoder.counts}
@@ -101,6 +105,15 @@ class OnPolicy(ABC):
             self.notes |= text.notes
             inputs.append(text.sha256)
         self.fingerprint = fingerprint(self.name, config.identity(), start, *inputs)
+
+    def _messages(self, prompts: Sequence[Prompt]) -> dict[tuple[int, ...], list[Message]]:
+        """What functions read of a prompt, by its tokens, which are what episodes know it by."""
+        if not self.config.reward_functions:
+            return {}
+        limits = self.config.max_prompt_tokens, self.config.max_response_tokens
+        encoder = Encoder(self.tokenizer, *limits)  # another one, whose counts nobody reads
+        encoded = ((encoder.prompt(p.messages), p.messages) for p in prompts)
+        return {tuple(tokens): messages for tokens, messages in encoded if tokens is not None}
 
     def run(self, out: Path, work: Path) -> Result:
         """Train and write the averaged weights to `out`.
@@ -175,9 +188,12 @@ class OnPolicy(ABC):
         with self.clock.measure("score"), self.crew.autocast():
             # Each process judges its own, and all get everything: advantages are of the whole
             # batch.
-            judged = gather_rows(self.crew, self.trunks.judge(mine), each)
+            judged = gather_rows(self.crew, self._judge(mine), each)
             episodes = gather_episodes(self.crew, mine, each)
             return self.experience(episodes, judged)
+
+    def _judge(self, episodes: Episodes) -> list[Judged]:
+        return self.parts.apply(episodes, self.trunks.judge(episodes))
 
     def _sampling(self, *purpose: str | int) -> Sampling:
         """How to draw responses, the same ones for the same purpose."""
@@ -212,7 +228,12 @@ class OnPolicy(ABC):
             "objective/response_length": float(e.mask.sum(1).float().mean()),
             "objective/finished": sum(e.episodes.finished) / len(e.episodes.finished),
             "objective/beta": self.beta,
+            **self._parts_of(e),
         }
+
+    def _parts_of(self, batch: Batch) -> dict[str, float]:
+        """The mean of each part of the score; they add up to the mean score."""
+        return {f"objective/part/{name}": float(part.mean()) for name, part in batch.parts.items()}
 
     def _measure_baseline(self) -> None:
         before = self.evaluate(0)
@@ -240,7 +261,7 @@ class OnPolicy(ABC):
             # Without the step in its seed: the same draws every time, so that two evaluations
             # differ by the weights and not by luck.
             episodes = self._sample(self.validation, self._sampling("evaluation"))
-            judged = self.trunks.judge(episodes)
+            judged = self._judge(episodes)
         e = make_batch(episodes, judged, self.crew.device)
         if self.crew.is_first:
             self.report.sample(step, sample_rows(self.tokenizer, episodes, e.scores, 8))

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import TypeVar
 
 import torch
@@ -20,8 +20,8 @@ T = TypeVar("T")
 class Batch:
     """B judged episodes, [B, T] unless said, 0 where `mask` is 0.
 
-    `logprobs` are those the tokens were sampled with; `scores` [B] come from the reward model,
-    before any penalty.
+    `logprobs` are those the tokens were sampled with; `scores` [B] are before the penalty
+    of an unfinished response.
     """
 
     episodes: Episodes
@@ -29,6 +29,8 @@ class Batch:
     mask: Tensor
     logprobs: Tensor
     ref_logprobs: Tensor
+    # What the scores are sums of, [B] each.
+    parts: Mapping[str, Tensor] = field(default_factory=dict)
 
     @property
     def kl(self) -> Tensor:
@@ -45,7 +47,7 @@ class Batch:
         return losses.token_rewards(final, k1, self.mask, beta)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Experience(Batch):
     """A batch with what is learned from it, each [B, T].
 
@@ -70,6 +72,10 @@ class Judged:
     values: Sequence[float] = ()
     # What the values were read from, [T, d], where it is kept to learn from.
     states: Tensor | None = None
+    # Between the heads of an ensemble, the sd of their scores.
+    disagreement: float = 0.0
+    # What the score is the sum of, by name, where it is more than the reward model's.
+    parts: Mapping[str, float] = field(default_factory=dict)
 
 
 def gather_rows(crew: Crew, mine: Sequence[T], each: int = 1) -> list[T]:
@@ -108,7 +114,8 @@ def make_batch(episodes: Episodes, judged: Sequence[Judged], device: torch.devic
     logprobs, mask = _stack(episodes.logprobs, device)
     ref_logprobs, _ = _stack([j.ref_logprobs for j in judged], device)
     scores = torch.tensor([j.score for j in judged], device=device)
-    return Batch(episodes, scores, mask, logprobs, ref_logprobs)
+    parts = {name: torch.tensor([j.parts[name] for j in judged]) for name in judged[0].parts}
+    return Batch(episodes, scores, mask, logprobs, ref_logprobs, parts)
 
 
 def make_experience(

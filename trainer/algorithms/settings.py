@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from trainer.algorithms.config import Config, option
+from trainer.algorithms.config import Config, ConfigError, option
+from trainer.algorithms.reward_functions import weights_of
 
 
 @dataclass(frozen=True)
@@ -126,6 +127,19 @@ class OnPolicyConfig(Config):
     unfinished_penalty: float = option(
         1.0, "Taken off the score of a response without stop token", minimum=0
     )
+    reward_weight: float = option(1.0, "Of the reward model's score", minimum=0)
+    reward_functions: str = option(
+        "", "Functions (messages, text) → number that add to the score: module:function=weight, "
+        "separated by commas; those among the installation's REWARD_FUNCTIONS",
+    )  # fmt: skip
+    function_seconds: float = option(
+        10.0, "For one response; a slower function ends the run", minimum=0.01, operational=True
+    )
+    disagreement_penalty: float = option(
+        0.0, "k of mean − k·sd, where the reward model is an ensemble of heads", minimum=0
+    )
+    length_penalty: float = option(0.0, "Taken off the score a token", minimum=0)
+    score_clip: float = option(0.0, "The score is held within ± this; 0 for never", minimum=0)
     kl_coefficient: float = option(0.02, "β, the penalty a nat of KL", paper=0.02, minimum=0)
     adaptive_kl: bool = option(False, "Steer β towards kl_target", paper=False)
     kl_target: float = option(6.0, "Nats an episode, where β adapts", minimum=0.001)
@@ -159,6 +173,17 @@ class OnPolicyConfig(Config):
     )
     keep_states: int = option(2, "Saved states kept", minimum=1, operational=True)
     seed: int = option(0, "Same seed, same weights", minimum=0)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        try:
+            weights = weights_of(self.reward_functions)
+        except ValueError as error:
+            raise ConfigError({"reward_functions": str(error)}) from error
+        if not self.reward_weight and not any(weights.values()):
+            raise ConfigError(
+                {"reward_weight": "and the weights of all reward_functions are 0: no score is left"}
+            )
 
 
 @dataclass(frozen=True)

@@ -28,9 +28,9 @@ from models_service.lm.scoring import response_logprobs
 from trainer.algorithms.distributed.group import Crew
 from trainer.algorithms.episodes import (
     Episodes,
+    head_scores,
     read_episodes,
     response_values,
-    score_episodes,
 )
 from trainer.algorithms.rollouts import Experience, Judged
 from trainer.algorithms.seeds import derive
@@ -103,12 +103,12 @@ class SeparateTrunks:
         with self.crew.gathered(self.reference):
             reference = _logprobs(self.reference, episodes, self.config)
         with self.crew.gathered(self.reward):
-            scores = score_episodes(self.reward, episodes, self.pad_id, budget).tolist()
+            heads = head_scores(self.reward, episodes, self.pad_id, budget)
         if self.value is None:
-            return [Judged(*one) for one in zip(scores, reference, strict=True)]
+            return _judged(heads, reference)
         with self.crew.gathered(self.value):
             values = self._values_now(self.value, episodes, budget)
-        return [Judged(*one) for one in zip(scores, reference, values, strict=True)]
+        return _judged(heads, reference, values)
 
     @torch.no_grad()
     def _values_now(self, model: ScalarModel, episodes: Episodes, budget: int) -> list[list[float]]:
@@ -189,14 +189,14 @@ class SharedTrunks:
         with self.adapted.disable_adapter():
             reference = _logprobs(self.policy, episodes, self.config)
         if self.value is None:
-            scores = score_episodes(self.reward, episodes, self.pad_id, budget).tolist()
-            return [Judged(*one) for one in zip(scores, reference, strict=True)]
+            heads = head_scores(self.reward, episodes, self.pad_id, budget)
+            return _judged(heads, reference)
         # Score and values from one pass. The value of a token is read before it, so that no state
         # depends on the end that `judged` puts in place of another.
-        scores, states = read_episodes(self.reward, episodes, self.pad_id, budget)
+        heads, states = read_episodes(self.reward, episodes, self.pad_id, budget)
         with torch.no_grad():
             values = [self.value.project(state).tolist() for state in states]
-        return [Judged(*one) for one in zip(scores, reference, values, states, strict=True)]
+        return _judged(heads, reference, values, states)
 
     def values(self, experience: Experience, rows: Sequence[int]) -> Tensor:
         assert self.value is not None, "only a critic is asked"
@@ -216,6 +216,26 @@ TRUNKS: dict[str, type[SeparateTrunks] | type[SharedTrunks]] = {
     "separate": SeparateTrunks,
     "shared": SharedTrunks,
 }
+
+
+def _judged(
+    heads: Tensor,
+    reference: Sequence[list[float]],
+    values: Sequence[list[float]] = (),
+    states: Sequence[Tensor] = (),
+) -> list[Judged]:
+    """Judgements from each head's score of every episode, [B, heads], and what else is said."""
+    scores, apart = heads.mean(-1).tolist(), heads.std(-1, unbiased=False).tolist()
+    return [
+        Judged(
+            score,
+            reference[i],
+            values[i] if values else (),
+            states[i] if states else None,
+            disagreement=sd,
+        )
+        for i, (score, sd) in enumerate(zip(scores, apart, strict=True))
+    ]
 
 
 def _with_adapters(policy: PreTrainedModel, config: OnPolicyConfig):  # type: ignore[no-untyped-def]

@@ -128,6 +128,25 @@ def test_a_round_may_learn_by_rloo(
     assert policy.name in led_to
 
 
+def test_a_reward_function_that_is_no_longer_allowed_is_not_imported(
+    labels: Labels, small: dict[str, Any], now: Callable[[], None], settings: Any
+) -> None:
+    labels.enough()
+    settings.REWARD_FUNCTIONS = ["no.such_module:f"]
+    functions = {"reward_functions": "no.such_module:f"}
+    round = start_round(preset="tiny", recipe=small | {"ppo": small["ppo"] | functions})
+    settings.REWARD_FUNCTIONS = []
+    now()
+    round.refresh_from_db()
+    assert round.state == "failed"
+    assert "no.such_module:f is not among the installation's REWARD_FUNCTIONS" in round.failure
+    settings.REWARD_FUNCTIONS = ["no.such_module:f"]
+    retry(round=round)
+    now()
+    round.refresh_from_db()
+    assert "no.such_module:f cannot be imported" in round.failure
+
+
 def test_what_a_template_refuses_is_skipped_counted_and_told(
     labels: Labels, base: ModelVersion, small: dict[str, Any], now: Callable[[], None]
 ) -> None:

@@ -55,6 +55,7 @@ const FIRST = [
 /** @param {string} name @returns {Meaning} */
 export function meaning(name) {
   if (name.startsWith("time/")) return { title: `Time: ${name.slice(5)}`, unit: "seconds" };
+  if (name.startsWith("objective/part/")) return { title: `Part of the score: ${name.slice(15)}`, unit: "score" };
   const [title, unit] = MEANINGS[name] ?? [name, "value"];
   return { title, unit };
 }
