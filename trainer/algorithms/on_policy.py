@@ -33,6 +33,7 @@ from trainer.algorithms.data import (
 from trainer.algorithms.distributed.group import Crew
 from trainer.algorithms.episodes import Episodes, sample_episodes, sample_rows
 from trainer.algorithms.learner import PolicyLearner
+from trainer.algorithms.optimize import trained
 from trainer.algorithms.resume import State, States, fingerprint, writing
 from trainer.algorithms.reward_parts import RewardParts
 from trainer.algorithms.rollouts import (
@@ -72,6 +73,9 @@ class OnPolicy(ABC):
         self._read(snapshot, start, pretraining_text)
         self.beta = config.kl_coefficient
         self.baseline: dict[str, float] = {}
+        # The best evaluation so far and the average it was of, where that is what is exported.
+        self.best: dict[str, Any] = {}
+        self.best_weights: dict[str, Tensor] = {}
 
     def _load(self, start: Starts) -> None:
         if start.reward is None:
@@ -129,6 +133,10 @@ class OnPolicy(ABC):
         metrics = self.evaluate(ended.step)
         if self.crew.is_first:
             report.metrics(ended.step, self.total, metrics)
+        if self.best:
+            metrics = self.best["metrics"]
+            self.notes["best_step"] = self.best["step"]
+            self.learner.average.load(self.best_weights)
         # The average is what was evaluated, and so what is exported; the policy itself is in the
         # state alone.
         with writing(out), self.learner.average.applied(self.trunks.policy):
@@ -253,7 +261,22 @@ class OnPolicy(ABC):
                     # All of it in every process, as the validation prompts: a few blocks, for which
                     # sharing out would pay with a further meeting of the processes.
                     metrics["eval/ptx_loss"] = float(self.learner.text_loss(self.held_out, tokens))
+            if self.config.keep_best and step and "eval/scores" in metrics:
+                self._keep_if_best(step, metrics)
         return metrics
+
+    def _keep_if_best(self, step: int, metrics: dict[str, float]) -> None:
+        """Keep a copy of the average where no evaluation before found a better one."""
+        # With the setting's β, not the present one: a β that adapts would measure each with another
+        # yardstick.
+        reward = metrics["eval/scores"] - self.config.kl_coefficient * metrics["eval/kl"]
+        if not self.best or reward > self.best["reward"]:
+            self.best = {"step": step, "reward": reward, "metrics": dict(metrics)}
+            # The model holds the average while it is evaluated, and the average the model's own.
+            weights = trained(self.trunks.policy)
+            self.best_weights = {
+                name: weights[name].detach().clone() for name in self.learner.average.weights
+            }
 
     def _evaluate_prompts(self, step: int) -> dict[str, float]:
         """Scores and KL of one response to each validation prompt, the same draws every time."""
@@ -274,17 +297,21 @@ class OnPolicy(ABC):
 
     def tensors(self) -> dict[str, Tensor]:
         """Everything that is learned."""
-        return self.learner.tensors()
+        best = {f"best/{name}": weight for name, weight in self.best_weights.items()}
+        return self.learner.tensors() | best
 
     def values(self) -> dict[str, Any]:
         """β, the baseline, and whether the KL limit ended the run."""
         # `done` too: a run that the limit ended, killed during its last evaluation, must not learn
         # on.
         state = {"beta": self.beta, "baseline": self.baseline, "done": self.done}
-        return state | {"notes": self.notes}
+        return state | {"notes": self.notes, "best": self.best}
 
     def restore(self, state: State) -> None:
         """Take up a saved state."""
         self.learner.restore(state.tensors)
         self.beta, self.baseline = state.values["beta"], state.values["baseline"]
         self.done, self.notes = state.values["done"], state.values["notes"]
+        self.best = state.values["best"]
+        saved = {name: state.tensors.get(f"best/{name}") for name in self.learner.average.weights}
+        self.best_weights = {name: w for name, w in saved.items() if w is not None}

@@ -165,6 +165,12 @@ class OnPolicyConfig(Config):
     max_grad_norm: float = option(1.0, "Gradients are scaled down to it; 0 for never", minimum=0)
     evaluate_every: int = option(25, "Iterations between evaluations", minimum=1)
     eval_prompts: int = option(64, "Validation prompts an evaluation", minimum=1)
+    # Off: the paper exports the last average, and the best of many evaluations by one judge is too
+    # good by that judge.
+    keep_best: bool = option(
+        False, "Export the average whose evaluation had the best eval/scores − β·eval/kl, not the "
+        "last",
+    )  # fmt: skip
     tokens_per_micro_batch: int = option(
         4096, "Memory against speed; no effect on results", minimum=1, operational=True
     )
