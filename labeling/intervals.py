@@ -119,6 +119,13 @@ def share(estimate: float, spread: Spread, clusters: int) -> Interval:
     return Interval(estimate, max(0.0, middle - reach), min(1.0, middle + reach))
 
 
+def jackknife(left_out: Sequence[float]) -> Spread:
+    """The spread of an estimate, from what it is without each of at least two clusters in turn
+    (Tukey 1958)."""
+    found, count = np.asarray(left_out, float), len(left_out)
+    return Spread(float(((found - found.mean()) ** 2).sum()) * (count - 1) / count, count - 1)
+
+
 def spread_of(influence: Floats, clusters: Clusters) -> Spread:
     """How far an estimate varies whose error is the sum of these influences, [N], one a label.
 

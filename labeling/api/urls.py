@@ -28,6 +28,13 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("queues/", lists.Queues.as_view(), name="queue-list"),
     path("labelers/", lists.Labelers.as_view(), name="labeler-list"),
     path("agreement/", agreement.AgreementView.as_view(), name="api-agreement"),
+    path("agreement/pairs/", agreement.AgreementPairsView.as_view(), name="api-agreement-pairs"),
+    path("agreement/flags/", agreement.AgreementFlagsView.as_view(), name="api-agreement-flags"),
+    path(
+        "agreement/oneself/",
+        agreement.AgreementOneselfView.as_view(),
+        name="api-agreement-oneself",
+    ),
     path("imports/", imports.ImportsView.as_view(), name="imports"),
     path("imports/<int:pk>/", imports.ImportView.as_view(), name="import"),
     path("imports/<int:pk>/content/", imports.ImportContentView.as_view(), name="import-content"),
