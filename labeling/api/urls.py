@@ -11,6 +11,7 @@ from labeling.api import (
     guidelines,
     imports,
     lists,
+    people,
     prompts,
     quarantine,
 )
@@ -27,6 +28,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("labels/", lists.Labels.as_view(), name="label-list"),
     path("queues/", lists.Queues.as_view(), name="queue-list"),
     path("labelers/", lists.Labelers.as_view(), name="labeler-list"),
+    path("labelers/<int:pk>/state/", people.StateView.as_view(), name="labeler-state"),
     path("agreement/", agreement.AgreementView.as_view(), name="api-agreement"),
     path("agreement/pairs/", agreement.AgreementPairsView.as_view(), name="api-agreement-pairs"),
     path("agreement/flags/", agreement.AgreementFlagsView.as_view(), name="api-agreement-flags"),
