@@ -105,6 +105,16 @@ def rate(values: Sequence[float], clusters: Clusters) -> Interval | None:
     return share(float(data.mean()), _spread_of_mean(data, clusters), clusters.count)
 
 
+def wilson(count: int, of: int) -> Interval | None:
+    """The share of `of` independent outcomes, with Wilson's interval (1927); None of none."""
+    if not of:
+        return None
+    estimate, weight = count / of, Z95**2 / of
+    middle = (estimate + weight / 2) / (1 + weight)
+    reach = sqrt(weight * estimate * (1 - estimate) + weight**2 / 4) / (1 + weight)
+    return Interval(estimate, max(0.0, middle - reach), min(1.0, middle + reach))
+
+
 def share(estimate: float, spread: Spread, clusters: int) -> Interval:
     """The interval of a share, from 0 to 1, of outcomes in so many clusters.
 

@@ -1,4 +1,4 @@
-"""Who labels, in the admin: how far they agree."""
+"""Who labels, in the admin: groups and wishes, and how far they agree."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from django.contrib import admin
 from django.core.exceptions import PermissionDenied
 from django.forms import ModelForm
 from django.http import HttpRequest, HttpResponse
+from django.http.response import HttpResponseBase
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path
 from django.utils import timezone
@@ -16,6 +17,7 @@ from django.utils import timezone
 from accounts.admin.base import SiteAdmin
 from accounts.audit import Act
 from accounts.models import User
+from labeling.admin.people_pages import people_csv, people_page, person_page
 from labeling.models import LabelerProfile, UseCase
 from labeling.people.agreement import PAPER
 from labeling.people.agreement_figures import (
@@ -61,9 +63,29 @@ class LabelerProfileAdmin(SiteAdmin):
     list_select_related = ("user",)
 
     def get_urls(self) -> list[URLPattern]:
-        """The table's own addresses, and the page of agreement."""
-        page = self.admin_site.admin_view(self.agreement_view)
-        return [path("agreement/", page, name="labeling_agreement"), *super().get_urls()]
+        """The table's own addresses, and pages of agreement, of one person, and the file."""
+        guarded = self.admin_site.admin_view
+        return [
+            path("agreement/", guarded(self.agreement_view), name="labeling_agreement"),
+            path("people.csv", guarded(self.csv_view), name="labeling_people_csv"),
+            path("person/<int:pk>/", guarded(self.person_view), name="labeling_person"),
+            *super().get_urls(),
+        ]
+
+    def changelist_view(
+        self, request: HttpRequest, extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        """Everybody who labels: from the accounts, not from the rows of this table."""
+        return self._page(request, "labeling/people/people.html", people_page(request))
+
+    def person_view(self, request: HttpRequest, pk: int) -> HttpResponse:
+        """One labeler, with their labels and what can be done. 404 where there is none."""
+        return self._page(request, "labeling/people/person.html", person_page(request, pk))
+
+    def csv_view(self, request: HttpRequest) -> HttpResponseBase:
+        """The same as a file."""
+        self._demand(request)
+        return people_csv(request)
 
     def agreement_view(self, request: HttpRequest) -> HttpResponse:
         """How far labelers agree with each other and with themselves."""
@@ -71,10 +93,13 @@ class LabelerProfileAdmin(SiteAdmin):
 
     def _page(self, request: HttpRequest, template: str, context: dict[str, Any]) -> HttpResponse:
         """A page of our own in the frame of the site."""
-        if not self.has_view_permission(request):
-            raise PermissionDenied
+        self._demand(request)
         frame = self.admin_site.each_context(request)
         return TemplateResponse(request, template, {**frame, "opts": self.opts, **context})
+
+    def _demand(self, request: HttpRequest) -> None:
+        if not self.has_view_permission(request):
+            raise PermissionDenied
 
 
 @dataclass(frozen=True)
