@@ -19,8 +19,8 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from labeling.people.ability import Fit, fit  # noqa: E402
-from labeling.simulation.crews import Comparisons, Kind, draw  # noqa: E402
+from labeling.people.ability import Fit, fit
+from labeling.simulation.crews import Comparisons, Kind, draw
 
 
 def main() -> None:

@@ -13,11 +13,15 @@ class Migration(migrations.Migration):
     ]
 
     operations = [
+        migrations.AlterModelOptions(
+            name='labelerprofile',
+            options={'verbose_name': 'labeler'},
+        ),
         migrations.CreateModel(
             name='PeopleCount',
             fields=[
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('counted_until', models.DateTimeField()),
+                ('counted_until', models.DateTimeField(null=True)),
             ],
         ),
         migrations.AddField(

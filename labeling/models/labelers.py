@@ -43,6 +43,9 @@ class LabelerProfile(models.Model):
         default=list, db_default=[], blank=True, help_text="Codes of those they label in, as en."
     )
 
+    class Meta:
+        verbose_name = "labeler"
+
     def __str__(self) -> str:
         return str(self.user)
 
@@ -101,7 +104,8 @@ class LabelerFigures(models.Model):
 class PeopleCount(models.Model):
     """Up to when daily totals and figures are counted: one row."""
 
-    counted_until = models.DateTimeField()
+    # None before the first count.
+    counted_until = models.DateTimeField(null=True)
 
     def __str__(self) -> str:
         return f"Counted until {self.counted_until}"

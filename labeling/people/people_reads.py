@@ -107,7 +107,7 @@ def people(*, states: Sequence[str] = (), group: str = "", name: str = "") -> li
 
 def days_of(labeler: User, days: int) -> list[dict[str, Any]]:
     """A labeler's latest days with something on them, newest first, all kinds together."""
-    mine = DailyTotal.objects.filter(labeler=labeler).order_by("-day").values("day")
+    mine: Any = DailyTotal.objects.filter(labeler=labeler).order_by("-day").values("day")
     return list(mine.annotate(**{name: Sum(name) for name in _SUMS})[:days])
 
 
@@ -120,7 +120,7 @@ def _totals() -> Totals:
         "week": Sum("labels", filter=Q(day__gte=today - _WEEK), default=0),
         "rankings": Sum("labels", filter=Q(kind="ranking"), default=0),
     }
-    rows = DailyTotal.objects.order_by().values("labeler").annotate(**lately, **sums)
+    rows: Any = DailyTotal.objects.order_by().values("labeler").annotate(**lately, **sums)
     return {row.pop("labeler"): row for row in rows}
 
 
@@ -131,18 +131,16 @@ def _counts(total: Mapping[str, int], name: str) -> tuple[int, int]:
 
 
 def _of_the_crew(totals: Totals) -> dict[str, tuple[int, int]]:
-    return {
-        name: tuple(map(sum, zip(*(_counts(one, name) for one in totals.values()), strict=True)))
-        or (0, 0)
-        for name in SHARES
-    }  # type: ignore[return-value]
+    counts = {name: [_counts(one, name) for one in totals.values()] for name in SHARES}
+    return {name: (sum(n for n, _ in of), sum(m for _, m in of)) for name, of in counts.items()}
 
 
 def _rate_of_the_crew() -> float | None:
     """The mean agreement, each labeler weighing as many comparisons as they have."""
-    rows = LabelerFigures.objects.exclude(agreement=None).values_list("agreement", "comparisons")
-    weights = sum(n for _, n in rows)
-    return sum(rate * n for rate, n in rows) / weights if weights else None
+    rows = LabelerFigures.objects.values_list("agreement", "comparisons")
+    told = [(rate, n) for rate, n in rows if rate is not None]
+    weights = sum(n for _, n in told)
+    return sum(rate * n for rate, n in told) / weights if weights else None
 
 
 def _person(

@@ -52,7 +52,7 @@ def suspects(
     count = len(found.abilities)
     made = np.bincount(labelers, minlength=count)
     first = np.bincount(labelers, chose_first, count).astype(int)
-    fast = np.bincount(labelers, too_fast, count)
+    fast = np.bincount(labelers, too_fast, count).astype(float)
     signs = [
         tuple(_signs(found.abilities, labeler, int(made[labeler]), int(first[labeler]), fast))
         for labeler in range(count)

@@ -54,17 +54,28 @@ class Median(Aggregate):
     output_field = FloatField()
 
 
+@transaction.atomic
 def bring_up_to_date() -> int:
     """Count the days on which something happened since the last count; returns how many totals
     were written. The first time, everything."""
-    count = PeopleCount.objects.first()
-    return rebuild() if count is None else _count(count.counted_until - _LATE)
+    until = _lock().counted_until
+    return _count_all() if until is None else _count(until - _LATE)
 
 
 @transaction.atomic
 def rebuild() -> int:
     """Forget all totals and figures and count everything anew."""
-    PeopleCount.objects.select_for_update().first()
+    _lock()
+    return _count_all()
+
+
+def _lock() -> PeopleCount:
+    """Two workers would delete and write the same rows; the second waits and finds little to do."""
+    PeopleCount.objects.get_or_create(pk=1)
+    return PeopleCount.objects.select_for_update().get(pk=1)
+
+
+def _count_all() -> int:
     began = timezone.now()
     DailyTotal.objects.all().delete()
     first, written = _first_day(), 0
@@ -73,14 +84,11 @@ def rebuild() -> int:
         written = sum(_count_day(first + timedelta(days=n), None) for n in range(days))
     everybody = User.objects.filter(role=Role.LABELER).values_list("pk", flat=True)
     _refresh(set(everybody))
-    PeopleCount.objects.update_or_create(pk=1, defaults={"counted_until": began})
+    PeopleCount.objects.update(counted_until=began)
     return written
 
 
-@transaction.atomic
 def _count(since: datetime) -> int:
-    # Two workers would delete and write the same rows; the second waits and finds little to do.
-    count = PeopleCount.objects.select_for_update().get()
     began = timezone.now()
     touched: dict[date, set[int]] = defaultdict(set)
     for of in _events().values():
@@ -88,7 +96,7 @@ def _count(since: datetime) -> int:
             touched[timezone.localdate(at)].add(who)
     written = sum(_count_day(day, labelers) for day, labelers in touched.items())
     _refresh({labeler for labelers in touched.values() for labeler in labelers} | _met(since))
-    PeopleCount.objects.filter(pk=count.pk).update(counted_until=began)
+    PeopleCount.objects.update(counted_until=began)
     return written
 
 
@@ -195,9 +203,9 @@ def _refresh(labelers: Collection[int]) -> None:
             labeler=labeler,
             defaults={
                 "median_seconds": medians[labeler.pk],
-                "agreement": found and found.estimate,
-                "agreement_low": found and found.low,
-                "agreement_high": found and found.high,
+                "agreement": found.estimate if found else None,
+                "agreement_low": found.low if found else None,
+                "agreement_high": found.high if found else None,
                 "comparisons": agreement.total,
                 "last_label_at": last.get(labeler.pk),
             },

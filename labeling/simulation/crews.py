@@ -97,15 +97,15 @@ def draw(
     spread: float = 1.5,
     seed: int = 0,
 ) -> Comparisons:
-    """What a crew says: `each` comparisons a labeler, every pair of items by `overlap` of them.
+    """What a crew says: `each` comparisons a labeler, every pair of items by `overlap` of
+    them, as far as that goes up; a crew has at least as many.
 
     `spread` is the standard deviation of an item's quality, in logits.
     """
     chance = np.random.default_rng(seed)
     count = len(crew) * each
-    pairs = -(-count // overlap)
-    quality = chance.normal(0, spread, 2 * pairs)
-    labelers, task = _assigned(chance, len(crew), each, pairs)
+    labelers, task = _assigned(chance, len(crew), each, overlap)
+    quality = chance.normal(0, spread, 2 * int(task.max() + 1))
     turned = chance.random(count) < 0.5
     firsts = 2 * task + turned
     others = 2 * task + ~turned
@@ -137,13 +137,22 @@ def mixed(size: int, *, bad: float = 0.2, kinds: Sequence[Kind] = (), seed: int 
 
 
 def _assigned(
-    chance: np.random.Generator, labelers: int, each: int, pairs: int
+    chance: np.random.Generator, crew: int, each: int, overlap: int
 ) -> tuple[Integers, Integers]:
-    """Labelers in blocks, and which task each of their comparisons is of: nobody twice the same,
-    as far as there are enough tasks."""
-    who = np.repeat(np.arange(labelers), each)
-    start = chance.permutation(labelers)[who] * each + np.concatenate([np.arange(each)] * labelers)
-    return who, chance.permutation(pairs)[start % pairs]
+    """Labelers in blocks of `each`, and which task each of their comparisons is of.
+
+    As many tasks as labelers are dealt out at once, `overlap` times, each time turned further: so
+    nobody has a task twice, and everybody meets many others.
+    """
+    rounds = -(-each // overlap)
+    orders = chance.permuted(np.tile(np.arange(crew), (rounds, 1)), axis=1)
+    turns = chance.permuted(np.tile(np.arange(crew), (rounds, 1)), axis=1)[:, :overlap, None]
+    seats = (np.arange(crew) + turns) % crew
+    who = np.take_along_axis(orders[:, None, :], seats, axis=2)
+    tasks = np.broadcast_to(np.arange(rounds)[:, None, None] * crew + np.arange(crew), who.shape)
+    order = np.lexsort((chance.random(who.size), who.reshape(-1)))
+    dealt = order.reshape(crew, -1)[:, :each].reshape(-1)
+    return who.reshape(-1)[dealt], tasks.reshape(-1)[dealt]
 
 
 def _abilities(chance: np.random.Generator, crew: Sequence[Kind]) -> Floats:

@@ -36,7 +36,7 @@ def test_abilities_are_those_of_an_independent_fit() -> None:
     won = np.array(SAID).T.reshape(-1) == 1
     pairs, labelers = np.repeat(np.arange(12), 3), np.tile(np.arange(3), 12)
     found = fit(won, pairs, labelers, crew=3)
-    assert found.abilities == pytest.approx(FOUND, abs=0.02)
+    assert found.abilities == pytest.approx(FOUND, abs=0.01)
     # In another order, and turned around, it is the same.
     order = np.random.default_rng(0).permutation(36)
     again = fit(~won[order], pairs[order] + 5, labelers[order], crew=3)
@@ -86,7 +86,7 @@ def test_whose_pairs_share_completions_is_less_sure() -> None:
     copies = fit(won, pairs, labelers, crew=6, tasks=tasks)
     alone = fit(won, pairs, labelers, crew=6)
     assert (copies.variances > 1.8 * alone.variances).all()
-    assert (copies.variances < 1.5 * once.variances).all()
+    assert (copies.variances < 2 * once.variances).all()
 
 
 def test_spammers_are_found_within_thirty_labels() -> None:
