@@ -7,7 +7,7 @@ from math import ceil
 from celery import shared_task
 
 from labeling.intake import clients, imports, uploads
-from labeling.people import totals
+from labeling.people import ability_reads, totals
 from labeling.queues import queues, sampling
 from labeling.work import leases
 
@@ -41,6 +41,12 @@ def expire_leases() -> None:
 def count_people() -> None:
     """Bring the totals and figures of labelers up to date."""
     totals.bring_up_to_date()
+
+
+@shared_task(name="labeling.tasks.refit_abilities")
+def refit_abilities() -> None:
+    """Fit the abilities of labelers to what they ranked lately."""
+    ability_reads.refit()
 
 
 @shared_task(name="labeling.tasks.check_import")

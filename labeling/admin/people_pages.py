@@ -101,7 +101,7 @@ def people_csv(request: HttpRequest) -> StreamingHttpResponse:
 
 
 def _lines(found: list[Person]) -> Iterator[list[Any]]:
-    shares = ("agreement", "tied", *SHARES)
+    shares = ("agreement", "ability", "tied", *SHARES)
     yield [
         "name", "state", "group", "languages", "declined_topics", "today", "week", "labels",
         "active_hours", *(f"median_seconds_{kind}" for kind in TaskKind.values),
@@ -109,7 +109,7 @@ def _lines(found: list[Person]) -> Iterator[list[Any]]:
         "last_seen", "news",
     ]  # fmt: skip
     for one in found:
-        figures = [one.agreement, one.tied, *(one.shares[name] for name in SHARES)]
+        figures = [one.agreement, one.ability, one.tied, *(one.shares[name] for name in SHARES)]
         yield [
             _cell(one.name), one.state, one.group, " ".join(one.languages),
             _cell("; ".join(one.declined)), one.today, one.week, one.labels,

@@ -95,6 +95,10 @@ class LabelerFigures(models.Model):
     agreement_low = models.FloatField(null=True)
     agreement_high = models.FloatField(null=True)
     comparisons = models.PositiveIntegerField(default=0)
+    # As `labeling.people.ability` fits it; None before anything overlaps.
+    ability = models.FloatField(null=True)
+    ability_low = models.FloatField(null=True)
+    ability_high = models.FloatField(null=True)
     last_label_at = models.DateTimeField(null=True)
 
     def __str__(self) -> str:

@@ -17,6 +17,7 @@ from accounts.models import Role, User
 from labeling.intervals import Interval, wilson
 from labeling.models import DailyTotal, LabelerFigures, LabelerProfile
 from labeling.people.standing import state_of
+from labeling.people.suspects import LEAST_ABILITY
 
 _SUMS = (
     "labels", "active_seconds", "pairs", "tied", "contradictory", "too_fast", "skipped",
@@ -24,6 +25,7 @@ _SUMS = (
 )  # fmt: skip
 _WEEK = timedelta(days=6)
 _SILENT = timedelta(days=14)
+_USUAL = 1.0
 # Of what may stand out: its name, what it is a share of, and what is said of who has more.
 SHARES = {
     "skipped": ("offered", "skips more than the others", "of tasks"),
@@ -59,6 +61,7 @@ class Person:
     tied: Interval | None
     shares: Mapping[str, Interval | None]
     agreement: Interval | None
+    ability: Interval | None
     comparisons: int
     last_seen: datetime | None
     news: Sequence[News] = ()
@@ -150,7 +153,9 @@ def _person(
     figures: LabelerFigures = getattr(user, "figures", None) or LabelerFigures(labeler=user)
     seen = [at for at in (user.last_login, figures.last_label_at) if at]
     shares = {name: wilson(*_counts(total, name)) for name in SHARES}
-    state, agreement = state_of(user), _agreement(figures)
+    state = state_of(user)
+    agreement = _interval(figures, "agreement")
+    ability = _interval(figures, "ability")
     last_seen = max(seen, default=None)
     return Person(
         pk=user.pk,
@@ -167,22 +172,27 @@ def _person(
         tied=wilson(total.get("tied", 0), total.get("pairs", 0)),
         shares=shares,
         agreement=agreement,
+        ability=ability,
         comparisons=figures.comparisons,
         last_seen=last_seen,
         news=[
             *_disagrees(agreement, rate),
+            *_guesses(ability),
             *_stands_out(total, shares, crew),
             *_silent(state, last_seen),
         ],
     )
 
 
-def _agreement(figures: LabelerFigures) -> Interval | None:
-    found = (figures.agreement, figures.agreement_low, figures.agreement_high)
-    estimate, low, high = found
-    if estimate is None or low is None or high is None:
-        return None
-    return Interval(estimate, low, high)
+def _interval(figures: LabelerFigures, name: str) -> Interval | None:
+    estimate, low, high = (getattr(figures, f"{name}{end}") for end in ("", "_low", "_high"))
+    return None if estimate is None else Interval(estimate, low, high)
+
+
+def _guesses(ability: Interval | None) -> Iterator[News]:
+    if ability and ability.high < _USUAL and ability.estimate < LEAST_ABILITY:
+        span = f"{ability.low:.1f} to {ability.high:.1f}"
+        yield News(f"orders pairs little better than a guess: ability {span}, 1 is usual", 0.2)
 
 
 def _disagrees(agreement: Interval | None, rate: float | None) -> Iterator[News]:
