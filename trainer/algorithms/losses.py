@@ -63,6 +63,45 @@ def ranking_loss(scores: Tensor, ranks: Tensor) -> Tensor:
     return masked_mean(-F.logsigmoid(margins), better)
 
 
+def dpo_loss(log_ratios: Tensor, ranks: Tensor, beta: float) -> Tensor:
+    """DPO of one prompt: mean over untied pairs of −log σ(β(h_better − h_worse)).
+
+    `log_ratios` [K] are h = log π(y|x) − log π_ref(y|x), summed over a response's tokens; `ranks`
+    as in `ranking_loss`, whose formula this is, with βh for the score. (Rafailov et al. 2023,
+    equation 7.)
+    """
+    return ranking_loss(beta * log_ratios, ranks)
+
+
+def ipo_loss(log_ratios: Tensor, ranks: Tensor, beta: float) -> Tensor:
+    """IPO of one prompt: mean over untied pairs of (h_better − h_worse − 1/(2β))².
+
+    A pair that is far enough apart is pulled back, where DPO's loss pushes on for ever. With
+    everything tied it is 0, and so is its gradient. (Azar et al. 2023, equation 17.)
+    """
+    better = ranks.unsqueeze(1) < ranks.unsqueeze(0)
+    margins = log_ratios.unsqueeze(1) - log_ratios.unsqueeze(0)
+    return masked_mean((margins - 1 / (2 * beta)).square(), better)
+
+
+def plackett_luce_loss(log_ratios: Tensor, ranks: Tensor, beta: float) -> Tensor:
+    """The order of one prompt's K completions under Plackett and Luce's model, with βh for the
+    score: mean over the completions that beat any of −log of the chance to be chosen from among
+    itself and all that are worse.
+
+    Ties are no choice: of a tied band each is held against what is worse, and none against another.
+    Of two completions it is DPO's loss. With everything tied it is 0, and so is its gradient.
+    (Rafailov et al. 2023, appendix A.3, which has no ties.)
+    """
+    scores = beta * log_ratios
+    worse = ranks.unsqueeze(1) < ranks.unsqueeze(0)
+    itself = torch.eye(len(ranks), dtype=torch.bool, device=ranks.device)
+    # [K, K], a row of rivals each; a completion that beats none has itself alone, and so a chance
+    # of 1 and no gradient.
+    rivals = torch.where(worse | itself, scores.unsqueeze(0), -torch.inf)
+    return masked_mean(rivals.logsumexp(1) - scores, worse.any(1))
+
+
 def cross_entropy(
     logprobs: Tensor, mask: Tensor, token_count: float | Tensor | None = None
 ) -> Tensor:

@@ -12,6 +12,7 @@ from importlib import import_module
 from typing import Any, TypeVar
 
 from trainer.algorithms.config import Config
+from trainer.algorithms.dpo_config import DPOConfig
 from trainer.algorithms.rloo_config import RLOOConfig
 from trainer.algorithms.settings import (
     BestOfNConfig,
@@ -180,6 +181,19 @@ STAGES: dict[str, Stage] = {
             usual=False,
             only_asks=True,
             copies=1,
+        ),
+        Stage(
+            "dpo",
+            "DPO",
+            DPOConfig,
+            starts=supervised,
+            work=_reward_work,
+            module="trainer.algorithms.dpo",
+            outcome="policy",
+            version="dpo",
+            usual=False,
+            batches={"rankings": "batch_size"},
+            logits=2,  # as for SFT
         ),
         Stage(
             "ppo",

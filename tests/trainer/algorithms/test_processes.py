@@ -20,7 +20,7 @@ from tests.trainer.algorithms.conftest import snapshot_lines, write_lines
 
 ROOT = Path(__file__).parents[3]
 SCRIPT = Path(__file__).with_name("stages.py")
-STAGES = ("sft", "reward", "ppo", "shared", "rloo")
+STAGES = ("sft", "reward", "ppo", "shared", "rloo", "dpo")
 
 
 def start(folder: Path, *arguments: str, **environment: str) -> subprocess.Popen[bytes]:

@@ -96,6 +96,38 @@ def test_a_round_may_end_with_the_best_of_n(
     assert evaluation.figures["score"]["value"] > evaluation.figures["score_baseline"]["value"]
 
 
+def test_a_round_may_learn_by_dpo(
+    labels: Labels, small: dict[str, Any], now: Callable[[], None]
+) -> None:
+    labels.enough()
+    stages = {"stages": ["sft", "reward", "dpo", "evaluation"], "dpo": {"batch_size": 4}}
+    round = start_round(preset="tiny", recipe=small | stages | {"promote": "always"})
+    now()
+    round.refresh_from_db()
+    assert round.state == "finished", round.failure
+    made = {run.stage: run.output for run in round.runs.all()}
+    policy = made["dpo"]
+    assert policy is not None and round.policy == policy == promoted(Promotion.Role.POLICY)
+    assert (policy.name, policy.kind) == (f"round-{round.pk}-dpo", "policy")
+    assert policy.parent == made["sft"]
+    evaluation = Evaluation.objects.get(round=round)
+    assert (evaluation.version, evaluation.baseline) == (policy, made["sft"])
+    assert Metric.objects.filter(run__stage="dpo", values__has_key="dpo/margin").exists()
+
+
+def test_a_round_of_dpo_alone_needs_no_reward_model(
+    labels: Labels, small: dict[str, Any], now: Callable[[], None]
+) -> None:
+    labels.enough()
+    alone = {"stages": ["dpo"], "dpo": {"batch_size": 4}, "promote": "never"}
+    round = start_round(preset="tiny", recipe=small | alone)
+    now()
+    round.refresh_from_db()
+    assert round.state == "finished", round.failure
+    assert [run.stage for run in round.runs.all()] == ["dpo"]
+    assert round.policy is not None and round.policy.name == f"round-{round.pk}-dpo"
+
+
 def test_a_round_may_learn_by_rloo(
     labels: Labels, small: dict[str, Any], now: Callable[[], None]
 ) -> None:
