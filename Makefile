@@ -35,7 +35,6 @@ docs: .venv/dev
 lint: .venv/dev lint-js
 	.venv/bin/ruff check
 	.venv/bin/ruff format --check
-	.venv/bin/djlint --check --quiet accounts frontend/templates labeling trainer
 	.venv/bin/mypy
 	.venv/bin/lint-imports
 	.venv/bin/python manage.py makemigrations --check --dry-run

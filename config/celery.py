@@ -47,8 +47,6 @@ app.conf.task_routes = {
 app.conf.beat_schedule = {
     "refill-queues": {"task": "labeling.tasks.refill_queues", "schedule": 10.0},
     "expire-leases": {"task": "labeling.tasks.expire_leases", "schedule": 30.0},
-    "count-people": {"task": "labeling.tasks.count_people", "schedule": 60.0},
-    "refit-abilities": {"task": "labeling.tasks.refit_abilities", "schedule": 600.0},
     "advance-rounds": {"task": "trainer.tasks.advance_rounds", "schedule": 5.0},
     "revive-runs": {"task": "trainer.tasks.revive_runs", "schedule": 15.0},
     "start-scheduled": {"task": "trainer.tasks.start_scheduled", "schedule": 30.0},

@@ -28,8 +28,6 @@ BASE_MODEL = env.text("BASE_MODEL", "packaged")
 # Of its chat template, such as {"enable_thinking": false}.
 BASE_TEMPLATE_OPTIONS = env.mapping("BASE_TEMPLATE_OPTIONS")
 PRETRAINING_TEXT = env.text("PRETRAINING_TEXT")
-# What scores may be made with, as module:function: rounds can import nothing else.
-REWARD_FUNCTIONS = env.words("REWARD_FUNCTIONS")
 # A command that starts several training processes; without one the worker trains by itself.
 TRAINING_LAUNCHER = env.text("TRAINING_LAUNCHER")
 MODELS_IN_MEMORY = env.number("MODELS_IN_MEMORY", 2, low=1)

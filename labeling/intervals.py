@@ -105,16 +105,6 @@ def rate(values: Sequence[float], clusters: Clusters) -> Interval | None:
     return share(float(data.mean()), _spread_of_mean(data, clusters), clusters.count)
 
 
-def wilson(count: int, of: int) -> Interval | None:
-    """The share of `of` independent outcomes, with Wilson's interval (1927); None of none."""
-    if not of:
-        return None
-    estimate, weight = count / of, Z95**2 / of
-    middle = (estimate + weight / 2) / (1 + weight)
-    reach = sqrt(weight * estimate * (1 - estimate) + weight**2 / 4) / (1 + weight)
-    return Interval(estimate, max(0.0, middle - reach), min(1.0, middle + reach))
-
-
 def share(estimate: float, spread: Spread, clusters: int) -> Interval:
     """The interval of a share, from 0 to 1, of outcomes in so many clusters.
 
@@ -127,13 +117,6 @@ def share(estimate: float, spread: Spread, clusters: int) -> Interval:
     middle = (estimate + weight / 2) / (1 + weight)
     reach = sqrt(weight * estimate * (1 - estimate) + weight**2 / 4) / (1 + weight)
     return Interval(estimate, max(0.0, middle - reach), min(1.0, middle + reach))
-
-
-def jackknife(left_out: Sequence[float]) -> Spread:
-    """The spread of an estimate, from what it is without each of at least two clusters in turn
-    (Tukey 1958)."""
-    found, count = np.asarray(left_out, float), len(left_out)
-    return Spread(float(((found - found.mean()) ** 2).sum()) * (count - 1) / count, count - 1)
 
 
 def spread_of(influence: Floats, clusters: Clusters) -> Spread:

@@ -7,7 +7,7 @@ and the count says how many moved, so that whoever comes second does nothing.
 from __future__ import annotations
 
 from core.states import Move
-from labeling.models import Assignment, Import, LabelerProfile, LabelingTask, Prompt, Slot
+from labeling.models import Assignment, Import, LabelingTask, Prompt, Slot
 
 
 class Tasks:
@@ -79,21 +79,4 @@ class Imports:
     )
 
 
-class Labelers:
-    """A labeler. Active ones are offered every task, candidates and those in training screening
-    alone, others nothing."""
-
-    starts = (LabelerProfile.State.ACTIVE, LabelerProfile.State.INVITED)
-    join = Move(("invited",), "active", "the invitation is used")
-    assess = Move(("active",), "candidate", "they are to be screened")
-    train = Move(("candidate", "active"), "in_training", "they are to practise first")
-    activate = Move(("candidate", "in_training"), "active", "they may label")
-    pause = Move(("candidate", "in_training", "active"), "paused", "somebody pauses them")
-    resume = Move(("paused",), "active", "somebody lets them go on")
-    leave = Move(
-        ("invited", "candidate", "in_training", "active", "paused"), "left", "they are done here"
-    )
-    come_back = Move(("left",), "active", "they are here again")
-
-
-MACHINES = (Tasks, Slots, Assignments, Prompts, Imports, Labelers)
+MACHINES = (Tasks, Slots, Assignments, Prompts, Imports)

@@ -7,7 +7,6 @@ from math import ceil
 from celery import shared_task
 
 from labeling.intake import clients, imports, uploads
-from labeling.people import ability_reads, totals
 from labeling.queues import queues, sampling
 from labeling.work import leases
 
@@ -35,18 +34,6 @@ def sample_waiting() -> None:
 def expire_leases() -> None:
     """Free the slots whose lease ran out."""
     leases.expire_leases()
-
-
-@shared_task(name="labeling.tasks.count_people")
-def count_people() -> None:
-    """Bring the totals and figures of labelers up to date."""
-    totals.bring_up_to_date()
-
-
-@shared_task(name="labeling.tasks.refit_abilities")
-def refit_abilities() -> None:
-    """Fit the abilities of labelers to what they ranked lately."""
-    ability_reads.refit()
 
 
 @shared_task(name="labeling.tasks.check_import")

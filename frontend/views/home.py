@@ -11,10 +11,8 @@ from accounts.models import Role, User
 from accounts.permissions import EVERYONE, allowed, may
 from frontend import selectors
 from frontend.landing import home_of
-from labeling.models import LabelerProfile
 from labeling.people.agreement import PAPER
 from labeling.people.agreement_reads import agreement_of
-from labeling.queues.open_slots import profile_of
 from labeling.review.review_reads import feedback
 from labeling.work.distress import distressing_minutes, needs_a_break
 from labeling.work.guideline_reads import unread_guidelines
@@ -44,7 +42,6 @@ def work(request: HttpRequest) -> HttpResponse:
 def _work(labeler: User) -> dict[str, Any]:
     tiles = selectors.tiles(labeler)
     return {
-        "paused": profile_of(labeler).state == LabelerProfile.State.PAUSED,
         "tiles": tiles,
         "today": sum(tile.today for tile in tiles),
         "week": selectors.week_chart(week(labeler)),

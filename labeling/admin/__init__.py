@@ -1,4 +1,4 @@
-"""Labeling in the admin: guidelines, forms, reports, API limits; the rest in rooms of its own."""
+"""Labeling in the admin: guidelines, forms, reports and people here; the rest in its own rooms."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ from core.problems import Problem
 from labeling.admin import bulk as bulk
 from labeling.admin import intake as intake
 from labeling.admin import labels as labels
-from labeling.admin import people as people
 from labeling.admin import quarantine as quarantine
 from labeling.admin import queues as queues
 from labeling.admin import records as records
 from labeling.admin.parts import short
-from labeling.models import ClientProfile, FormVersion, Guideline, Report
+from labeling.models import ClientProfile, FormVersion, Guideline, LabelerProfile, Report
+from labeling.people.labelers import obstacle_to_group
 from labeling.review.reports import answer
 
 
@@ -140,6 +140,33 @@ class ReportAdmin(SiteAdmin):
     def task(self, report: Report) -> str:
         address = reverse("admin:labeling_labelingtask_change", args=[report.assignment.task_id])
         return format_html('<a href="{}">{}</a>', address, report.assignment.task)
+
+
+class LabelerProfileForm(ModelForm):
+    """Says what a change of groups does, and refuses one that would make figures untrue."""
+
+    class Meta:
+        help_texts: ClassVar = {
+            "group": "Held-out labelers judge models and never train them. Labels keep the group "
+            "they were given in; a change holds for those to come."
+        }
+
+    def clean(self) -> dict[str, Any]:
+        """Refuse as `change_group` would."""
+        found = super().clean() or self.cleaned_data
+        labeler = found.get("user") or self.instance.user
+        if reason := obstacle_to_group(labeler, found.get("group", "")):
+            self.add_error("group", reason)
+        return found
+
+
+@admin.register(LabelerProfile)
+class LabelerProfileAdmin(SiteAdmin):
+    act = Act.LABELER_CHANGED
+    form = LabelerProfileForm
+    list_display = ("user", "group", "declined_topics")
+    list_filter = ("group",)
+    list_select_related = ("user",)
 
 
 @admin.register(ClientProfile)

@@ -11,7 +11,6 @@ from labeling.api import (
     guidelines,
     imports,
     lists,
-    people,
     prompts,
     quarantine,
 )
@@ -28,15 +27,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("labels/", lists.Labels.as_view(), name="label-list"),
     path("queues/", lists.Queues.as_view(), name="queue-list"),
     path("labelers/", lists.Labelers.as_view(), name="labeler-list"),
-    path("labelers/<int:pk>/state/", people.StateView.as_view(), name="labeler-state"),
     path("agreement/", agreement.AgreementView.as_view(), name="api-agreement"),
-    path("agreement/pairs/", agreement.AgreementPairsView.as_view(), name="api-agreement-pairs"),
-    path("agreement/flags/", agreement.AgreementFlagsView.as_view(), name="api-agreement-flags"),
-    path(
-        "agreement/oneself/",
-        agreement.AgreementOneselfView.as_view(),
-        name="api-agreement-oneself",
-    ),
     path("imports/", imports.ImportsView.as_view(), name="imports"),
     path("imports/<int:pk>/", imports.ImportView.as_view(), name="import"),
     path("imports/<int:pk>/content/", imports.ImportContentView.as_view(), name="import-content"),

@@ -7,7 +7,7 @@ from labeling.models.evaluations import HeadToHead
 from labeling.models.exports import ExportKey
 from labeling.models.guidelines import FormVersion, Guideline, GuidelineRead
 from labeling.models.imports import Import, RejectedRow, StagedPrompt
-from labeling.models.labelers import DailyTotal, LabelerFigures, LabelerProfile, PeopleCount
+from labeling.models.labelers import LabelerProfile
 from labeling.models.origins import LabelOrigin, LabelSet
 from labeling.models.prompts import Prompt, QuarantinedPrompt, UseCase
 from labeling.models.rankings import RankedCompletion, Ranking
@@ -22,7 +22,6 @@ __all__ = [
     "ClientProfile",
     "ClientRequest",
     "Completion",
-    "DailyTotal",
     "Demonstration",
     "ExportKey",
     "FormVersion",
@@ -32,10 +31,8 @@ __all__ = [
     "Import",
     "LabelOrigin",
     "LabelSet",
-    "LabelerFigures",
     "LabelerProfile",
     "LabelingTask",
-    "PeopleCount",
     "Prompt",
     "QuarantinedPrompt",
     "Queue",

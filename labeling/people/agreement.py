@@ -12,12 +12,10 @@ from itertools import combinations
 
 import numpy as np
 
-from labeling.intervals import Clusters, Floats, Interval, jackknife, share, spread_of
+from labeling.intervals import Clusters, Floats, Interval, Spread, share, spread_of
 
 PAPER = 0.726
 """Between training labelers, Ouyang et al. 2022, section 3.4; ± 0.015."""
-_AT_ONCE = 256
-_ROUNDING = 1e-6
 
 
 @dataclass(frozen=True)
@@ -93,40 +91,34 @@ def ordinal_alpha(units: Iterable[Sequence[float]]) -> float | None:
     """Krippendorff's α of ordinal values: each unit's are what its coders said, as many as did.
 
     1 where all coders agree, 0 where they agree as chance would. None where no unit has two values,
-    or where all values are one, which tells nothing. Of two values it is the nominal one, too.
-    (Krippendorff 2011, "Computing Krippendorff's Alpha-Reliability".)
+    or where all values are one, which tells nothing. (Krippendorff 2011, "Computing Krippendorff's
+    Alpha-Reliability".)
     """
     kept = [unit for unit in units if len(unit) > 1]
-    return _alpha(_coincidences(kept, _values(kept)))
-
-
-def clustered_alpha(tasks: Sequence[Sequence[Sequence[float]]]) -> Interval | None:
-    """α of [task][unit][coder] with its 95 % interval, by the jackknife over tasks; None where
-    there is none. One task leaves the interval open."""
-    kept = [[unit for unit in units if len(unit) > 1] for units in tasks]
-    kept = [units for units in kept if units]
-    values = _values(unit for units in kept for unit in units)
-    tables = np.array([_coincidences(units, values) for units in kept])
-    total = tables.sum(axis=0) if kept else np.zeros((0, 0))
-    alpha = _alpha(total)
-    if alpha is None:
-        return None
-    if len(kept) < 2:
-        return Interval(alpha, -1.0, 1.0)
-    parts = [tables[start : start + _AT_ONCE] for start in range(0, len(tables), _AT_ONCE)]
-    without = np.concatenate([_alphas(total - part) for part in parts])
-    found = jackknife(np.where(np.isnan(without), alpha, without).tolist()).around(alpha)
-    return Interval(alpha, max(-1.0, found.low), min(1.0, found.high))
+    values = sorted({value for unit in kept for value in unit})
+    return _alpha(_coincidences(kept, values))
 
 
 def ranking_alpha(tasks: Sequence[Sequence[Sequence[int]]]) -> Interval | None:
-    """α of rankings with its 95 % interval; None where there is none.
+    """α of rankings with its 95 % interval, by the jackknife over tasks; None where there is none.
 
     `tasks` [task][labeler][completion] are ranks, 1 the best, equal ones ties. A completion is a
     unit, a labeler's value its mean rank among the task's K completions as a share of K, so that
-    neither ties nor K move the scale.
+    neither ties nor K move the scale. One task leaves the interval open.
     """
-    return clustered_alpha([_units(rankings) for rankings in tasks if len(rankings) > 1])
+    units = [_units(rankings) for rankings in tasks if len(rankings) > 1]
+    values = sorted({value for task in units for unit in task for value in unit})
+    table = _coincidences((unit for task in units for unit in task), values)
+    alpha, count = _alpha(table), len(units)
+    if alpha is None:
+        return None
+    if count < 2:
+        return Interval(alpha, -1.0, 1.0)
+    without = (_alpha(table - _coincidences(task, values)) for task in units)
+    left = np.array([alpha if one is None else one for one in without])
+    variance = float(((left - left.mean()) ** 2).sum()) * (count - 1) / count
+    found = Spread(variance, count - 1).around(alpha)
+    return Interval(alpha, max(-1.0, found.low), min(1.0, found.high))
 
 
 def _units(rankings: Sequence[Sequence[int]]) -> list[tuple[float, ...]]:
@@ -137,10 +129,6 @@ def _units(rankings: Sequence[Sequence[int]]) -> list[tuple[float, ...]]:
         tied = [sum(other == rank for other in ranks) for rank in ranks]
         placed.append([(b + t / 2) / len(ranks) for b, t in zip(better, tied, strict=True)])
     return list(zip(*placed, strict=True))
-
-
-def _values(units: Iterable[Sequence[float]]) -> list[float]:
-    return sorted({value for unit in units for value in unit})
 
 
 def _coincidences(units: Iterable[Sequence[float]], values: Sequence[float]) -> Floats:
@@ -154,20 +142,12 @@ def _coincidences(units: Iterable[Sequence[float]], values: Sequence[float]) -> 
 
 
 def _alpha(table: Floats) -> float | None:
-    found = float(_alphas(table[None])[0])
-    return None if np.isnan(found) else found
-
-
-def _alphas(tables: Floats) -> Floats:
-    """1 less observed over expected disagreement, in the ordinal metric of these coincidences;
-    [N, V, V] to [N], NaN where no disagreement could be expected."""
-    counts = tables.sum(axis=2)
+    """1 less observed over expected disagreement, in the ordinal metric of these coincidences."""
+    counts = table.sum(axis=1)
     # What lies between two values, both ends by half: (Σ n from c to k) - (n_c + n_k) / 2.
-    middle = np.cumsum(counts, axis=1) - counts / 2
-    distances = (middle[:, :, None] - middle[:, None, :]) ** 2
-    observed = (tables * distances).sum(axis=(1, 2))
-    expected = np.einsum("nc,nck,nk->n", counts, distances, counts)
-    # Of what was taken off a total, rounding alone may be left.
-    tells = expected > _ROUNDING
-    ratio = np.divide(observed, expected, out=np.full(len(tables), np.nan), where=tells)
-    return np.asarray(1 - (counts.sum(axis=1) - 1) * ratio, float)
+    middle = np.cumsum(counts) - counts / 2
+    distances = (middle[:, None] - middle[None, :]) ** 2
+    expected = float(counts @ distances @ counts)
+    if not expected:
+        return None
+    return float(1 - (counts.sum() - 1) * (table * distances).sum() / expected)

@@ -106,7 +106,7 @@ def destroy(*, held: Held, account: User | None) -> None:
     )
     Report.objects.filter(pk__in=held.reports).update(text=ERASED, answer="")
     Review.objects.filter(pk__in=held.reviews).update(text=ERASED)
-    LabelerProfile.objects.filter(user=account).update(declined_topics=[], languages=[])
+    LabelerProfile.objects.filter(user=account).update(declined_topics=[])
     # The digest of a short text can be guessed.
     LabelOrigin.objects.filter(pk__in=held.origins).update(
         row="", labeler="", said={}, digest=Concat(Value("erased-"), Cast("pk", CharField()))

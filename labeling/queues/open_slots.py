@@ -26,24 +26,12 @@ from labeling.models.prompts import Split
 UNASKED = (Prompt.State.QUARANTINED, Prompt.State.WITHDRAWN)
 """States of a prompt that nobody is asked any more, whatever still waits with it."""
 
-_State = LabelerProfile.State
-_OFFERED: dict[str, tuple[str, ...]] = {
-    _State.ACTIVE: (Purpose.TRAINING, Purpose.EVALUATION, Purpose.SCREENING),
-    _State.CANDIDATE: (Purpose.SCREENING,),
-    _State.IN_TRAINING: (Purpose.SCREENING,),
-}
-
 _QUEUE = Concat("kind", Value(" "), "purpose", output_field=CharField())
 
 
 def profile_of(labeler: User) -> LabelerProfile:
     """The labeler's profile; whoever has none is in the training group and declines nothing."""
     return getattr(labeler, "labeler", None) or LabelerProfile(user=labeler)
-
-
-def offered(profile: LabelerProfile) -> tuple[str, ...]:
-    """The purposes of the tasks that may come to a labeler in this state."""
-    return _OFFERED.get(profile.state, ())
 
 
 def open_slots(profile: LabelerProfile) -> QuerySet[Slot]:
@@ -64,10 +52,8 @@ def permitted(slots: QuerySet[Slot], profile: LabelerProfile) -> QuerySet[Slot]:
 
     Not what lies in a paused queue, prompts in quarantine or withdrawn, declined topics, slots that
     an evaluation wants filled by the other group, and for held-out labelers what could become
-    training data: the training purpose on the training split. To who is paused nothing comes.
+    training data: the training purpose on the training split.
     """
-    if profile.state != _State.ACTIVE:
-        slots = slots.filter(purpose__in=offered(profile))
     slots = slots.filter(group__in=["", profile.group]).alias(queue=_QUEUE)
     slots = slots.exclude(queue__in=_paused()).exclude(task__prompt__state__in=UNASKED)
     slots = slots.exclude(_declined(profile.declined_topics))

@@ -24,7 +24,7 @@ from core.problems import Problem, refuse
 from labeling.intake import texts
 from labeling.models import Assignment, LabelerProfile, LabelingTask, Slot
 from labeling.models.guidelines import Purpose
-from labeling.queues.open_slots import offered, open_slots, profile_of
+from labeling.queues.open_slots import open_slots, profile_of
 from labeling.states import Assignments, Slots
 from labeling.task_kinds import TASK_KINDS
 from labeling.work.guidelines import current_form, current_guideline
@@ -55,8 +55,8 @@ def claim(
     """The task the labeler already holds of these kinds, else the next one; None if none waits.
 
     Kinds and purposes are tried in the order given. Never offered: tasks the labeler submitted or
-    released, declined topics, anything while they are paused, and to held-out labelers what could
-    become training data. A task whose lease the labeler lost comes back with its draft.
+    released, declined topics, and to held-out labelers what could become training data. A task
+    whose lease the labeler lost comes back with its draft.
     """
     labeler = lock(labeler)
     for held in _held(labeler, kinds, Assignments.lapse.sources):
@@ -112,8 +112,7 @@ def _next_slot(
 ) -> Slot | None:
     """The first free slot, locked; ahead of need, only if one more of its queue stays free."""
     find = partial(_free, profile.user_id, profile.declined_topics, group=profile.group)
-    theirs = [purpose for purpose in purposes if purpose in offered(profile)]
-    for kind, purpose in product(kinds, theirs):
+    for kind, purpose in product(kinds, purposes):
         # Looking locks nothing: a slot that somebody only looks at must not seem taken to another.
         if ahead and len(find(kind=kind, purpose=purpose, take=False)) < 2:
             continue

@@ -17,7 +17,7 @@ from django.utils import timezone
 from accounts.models import User
 from core.problems import Problem
 from labeling.models import Assignment, Slot
-from labeling.queues.open_slots import offered, permitted, profile_of
+from labeling.queues.open_slots import permitted, profile_of
 from labeling.states import Assignments, Slots
 from labeling.work.ownership import own_open
 
@@ -84,9 +84,7 @@ def _held_slot(assignment: Assignment) -> QuerySet[Slot]:
 
 
 def take_back(assignment: Assignment) -> bool:
-    """Hold a slot again for an assignment whose lease was lost, unless they are paused."""
-    if assignment.task.purpose not in offered(profile_of(assignment.labeler)):
-        return False
+    """Hold a slot again for an assignment whose lease was lost."""
     slot = free_slot(assignment)
     return slot is not None and hold(slot, assignment)
 

@@ -31,7 +31,7 @@ LABELER = ("/", "/work/ranking/", "/work/demonstration/", "/work/prompt_writing/
 ADMIN_ROLES = ("/admin/", "/admin/trainer/traininground/", "/admin/trainer/traininground/add/",
         "/admin/models_service/modelversion/", "/admin/labeling/prompt/",
         "/admin/labeling/import/add/", "/admin/labeling/quarantinedprompt/",
-        "/admin/labeling/prompt/use-cases/", "/admin/labeling/labelerprofile/agreement/",
+        "/admin/labeling/prompt/use-cases/",
         "/admin/labeling/queue/", "/admin/accounts/tokengrant/", "/admin/playground/",
         "/admin/rating-form/")  # fmt: skip
 

@@ -21,7 +21,6 @@ LISTS = (
     "labeling/prompt", "labeling/labelingtask", "labeling/completion", "labeling/ranking",
     "labeling/demonstration", "labeling/assignment", "labeling/queue", "labeling/bulkchange",
     "labeling/guideline", "labeling/formversion", "labeling/report", "labeling/labelerprofile",
-    "labeling/labelerprofile/agreement",
     "accounts/user", "accounts/auditentry", "trainer/export", "trainer/erasure",
 )  # fmt: skip
 

@@ -20,7 +20,6 @@ from labeling.work.assignments import claim
 from labeling.work.guidelines import acknowledge, publish_guideline
 from labeling.work.submissions import submit
 from tests.browser.scenes import demonstration_task, prompt_writing_task, ranking_task
-from tests.markup import one_line
 
 pytestmark = pytest.mark.django_db
 
@@ -158,7 +157,7 @@ def test_prompt_writing_shows_how_varied_the_latest_are_and_what_is_alike(
 def test_topics_are_listed_with_those_declined(client_of: ClientOf, ada: User) -> None:
     assert "No prompt names a topic yet" in client_of(ada).get("/work/topics/").content.decode()
     Prompt.objects.filter(pk=demonstration_task().prompt_id).update(topic="violence")
-    page = one_line(client_of(ada).get("/work/topics/"))
+    page = client_of(ada).get("/work/topics/").content.decode()
     assert 'value="violence" checked' in page
 
 

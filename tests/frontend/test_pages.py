@@ -14,7 +14,6 @@ from frontend.views.work import PERSONAL
 from labeling.intake.privacy import Kind
 from labeling.work.assignments import claim
 from tests.browser.scenes import demonstration_task, ranking_task
-from tests.markup import one_line
 
 pytestmark = pytest.mark.django_db
 
@@ -77,7 +76,7 @@ def test_completions_stand_in_the_labelers_own_order_without_their_model(
 ) -> None:
     ranking_task()
     held = claim(labeler=ada, kinds=["ranking"])
-    page = one_line(client_of(ada).get(reverse("assignment", args=[held.pk])))
+    page = client_of(ada).get(reverse("assignment", args=[held.pk])).content.decode()
     places = [page.index(f'data-id="{pk}" aria-label="Completion') for pk in held.display_order]
     assert places == sorted(places)
     assert "hidden-model" not in page

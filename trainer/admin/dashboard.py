@@ -52,7 +52,6 @@ SIDEBAR: dict[str, list[Entry]] = {
     "People": [
         ("Accounts", "group", "accounts.User"),
         ("Labelers", "badge", "labeling.LabelerProfile"),
-        ("Agreement", "handshake", "admin:labeling_agreement"),
         ("API tokens", "key", "accounts.TokenGrant"),
         ("API limits", "speed", "labeling.ClientProfile"),
         ("Erasures", "person_remove", "trainer.Erasure"),

@@ -66,13 +66,10 @@ def sample_episodes(
     prompts: Sequence[Tokens],
     sampling: Sampling,
     seeds: Sequence[int] | None = None,
-    each: int = 1,
 ) -> Episodes:
-    """`each` responses a prompt, one after the other, in the prompts' order; `seeds` where these
-    prompts are a part of more."""
-    groups = generate(policy, prompts, each, sampling, seeds=seeds)
-    drawn = [one for group in groups for one in group]
-    return episodes_of([prompt for prompt in prompts for _ in range(each)], drawn, sampling)
+    """One response a prompt, in order; `seeds` where these prompts are a part of more."""
+    drawn = [first for [first] in generate(policy, prompts, 1, sampling, seeds=seeds)]
+    return episodes_of(prompts, drawn, sampling)
 
 
 def episodes_of(
@@ -91,17 +88,12 @@ def episodes_of(
 
 def score_episodes(model: ScalarModel, episodes: Episodes, pad_id: int, budget: int) -> Tensor:
     """Score of every episode at its last token, float32 [B], no gradient."""
-    return head_scores(model, episodes, pad_id, budget).mean(-1)
-
-
-def head_scores(model: ScalarModel, episodes: Episodes, pad_id: int, budget: int) -> Tensor:
-    """Each head's score of every episode at its last token, float32 [B, heads], no gradient."""
 
     def score(rows: list[int]) -> Tensor:
         batch = right_pad([episodes.judged(row) for row in rows], pad_id).to(_device(model))
         # No mask: padding stands behind everything that is read, and attention looks back only.
         hidden = model.right_padded_hidden(batch.ids)
-        return model.opinions(at_last_token(hidden, batch.mask))
+        return model.project(at_last_token(hidden, batch.mask))
 
     with direct_linears(model):
         return _in_batches(score, episodes.lengths(), budget, _device(model))
@@ -132,22 +124,21 @@ def response_values(
 @torch.no_grad()
 def read_episodes(
     model: ScalarModel, episodes: Episodes, pad_id: int, budget: int
-) -> tuple[Tensor, list[Tensor]]:
-    """Each head's score of every episode, [B, heads], and the states [T, d] before its response
-    tokens, from one pass."""
-    read: dict[int, tuple[Tensor, Tensor]] = {}
+) -> tuple[list[float], list[Tensor]]:
+    """Every episode's score, and the states [T, d] before its response tokens, from one pass."""
+    read: dict[int, tuple[float, Tensor]] = {}
     with direct_linears(model):
         for rows in lean_batches(episodes.lengths(), budget, _device(model)):
             batch = right_pad([episodes.judged(row) for row in rows], pad_id).to(_device(model))
             hidden = model.right_padded_hidden(batch.ids)
-            scores = model.opinions(at_last_token(hidden, batch.mask))
+            scores = model.project(at_last_token(hidden, batch.mask)).tolist()
             for row, score, states in zip(rows, scores, hidden, strict=True):
                 start, length = len(episodes.prompts[row]) - 1, len(episodes.responses[row])
                 # A copy of the few: a view would keep the whole batch's states in memory until the
                 # iteration ends.
                 read[row] = score, states[start : start + length].clone()
     ordered = [read[i] for i in range(len(read))]
-    return torch.stack([score for score, _ in ordered]), [states for _, states in ordered]
+    return [score for score, _ in ordered], [states for _, states in ordered]
 
 
 def sample_rows(

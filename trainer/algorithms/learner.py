@@ -1,4 +1,4 @@
-"""The half of an iteration that learns: minibatches, two gradients into one buffer, one step."""
+"""The half of a PPO iteration that learns: minibatches, two gradients into one buffer, one step."""
 
 from __future__ import annotations
 
@@ -26,32 +26,38 @@ from trainer.algorithms.resume import (
 from trainer.algorithms.rollouts import Experience
 from trainer.algorithms.schedules import WeightAverage, linear_warmup, set_learning_rate
 from trainer.algorithms.seeds import permutation, stream
-from trainer.algorithms.settings import OnPolicyConfig, PPOConfig
+from trainer.algorithms.settings import PPOConfig
 from trainer.algorithms.trunks import Trunks
 
 
-class PolicyLearner:
-    """The policy, its optimizer, the averaged weights, the text that is mixed in."""
+class Learner:
+    """Policy and value model, their optimizers, the averaged weights, the text that is mixed in."""
 
     def __init__(
         self,
-        config: OnPolicyConfig,
+        config: PPOConfig,
         trunks: Trunks,
         blocks: Sequence[Example],
         crew: Crew,
     ) -> None:
-        self.config, self.trunks, self.policy = config, trunks, trunks.policy
+        self.config, self.trunks = config, trunks
+        self.policy, self.value = trunks.policy, trunks.value
         self.blocks, self.crew = blocks, crew
         # Starts as the policy does: without the bias towards zero that an average from zeros has.
         self.average = WeightAverage(self.policy, config.ema_decay)
+        # Two optimizers, since the two models share no weights, have learning rates of their own,
+        # and one's gradient norm must not scale the other's down. The value loss so needs no
+        # coefficient beside the policy's.
         self.optimizer = adam(self.policy, config.adam_epsilon)
+        self.value_optimizer = adam(self.value, config.adam_epsilon)
 
     def learn(self, experience: Experience, step: int) -> dict[str, float]:
-        """Update on every minibatch; the mean of what the updates measured."""
+        """Update policy and value on every minibatch; the mean of what the updates measured."""
         config = self.config
         # Constant within an iteration: the paper counts its warm-up in iterations (appendix C.4).
         factor = linear_warmup(step, config.warmup_iterations)
-        self.warm(factor)
+        set_learning_rate(self.optimizer, config.learning_rate * factor)
+        set_learning_rate(self.value_optimizer, config.value_learning_rate * factor)
         measured: Counter[str] = Counter()
         updates = 0
         for epoch in range(config.inner_epochs):
@@ -62,26 +68,19 @@ class PolicyLearner:
             # it was, and no block twice before each has been read once.
             position = (step * config.inner_epochs + epoch) * config.batch_size
             for rows in cut(order, config.minibatch_size):
-                measured.update(self.learn_minibatch(experience, rows, position))
+                # The two have no part in common, so either could be first: values and advantages
+                # were fixed when the batch was judged.
+                measured.update(self.update_policy(experience, rows, position))
+                measured.update(self.update_value(experience, rows))
                 position += len(rows)
                 updates += 1
         means = {name: total / updates for name, total in measured.items()}
         return means | {"lr": config.learning_rate * factor}
 
-    def warm(self, factor: float) -> None:
-        """Set the learning rate to so much of its peak."""
-        set_learning_rate(self.optimizer, self.config.learning_rate * factor)
-
-    def learn_minibatch(
-        self, experience: Experience, rows: Sequence[int], position: int
-    ) -> dict[str, float]:
-        """Everything that one minibatch moves."""
-        return self.update_policy(experience, rows, position)
-
     def update_policy(
         self, experience: Experience, rows: Sequence[int], position: int
     ) -> dict[str, float]:
-        """Both gradients into one buffer, the policy's and the text's; one step, and the average's.
+        """PPO's and the pretraining gradient into one buffer, then one step and the average's.
 
         `position` is how many episodes the run has learned from before: the text's place.
         """
@@ -165,64 +164,6 @@ class PolicyLearner:
             scored = response_logprobs(self.policy, prompts, responses)
         return losses.cross_entropy(scored.logprobs, scored.mask, tokens)
 
-    def _micro_batches(self, episodes: Episodes, rows: Sequence[int]) -> list[list[int]]:
-        """This process's share of some rows, in groups of like length."""
-        # Shared out first, then cut: the shares are the same for policy and value model, and for
-        # any budget.
-        mine, lengths = self.crew.share(rows), episodes.lengths()
-        budget = self.config.tokens_per_micro_batch
-        groups = lean_batches([lengths[i] for i in mine], budget, self.crew.device)
-        return [[mine[i] for i in group] for group in groups]
-
-    def tensors(self) -> dict[str, Tensor]:
-        """What is trained, its optimizer, the averaged weights."""
-        return {
-            **module_tensors("policy", self.policy),
-            **optimizer_tensors("optimizer", self.optimizer),
-            **{f"average/{name}": weight for name, weight in self.average.weights.items()},
-        }
-
-    def restore(self, tensors: Mapping[str, Tensor]) -> None:
-        """Take up what `tensors` gave."""
-        # Into the modules that are there: optimizers hold their parameters as objects, and would go
-        # on updating others that had been put in their place.
-        restore_module("policy", self.policy, tensors)
-        restore_optimizer("optimizer", self.optimizer, tensors)
-        self.average.load({name: tensors[f"average/{name}"] for name in self.average.weights})
-
-
-class Learner(PolicyLearner):
-    """PPO's: the value model and its optimizer besides."""
-
-    config: PPOConfig
-
-    def __init__(
-        self,
-        config: PPOConfig,
-        trunks: Trunks,
-        blocks: Sequence[Example],
-        crew: Crew,
-    ) -> None:
-        super().__init__(config, trunks, blocks, crew)
-        assert trunks.value is not None, "PPO's trunks have a critic"
-        self.value = trunks.value
-        # An optimizer of its own, since the two models share no weights, have learning rates of
-        # their own, and one's gradient norm must not scale the other's down. The value loss so
-        # needs no coefficient beside the policy's.
-        self.value_optimizer = adam(self.value, config.adam_epsilon)
-
-    def warm(self, factor: float) -> None:
-        super().warm(factor)
-        set_learning_rate(self.value_optimizer, self.config.value_learning_rate * factor)
-
-    def learn_minibatch(
-        self, experience: Experience, rows: Sequence[int], position: int
-    ) -> dict[str, float]:
-        # The two have no part in common, so either could be first: values and advantages were fixed
-        # when the batch was judged.
-        policy = self.update_policy(experience, rows, position)
-        return policy | self.update_value(experience, rows)
-
     def update_value(self, e: Experience, rows: Sequence[int]) -> dict[str, float]:
         """One step of the value model towards the returns."""
         tokens = int(e.mask[list(rows)].sum())
@@ -247,14 +188,31 @@ class Learner(PolicyLearner):
         loss.backward()
         return loss.detach()
 
+    def _micro_batches(self, episodes: Episodes, rows: Sequence[int]) -> list[list[int]]:
+        """This process's share of some rows, in groups of like length."""
+        # Shared out first, then cut: the shares are the same for policy and value model, and for
+        # any budget.
+        mine, lengths = self.crew.share(rows), episodes.lengths()
+        budget = self.config.tokens_per_micro_batch
+        groups = lean_batches([lengths[i] for i in mine], budget, self.crew.device)
+        return [[mine[i] for i in group] for group in groups]
+
     def tensors(self) -> dict[str, Tensor]:
+        """What is trained of both models, both optimizers, the averaged weights."""
         return {
-            **super().tensors(),
+            **module_tensors("policy", self.policy),
             **module_tensors("value", self.value),
+            **optimizer_tensors("optimizer", self.optimizer),
             **optimizer_tensors("value_optimizer", self.value_optimizer),
+            **{f"average/{name}": weight for name, weight in self.average.weights.items()},
         }
 
     def restore(self, tensors: Mapping[str, Tensor]) -> None:
-        super().restore(tensors)
+        """Take up what `tensors` gave."""
+        # Into the modules that are there: optimizers hold their parameters as objects, and would go
+        # on updating others that had been put in their place.
+        restore_module("policy", self.policy, tensors)
         restore_module("value", self.value, tensors)
+        restore_optimizer("optimizer", self.optimizer, tensors)
         restore_optimizer("value_optimizer", self.value_optimizer, tensors)
+        self.average.load({name: tensors[f"average/{name}"] for name in self.average.weights})

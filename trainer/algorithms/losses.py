@@ -16,8 +16,6 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-# TRL's value: far below any spread of scores that matters, far above float32's rounding of them.
-GROUP_EPSILON = 1e-4
 # lm-human-preferences' value: beside any variance that occurs it is nothing; it only keeps 0 from
 # being divided by.
 WHITEN_EPSILON = 1e-8
@@ -61,45 +59,6 @@ def ranking_loss(scores: Tensor, ranks: Tensor) -> Tensor:
     # logsigmoid, not log of sigmoid: that is −∞ below a margin of about −89, in float32, and its
     # gradient NaN.
     return masked_mean(-F.logsigmoid(margins), better)
-
-
-def dpo_loss(log_ratios: Tensor, ranks: Tensor, beta: float) -> Tensor:
-    """DPO of one prompt: mean over untied pairs of −log σ(β(h_better − h_worse)).
-
-    `log_ratios` [K] are h = log π(y|x) − log π_ref(y|x), summed over a response's tokens; `ranks`
-    as in `ranking_loss`, whose formula this is, with βh for the score. (Rafailov et al. 2023,
-    equation 7.)
-    """
-    return ranking_loss(beta * log_ratios, ranks)
-
-
-def ipo_loss(log_ratios: Tensor, ranks: Tensor, beta: float) -> Tensor:
-    """IPO of one prompt: mean over untied pairs of (h_better − h_worse − 1/(2β))².
-
-    A pair that is far enough apart is pulled back, where DPO's loss pushes on for ever. With
-    everything tied it is 0, and so is its gradient. (Azar et al. 2023, equation 17.)
-    """
-    better = ranks.unsqueeze(1) < ranks.unsqueeze(0)
-    margins = log_ratios.unsqueeze(1) - log_ratios.unsqueeze(0)
-    return masked_mean((margins - 1 / (2 * beta)).square(), better)
-
-
-def plackett_luce_loss(log_ratios: Tensor, ranks: Tensor, beta: float) -> Tensor:
-    """The order of one prompt's K completions under Plackett and Luce's model, with βh for the
-    score: mean over the completions that beat any of −log of the chance to be chosen from among
-    itself and all that are worse.
-
-    Ties are no choice: of a tied band each is held against what is worse, and none against another.
-    Of two completions it is DPO's loss. With everything tied it is 0, and so is its gradient.
-    (Rafailov et al. 2023, appendix A.3, which has no ties.)
-    """
-    scores = beta * log_ratios
-    worse = ranks.unsqueeze(1) < ranks.unsqueeze(0)
-    itself = torch.eye(len(ranks), dtype=torch.bool, device=ranks.device)
-    # [K, K], a row of rivals each; a completion that beats none has itself alone, and so a chance
-    # of 1 and no gradient.
-    rivals = torch.where(worse | itself, scores.unsqueeze(0), -torch.inf)
-    return masked_mean(rivals.logsumexp(1) - scores, worse.any(1))
 
 
 def cross_entropy(
@@ -163,28 +122,6 @@ def gae(
         advantages[:, t] = following_advantage
     # TD(λ)'s return; in padding both are 0, since rewards and values were.
     return advantages, advantages + values
-
-
-def rloo_advantages(rewards: Tensor, normalise: bool = False) -> Tensor:
-    """What each of K responses to a prompt earned beyond the others: r_i less the mean of the other
-    K − 1, of `rewards` [B, K], shaped like them (Ahmadian et al. 2024, section 3.2).
-
-    `normalise` gives GRPO's estimator, (r_i − mean) / (sd + 1e-4) with all K in the mean and the
-    sample's sd (Shao et al. 2024, section 4.1.2). Raises ValueError for K < 2.
-    """
-    k = rewards.shape[-1]
-    if k < 2:
-        raise ValueError("a response has nothing to be compared with: K must be at least 2")
-    # Of differences, in float64: equal rewards give exactly 0, and a large mean common to all takes
-    # no digits from what tells them apart.
-    exact = rewards.double()
-    apart = (exact.unsqueeze(-1) - exact.unsqueeze(-2)).sum(-1)
-    if normalise:
-        # Where rewards are all but equal the ε decides: their noise is not blown up to size 1.
-        advantages = apart / k / (exact.std(-1, keepdim=True) + GROUP_EPSILON)
-    else:
-        advantages = apart / (k - 1)
-    return advantages.to(rewards.dtype)
 
 
 def whiten(x: Tensor, mask: Tensor, shift_mean: bool = True) -> Tensor:

@@ -34,7 +34,7 @@ TENSORS, VALUES = "tensors.safetensors", "state.json"
 STATE_NAME = re.compile(r"state-(\d+)")
 # What a state holds and how its run is named. It is raised when an older state cannot be gone on
 # from: the stage that was under way during an upgrade then begins anew.
-FORM = 3
+FORM = 2
 
 
 @dataclass(frozen=True)

@@ -7,8 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from trainer.algorithms.config import Config, ConfigError, option
-from trainer.algorithms.reward_functions import weights_of
+from trainer.algorithms.config import Config, option
 
 
 @dataclass(frozen=True)
@@ -99,14 +98,13 @@ class BestOfNConfig(Config):
 
 
 @dataclass(frozen=True)
-class OnPolicyConfig(Config):
-    """Settings of what learns from responses that the policy samples, PPO and RLOO; with
-    `ptx_coefficient` above 0 pretraining text is mixed in."""
+class PPOConfig(Config):
+    """Settings of PPO; with `ptx_coefficient` above 0 it is PPO-ptx."""
 
     # 256,000 episodes in batches of 512 (appendix C.4, as what follows where `paper` is given).
     iterations: int = option(500, "Batches of episodes", paper=500, minimum=1)
     trunk: str = option(
-        "separate", "Transformers apart, or two that are shared: far less memory, faster, and "
+        "separate", "Four transformers apart, or two that are shared: far less memory, faster, and "
         "adapters instead of all weights are trained, at higher learning rates",
         paper="separate", choices=("separate", "shared"),
     )  # fmt: skip
@@ -116,6 +114,7 @@ class OnPolicyConfig(Config):
     inner_epochs: int = option(1, "Passes over each batch", paper=1, minimum=1)
     # The paper searched a range and names no single one: the value model's, which lies in it.
     learning_rate: float = option(9e-6, "Peak of the policy's", minimum=0)
+    value_learning_rate: float = option(9e-6, "Peak of the value model's", paper=9e-6, minimum=0)
     warmup_iterations: int = option(
         10, "Iterations from a tenth of the peak to the peak", paper=10, minimum=0
     )
@@ -127,19 +126,6 @@ class OnPolicyConfig(Config):
     unfinished_penalty: float = option(
         1.0, "Taken off the score of a response without stop token", minimum=0
     )
-    reward_weight: float = option(1.0, "Of the reward model's score", minimum=0)
-    reward_functions: str = option(
-        "", "Functions (messages, text) → number that add to the score: module:function=weight, "
-        "separated by commas; those among the installation's REWARD_FUNCTIONS",
-    )  # fmt: skip
-    function_seconds: float = option(
-        10.0, "For one response; a slower function ends the run", minimum=0.01, operational=True
-    )
-    disagreement_penalty: float = option(
-        0.0, "k of mean − k·sd, where the reward model is an ensemble of heads", minimum=0
-    )
-    length_penalty: float = option(0.0, "Taken off the score a token", minimum=0)
-    score_clip: float = option(0.0, "The score is held within ± this; 0 for never", minimum=0)
     kl_coefficient: float = option(0.02, "β, the penalty a nat of KL", paper=0.02, minimum=0)
     adaptive_kl: bool = option(False, "Steer β towards kl_target", paper=False)
     kl_target: float = option(6.0, "Nats an episode, where β adapts", minimum=0.001)
@@ -147,10 +133,16 @@ class OnPolicyConfig(Config):
     # A brake and not a target: far from the reference a reward model scores what it was never
     # taught.
     kl_limit: float = option(0.0, "The run ends when KL passes it; 0 for never", minimum=0)
+    gamma: float = option(1.0, "Discount", paper=1.0, minimum=0, maximum=1)
+    # The paper names none: lm-human-preferences', from which its code grew, as is `value_clip`.
+    gae_lambda: float = option(0.95, "λ of the advantage estimate", minimum=0, maximum=1)
     clip: float = option(0.2, "Of the policy's ratio", paper=0.2, minimum=0.001)
+    value_clip: float = option(0.2, "Of the value's move", minimum=0.001)
+    # Off: scaled, β would no longer be a price a nat.
+    whiten_rewards: bool = option(False, "Scale rewards to variance 1")
     # On a token mean, so that it does not depend on how long the blocks are.
     ptx_coefficient: float = option(
-        27.8, "γ_ptx, on the token mean of the pretraining loss; 0 for none",
+        27.8, "γ_ptx, on the token mean of the pretraining loss; 0 for plain PPO",
         paper=27.8, minimum=0,
     )  # fmt: skip
     ptx_examples_per_episode: int = option(8, "Blocks of pretraining text", paper=8, minimum=1)
@@ -165,12 +157,6 @@ class OnPolicyConfig(Config):
     max_grad_norm: float = option(1.0, "Gradients are scaled down to it; 0 for never", minimum=0)
     evaluate_every: int = option(25, "Iterations between evaluations", minimum=1)
     eval_prompts: int = option(64, "Validation prompts an evaluation", minimum=1)
-    # Off: the paper exports the last average, and the best of many evaluations by one judge is too
-    # good by that judge.
-    keep_best: bool = option(
-        False, "Export the average whose evaluation had the best eval/scores − β·eval/kl, not the "
-        "last",
-    )  # fmt: skip
     tokens_per_micro_batch: int = option(
         4096, "Memory against speed; no effect on results", minimum=1, operational=True
     )
@@ -179,30 +165,6 @@ class OnPolicyConfig(Config):
     )
     keep_states: int = option(2, "Saved states kept", minimum=1, operational=True)
     seed: int = option(0, "Same seed, same weights", minimum=0)
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        try:
-            weights = weights_of(self.reward_functions)
-        except ValueError as error:
-            raise ConfigError({"reward_functions": str(error)}) from error
-        if not self.reward_weight and not any(weights.values()):
-            raise ConfigError(
-                {"reward_weight": "and the weights of all reward_functions are 0: no score is left"}
-            )
-
-
-@dataclass(frozen=True)
-class PPOConfig(OnPolicyConfig):
-    """Settings of PPO; with `ptx_coefficient` above 0 it is PPO-ptx."""
-
-    value_learning_rate: float = option(9e-6, "Peak of the value model's", paper=9e-6, minimum=0)
-    gamma: float = option(1.0, "Discount", paper=1.0, minimum=0, maximum=1)
-    # The paper names none: lm-human-preferences', from which its code grew, as is `value_clip`.
-    gae_lambda: float = option(0.95, "λ of the advantage estimate", minimum=0, maximum=1)
-    value_clip: float = option(0.2, "Of the value's move", minimum=0.001)
-    # Off: scaled, β would no longer be a price a nat.
-    whiten_rewards: bool = option(False, "Scale rewards to variance 1")
 
 
 @dataclass(frozen=True)

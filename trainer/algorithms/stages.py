@@ -12,8 +12,6 @@ from importlib import import_module
 from typing import Any, TypeVar
 
 from trainer.algorithms.config import Config
-from trainer.algorithms.dpo_config import DPOConfig
-from trainer.algorithms.rloo_config import RLOOConfig
 from trainer.algorithms.settings import (
     BestOfNConfig,
     EvaluationConfig,
@@ -64,8 +62,6 @@ class Stage:
     only_asks: bool = False
     # Whether its `train` takes a file of pretraining text.
     reads_pretraining: bool = False
-    # Whether it learns from answers that it samples, with the metrics that docs/ppo.md explains.
-    rollouts: bool = False
     # Numbers held for each parameter of the model, and for each token and word it knows.
     copies: int = OF_TRAINING
     logits: int = 0
@@ -97,11 +93,6 @@ def scoring() -> list[str]:
     return [stage.name for stage in STAGES.values() if stage.scores]
 
 
-def with_rollouts() -> list[str]:
-    """The stages that learn from answers that they sample, and so have the same metrics."""
-    return [stage.name for stage in STAGES.values() if stage.rollouts]
-
-
 def _evaluated(made: Mapping[str, int], start: int) -> dict[str, int]:
     """What the round ends with against its supervised model, or that against the round's start."""
     baseline = made.get("sft", start)
@@ -127,7 +118,7 @@ def _reward_work(settings: Mapping[str, Any], counts: Mapping[str, int]) -> floa
     return float(settings["epochs"] * labels_seen("rankings", settings, counts) * runs)
 
 
-def _sampling_work(settings: Mapping[str, Any], counts: Mapping[str, int]) -> float:
+def _ppo_work(settings: Mapping[str, Any], counts: Mapping[str, int]) -> float:
     sampled = settings["iterations"] * settings["batch_size"]
     return float(sampled * settings.get("max_response_tokens", 1))
 
@@ -183,24 +174,11 @@ STAGES: dict[str, Stage] = {
             copies=1,
         ),
         Stage(
-            "dpo",
-            "DPO",
-            DPOConfig,
-            starts=supervised,
-            work=_reward_work,
-            module="trainer.algorithms.dpo",
-            outcome="policy",
-            version="dpo",
-            usual=False,
-            batches={"rankings": "batch_size"},
-            logits=2,  # as for SFT
-        ),
-        Stage(
             "ppo",
             "PPO",
             PPOConfig,
             starts=judged,
-            work=_sampling_work,
+            work=_ppo_work,
             module="trainer.algorithms.ppo",
             outcome="policy",
             version="policy",
@@ -208,23 +186,6 @@ STAGES: dict[str, Stage] = {
             batches={"prompts": "minibatch_size"},
             reads_pretraining=True,
             copies=11,  # docs/ppo.md counts them
-            rollouts=True,
-        ),
-        Stage(
-            "rloo",
-            "RLOO",
-            RLOOConfig,
-            starts=judged,
-            work=_sampling_work,
-            module="trainer.algorithms.rloo",
-            outcome="policy",
-            version="rloo",
-            needs=("reward",),
-            usual=False,
-            batches={"prompts": "minibatch_size"},
-            reads_pretraining=True,
-            copies=7,  # PPO's without the value model's weights, gradients and moments
-            rollouts=True,
         ),
         Stage(
             "evaluation",

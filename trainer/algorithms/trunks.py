@@ -1,8 +1,7 @@
-"""The models of a run of PPO or RLOO, each on a transformer of its own or on two that they share.
+"""The models of a PPO run, each on a transformer of its own or on two that they share.
 
-`SeparateTrunks` is the paper's four models, or three without a value model. `SharedTrunks` is for
-machines with little memory: two frozen transformers, of which little is trained. docs/ppo.md says
-what each costs and why.
+`SeparateTrunks` is the paper's four models. `SharedTrunks` is for machines with little memory: two
+frozen transformers, of which little is trained. docs/ppo.md says what each costs and why.
 """
 
 from __future__ import annotations
@@ -28,13 +27,13 @@ from models_service.lm.scoring import response_logprobs
 from trainer.algorithms.distributed.group import Crew
 from trainer.algorithms.episodes import (
     Episodes,
-    head_scores,
     read_episodes,
     response_values,
+    score_episodes,
 )
 from trainer.algorithms.rollouts import Experience, Judged
 from trainer.algorithms.seeds import derive
-from trainer.algorithms.settings import OnPolicyConfig
+from trainer.algorithms.settings import PPOConfig
 
 # Adapters count LORA_SCALE times, whatever their rank.
 # So alpha/r is the same at every rank (Hu et al. 2021, section 4.1): a rank can be changed without
@@ -48,20 +47,18 @@ READ_BY_SCANS = ("out_proj", "conv1d", "dt_proj")
 
 class Trunks(Protocol):
     """A policy and a value model that are trained, and those that judge them and stay as they are.
-    Without a critic there is no value model, and nothing is said of values.
 
     All are in evaluation mode: no dropout, so that every ratio starts at 1.
     """
 
     policy: PreTrainedModel
-    value: ScalarModel | None
+    value: ScalarModel
 
     def sampling(self) -> AbstractContextManager[None]:
         """Inside, the policy is as fast to sample from as it can be; it is not trained there."""
 
     def judge(self, episodes: Episodes) -> list[Judged]:
-        """Score, reference log-probs and, with a critic, values of every episode, without
-        gradient."""
+        """Score, reference log-probs and values of every episode, without gradient."""
 
     def values(self, experience: Experience, rows: Sequence[int]) -> Tensor:
         """The value before each response token, float32 [B, T], with gradient."""
@@ -73,23 +70,22 @@ class Trunks(Protocol):
 
 class SeparateTrunks:
     """Four transformers: the policy, its frozen copy as the reference, the frozen reward model and
-    the value model, which starts as the reward model. Three without a critic."""
+    the value model, which starts as the reward model."""
 
     def __init__(
         self,
-        config: OnPolicyConfig,
+        config: PPOConfig,
         policy: PreTrainedModel,
         reward: ScalarModel,
         pad_id: int,
         crew: Crew,
-        critic: bool = True,
     ) -> None:
         self.config, self.pad_id, self.crew = config, pad_id, crew
         # Copied before the policy is placed: FSDP's modules refuse to be copied.
         self.reference = crew.place(copy.deepcopy(policy).requires_grad_(False))
         # The value model starts as the reward model (appendix C.4), and before the reward model is
         # frozen: else the copy would be frozen with it.
-        self.value = crew.place(copy.deepcopy(reward)) if critic else None
+        self.value = crew.place(copy.deepcopy(reward))
         self.policy, self.reward = crew.place(policy), crew.place(reward.requires_grad_(False))
 
     def sampling(self) -> AbstractContextManager[None]:
@@ -103,26 +99,23 @@ class SeparateTrunks:
         with self.crew.gathered(self.reference):
             reference = _logprobs(self.reference, episodes, self.config)
         with self.crew.gathered(self.reward):
-            heads = head_scores(self.reward, episodes, self.pad_id, budget)
-        if self.value is None:
-            return _judged(heads, reference)
+            scores = score_episodes(self.reward, episodes, self.pad_id, budget).tolist()
         with self.crew.gathered(self.value):
-            values = self._values_now(self.value, episodes, budget)
-        return _judged(heads, reference, values)
+            values = self._values_now(episodes, budget)
+        return [Judged(*one) for one in zip(scores, reference, values, strict=True)]
 
     @torch.no_grad()
-    def _values_now(self, model: ScalarModel, episodes: Episodes, budget: int) -> list[list[float]]:
+    def _values_now(self, episodes: Episodes, budget: int) -> list[list[float]]:
         values: dict[int, list[float]] = {}
-        with direct_linears(model):
-            for rows in lean_batches(episodes.lengths(), budget, model.head.weight.device):
-                batch = response_values(model, *episodes.tokens(rows), self.pad_id)
+        with direct_linears(self.value):
+            for rows in lean_batches(episodes.lengths(), budget, self.value.head.weight.device):
+                batch = response_values(self.value, *episodes.tokens(rows), self.pad_id)
                 for row, value in zip(rows, batch.cpu(), strict=True):
                     # On the CPU and as numbers: processes exchange them as objects.
                     values[row] = value[: len(episodes.responses[row])].tolist()
         return [values[i] for i in range(len(values))]
 
     def values(self, experience: Experience, rows: Sequence[int]) -> Tensor:
-        assert self.value is not None, "only a critic is asked"
         return response_values(self.value, *experience.episodes.tokens(rows), self.pad_id)
 
     def export(self, tokenizer: PreTrainedTokenizerBase, folder: Path) -> None:
@@ -134,7 +127,7 @@ class SeparateTrunks:
 
 
 class SharedTrunks:
-    """Two frozen transformers, each read by two models, the second by one without a critic.
+    """Two frozen transformers, each read by two models.
 
     One is the policy's: with low-rank adapters (Hu et al. 2021) it is the policy, without them the
     reference. The other is the reward model's: under its own head it gives the score, under a
@@ -144,12 +137,11 @@ class SharedTrunks:
 
     def __init__(
         self,
-        config: OnPolicyConfig,
+        config: PPOConfig,
         policy: PreTrainedModel,
         reward: ScalarModel,
         pad_id: int,
         crew: Crew,
-        critic: bool = True,
     ) -> None:
         self.config, self.pad_id, self.crew = config, pad_id, crew
         self.policy, reward = crew.move(policy), crew.move(reward)
@@ -159,7 +151,7 @@ class SharedTrunks:
         self.reward = reward.requires_grad_(False)
         # After freezing: the head's copy is a new parameter and trains, the transformer that both
         # read does not.
-        self.value = reward.with_own_head() if critic else None
+        self.value = reward.with_own_head()
 
     @contextmanager
     def sampling(self) -> Iterator[None]:
@@ -188,18 +180,14 @@ class SharedTrunks:
         # learned.
         with self.adapted.disable_adapter():
             reference = _logprobs(self.policy, episodes, self.config)
-        if self.value is None:
-            heads = head_scores(self.reward, episodes, self.pad_id, budget)
-            return _judged(heads, reference)
         # Score and values from one pass. The value of a token is read before it, so that no state
         # depends on the end that `judged` puts in place of another.
-        heads, states = read_episodes(self.reward, episodes, self.pad_id, budget)
+        scores, states = read_episodes(self.reward, episodes, self.pad_id, budget)
         with torch.no_grad():
             values = [self.value.project(state).tolist() for state in states]
-        return _judged(heads, reference, values, states)
+        return [Judged(*one) for one in zip(scores, reference, values, states, strict=True)]
 
     def values(self, experience: Experience, rows: Sequence[int]) -> Tensor:
-        assert self.value is not None, "only a critic is asked"
         states = [experience.states[row] for row in rows]
         # No pass at all: the frozen transformer would say the same again. The head's gradient is as
         # many numbers as a state is wide.
@@ -218,27 +206,7 @@ TRUNKS: dict[str, type[SeparateTrunks] | type[SharedTrunks]] = {
 }
 
 
-def _judged(
-    heads: Tensor,
-    reference: Sequence[list[float]],
-    values: Sequence[list[float]] = (),
-    states: Sequence[Tensor] = (),
-) -> list[Judged]:
-    """Judgements from each head's score of every episode, [B, heads], and what else is said."""
-    scores, apart = heads.mean(-1).tolist(), heads.std(-1, unbiased=False).tolist()
-    return [
-        Judged(
-            score,
-            reference[i],
-            values[i] if values else (),
-            states[i] if states else None,
-            disagreement=sd,
-        )
-        for i, (score, sd) in enumerate(zip(scores, apart, strict=True))
-    ]
-
-
-def _with_adapters(policy: PreTrainedModel, config: OnPolicyConfig):  # type: ignore[no-untyped-def]
+def _with_adapters(policy: PreTrainedModel, config: PPOConfig):  # type: ignore[no-untyped-def]
     """Freeze the policy and put adapters beside all its linear layers but the unembedding, those of
     experts too.
 
@@ -280,9 +248,7 @@ def _delta(layer: LoraLayer) -> Tensor:
 
 
 @torch.no_grad()
-def _logprobs(
-    model: PreTrainedModel, episodes: Episodes, config: OnPolicyConfig
-) -> list[list[float]]:
+def _logprobs(model: PreTrainedModel, episodes: Episodes, config: PPOConfig) -> list[list[float]]:
     scored = response_logprobs(
         model,
         episodes.prompts,

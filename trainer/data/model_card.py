@@ -60,8 +60,7 @@ _WHAT = {
     Kind.SFT: "A language model fine-tuned on demonstrations that people wrote (SFT).",
     Kind.REWARD: "A reward model: it reads a prompt with an answer and gives one number, higher "
     "for what labelers would rank higher. `config.json` keeps its trunk's under `trunk`.",
-    Kind.POLICY: "A language model trained on human rankings: on them directly (DPO), or "
-    "against a reward model of them.",
+    Kind.POLICY: "A language model trained with PPO against a reward model of human rankings.",
 }
 
 

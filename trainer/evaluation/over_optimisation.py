@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from operator import attrgetter
 
 from models_service.models import ModelVersion
-from trainer.algorithms.stages import with_rollouts
 from trainer.evaluation.summaries import point
 from trainer.figures.data import Figure, Point, Series
 from trainer.models import Evaluation, TrainingRun
@@ -17,7 +16,7 @@ MOST_POINTS = 200
 
 
 def over_optimisation(baseline: ModelVersion) -> list[Figure]:
-    """Of all versions compared with this one, and of the PPO and RLOO that started from it."""
+    """Of all versions compared with this one, and of the PPO runs that started from it."""
     x_title = f"KL from {baseline}, nats a response"
     made = [
         Figure(
@@ -34,7 +33,7 @@ def over_optimisation(baseline: ModelVersion) -> list[Figure]:
         ),
         Figure(
             "reward-by-kl", "Reward against divergence in training", x_title, "Mean score",
-            list(_trained(baseline)), "Each line is a run of PPO or RLOO, step by step.",
+            list(_trained(baseline)), "Each line is a PPO run, step by step.",
         ),
     ]  # fmt: skip
     return [figure for figure in made if not figure.empty]
@@ -63,7 +62,7 @@ def _yardstick(baseline: ModelVersion) -> Iterator[Series]:
 
 
 def _trained(baseline: ModelVersion) -> Iterator[Series]:
-    runs = TrainingRun.objects.filter(stage__in=with_rollouts(), config__start__policy=baseline.pk)
+    runs = TrainingRun.objects.filter(stage="ppo", config__start__policy=baseline.pk)
     for run in runs.select_related("round").order_by("-pk")[:MOST_RUNS]:
         steps = run.metrics.order_by("step").values_list("values", flat=True)
         points = [
@@ -73,4 +72,4 @@ def _trained(baseline: ModelVersion) -> Iterator[Series]:
         ]
         every = max(1, len(points) // MOST_POINTS)
         if points:
-            yield Series(f"{run.round}, {run.get_stage_display()}", points[::every], "line")
+            yield Series(str(run.round), points[::every], "line")

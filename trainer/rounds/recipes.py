@@ -14,7 +14,7 @@ import yaml
 from labeling import label_filters
 from trainer.algorithms.config import Config, ConfigError, not_known
 from trainer.algorithms.presets import FOLDER, LIMIT, preset_names, with_one_limit
-from trainer.algorithms.settings import OnPolicyConfig
+from trainer.algorithms.settings import PPOConfig
 from trainer.algorithms.stages import STAGES, scoring
 
 PROMOTE = {
@@ -175,10 +175,9 @@ def _configs(values: Mapping[str, Any]) -> tuple[dict[str, Config], dict[str, st
             configs[stage] = kind.from_dict(settings if isinstance(settings, Mapping) else {})
         except ConfigError as error:
             errors |= {f"{stage}.{name}": text for name, text in error.errors.items()}
-    for stage, config in configs.items():
-        if isinstance(config, OnPolicyConfig) and config.minibatch_size > config.batch_size:
-            most = f"must be at most batch_size, which is {config.batch_size}"
-            errors[f"{stage}.minibatch_size"] = most
+    ppo = configs.get("ppo")
+    if isinstance(ppo, PPOConfig) and ppo.minibatch_size > ppo.batch_size:
+        errors["ppo.minibatch_size"] = f"must be at most batch_size, which is {ppo.batch_size}"
     return configs, errors
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from typing import Any
 
-from django.conf import settings
 from django.db import connection, transaction
 
 from accounts.audit import Act, record
@@ -19,7 +18,6 @@ from models_service.lm.context import context_of
 from models_service.models import ModelVersion, Promotion
 from models_service.selectors import check_report, promoted
 from trainer.algorithms.config import ConfigError
-from trainer.algorithms.reward_functions import not_allowed
 from trainer.algorithms.room import too_long
 from trainer.algorithms.stages import STAGES
 from trainer.data.snapshots import count_labels, totals_of
@@ -79,7 +77,6 @@ def checked_start(
     _require_own_answers(chosen)
     _require_approved(chosen)
     require_one_limit(complete)
-    _require_functions(complete)
     if reward:
         _require_trainable("reward_model", reward)
         _require_same_limit(complete, reward)
@@ -108,14 +105,6 @@ def checked_recipe(
     if unknown := unknown_origins(recipe.labels.get("origins", [])):
         refuse("labels.origins", f"No labels were imported from {', '.join(unknown)}.")
     return recipe
-
-
-def _require_functions(recipe: Recipe) -> None:
-    """Raises Problem for a reward function that this installation does not allow."""
-    for stage in recipe.stages:
-        named = recipe.configs[stage].to_dict().get("reward_functions", "")
-        if problem := not_allowed(named, settings.REWARD_FUNCTIONS):
-            refuse(f"{stage}.reward_functions", problem)
 
 
 def _require_trainable(field: str, version: ModelVersion) -> None:

@@ -1,4 +1,4 @@
-"""Signs that PPO or RLOO goes wrong, read from its metrics: pure, tested as a table.
+"""Signs that PPO goes wrong, read from its metrics: pure, tested as a table.
 
 An alarm compares the mean of the newest steps with a limit, or with the mean of the first steps. It
 stops nothing: it says what it sees, what that mostly means, and what to do.

@@ -14,7 +14,6 @@ from django.db.models.functions import RowNumber
 from django.utils import timezone
 
 from core.jobs import silent_since
-from trainer.algorithms.stages import with_rollouts
 from trainer.figures.tensorboard import event_file
 from trainer.models import LogLine, Metric, Sample, TrainingRound, TrainingRun
 from trainer.runs.alarms import WINDOW, Alarm, alarms
@@ -112,28 +111,21 @@ def event_archive(round: TrainingRound) -> bytes:
 
 
 def alarms_of(rounds: Iterable[TrainingRound]) -> dict[int, list[Alarm]]:
-    """What goes wrong in the PPO or RLOO of each of these rounds, by their ids; read with one
-    query."""
+    """What goes wrong in the PPO of each of these rounds, by their ids; read with one query."""
     ends = (
-        Metric.objects.filter(
-            run__round__in=[r.pk for r in rounds], run__stage__in=with_rollouts(), step__gt=0
-        )
+        Metric.objects.filter(run__round__in=[r.pk for r in rounds], run__stage="ppo", step__gt=0)
         .annotate(
             first=Window(RowNumber(), F("run"), order_by=F("step").asc()),
             last=Window(RowNumber(), F("run"), order_by=F("step").desc()),
         )
         .filter(Q(first__lte=WINDOW) | Q(last__lte=2 * WINDOW))
         .order_by("run", "step")
-        .values_list("run__round", "run", "step", "values")
+        .values_list("run__round", "step", "values")
     )
-    # By run: a round may have both stages, and each is judged by its own beginning.
-    steps: dict[tuple[int, int], list[tuple[int, dict[str, float | None]]]] = {}
-    for round_id, run_id, step, values in ends:
-        steps.setdefault((round_id, run_id), []).append((step, values))
-    found: dict[int, list[Alarm]] = {}
-    for (round_id, _), of_one in steps.items():
-        found.setdefault(round_id, []).extend(alarms(of_one))
-    return found
+    steps: dict[int, list[tuple[int, dict[str, float | None]]]] = {}
+    for round_id, step, values in ends:
+        steps.setdefault(round_id, []).append((step, values))
+    return {round_id: alarms(of_one) for round_id, of_one in steps.items()}
 
 
 def sample_steps(round: TrainingRound) -> dict[str, list[int]]:

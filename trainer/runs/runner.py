@@ -23,9 +23,7 @@ from django.utils import timezone
 from core.jobs import Lost
 from models_service.models import Kind, ModelVersion
 from models_service.services import register_best_of, register_version
-from trainer.algorithms.contract import TrainingError
 from trainer.algorithms.distributed.job import Job
-from trainer.algorithms.reward_functions import not_allowed
 from trainer.algorithms.settings import BestOfNConfig, EvaluationConfig
 from trainer.algorithms.stages import STAGES
 from trainer.data.snapshots import file_sha256
@@ -124,6 +122,7 @@ def _finish(run: TrainingRun, outcome: Outcome) -> None:
 def explain(error: Exception) -> str:
     """A sentence for the researcher: what happened, and what to do."""
     from models_service.lm.checkpoint import CheckpointError
+    from trainer.algorithms.contract import TrainingError
 
     if isinstance(error, (TrainingError, CheckpointError)):
         return str(error)
@@ -172,7 +171,6 @@ def code_version(root: Path = Path(settings.BASE_DIR)) -> str:
 
 def _train(run: TrainingRun, report: RunReporter) -> Outcome:
     folder = Path(settings.CHECKPOINT_DIR) / "rounds" / str(run.round_id) / run.stage
-    _require_allowed(run)
     versions = _versions(run.config["start"])
     job = Job(
         stage=run.stage,
@@ -189,13 +187,6 @@ def _train(run: TrainingRun, report: RunReporter) -> Outcome:
         return Outcome(stopped=True)
     _say_skipped(run, result.notes)
     return Outcome({"metrics": result.metrics, "notes": result.notes}, folder=folder)
-
-
-def _require_allowed(run: TrainingRun) -> None:
-    """Raises TrainingError for a reward function that may not be imported, or no longer."""
-    named = run.config["settings"].get("reward_functions", "")
-    if problem := not_allowed(named, settings.REWARD_FUNCTIONS):
-        raise TrainingError(problem)
 
 
 def _best_of_n(run: TrainingRun, report: RunReporter) -> Outcome:
@@ -273,6 +264,8 @@ def _versions(starts: Mapping[str, int]) -> dict[str, ModelVersion]:
 
 def _snapshot(run: TrainingRun) -> Path:
     """The snapshot's file, which must be the one that was frozen. Raises TrainingError."""
+    from trainer.algorithms.contract import TrainingError
+
     snapshot = run.round.snapshot
     assert snapshot is not None, "a round is frozen before its first stage"
     if snapshot.erased_at:

@@ -12,7 +12,6 @@ from accounts.models import User
 from labeling.models import BulkChange, LabelingTask, Prompt, Queue, Ranking
 from labeling.queues import queues
 from labeling.queues.queue_reads import depth, next_slots
-from tests.markup import one_line
 
 Call = Callable[..., Any]
 
@@ -109,7 +108,7 @@ def test_a_label_s_page_shows_where_it_comes_from(
 ) -> None:
     first, second = Ranking.objects.order_by("pk")
     client = client_of(rosa)
-    text = one_line(client.get(reverse("admin:labeling_ranking_change", args=[first.pk])))
+    text = client.get(reverse("admin:labeling_ranking_change", args=[first.pk])).content.decode()
     for said in ("secret-model", "seed 2", "30 s", "hallucination", "Answer 3.", "Form v1"):
         assert said in text
     compare = reverse("admin:labeling_adjudicate", args=[ranked.pk])
@@ -126,7 +125,7 @@ def test_many_prompts_are_changed_after_a_word_and_back_again(
     chosen = [make_prompt(f"prompt {number}").pk for number in range(3)][:2]
     client, path = client_of(rosa), reverse("admin:labeling_prompt_changelist")
     body: dict[str, Any] = {"action": "set_priority", "_selected_action": chosen}
-    asked = one_line(client.post(path, body))
+    asked = client.post(path, body).content.decode()
     assert "<b>2 prompts</b> are chosen" in asked
     assert not BulkChange.objects.exists()
     wrong = client.post(path, body | {"apply": "yes", "value": "high"})

@@ -1,5 +1,5 @@
 """Run as a script by the tests that need processes of their own: all three stages on a tiny model,
-PPO on separate and on shared trunks, RLOO, DPO.
+PPO on separate and on shared trunks.
 
     python stages.py FOLDER [--die-at N]
 
@@ -19,7 +19,7 @@ from typing import Any
 
 import torch
 
-from trainer.algorithms import dpo, ppo, resume, reward, rloo, sft
+from trainer.algorithms import ppo, resume, reward, sft
 from trainer.algorithms.contract import Starts
 from trainer.algorithms.distributed.group import Crew
 
@@ -33,8 +33,6 @@ PPO = {
     "adaptive_kl": True, "evaluate_every": 2, "eval_prompts": 3, "adam_epsilon": 1.0,
     "ema_decay": 0.5, "keep_states": 5,
 }  # fmt: skip
-RLOO = PPO | {"batch_size": 9, "samples_per_prompt": 3}
-DPO = {"batch_size": 5, "checkpoint_every": 2, "adam_epsilon": 1.0}
 RATE = {"learning_rate": 0.5, "tokens_per_micro_batch": 150}
 
 
@@ -96,11 +94,7 @@ def main(folder: Path, die_at: int | None) -> None:
     if not (folder / "ppo").exists():
         ppo.train(config, start=start, **places("ppo"), **common, **text)
     config = replace(config, trunk="shared", lora_rank=4)
-    if not (folder / "shared").exists():
-        ppo.train(config, start=start, **places("shared"), **common, **text)
-    if not (folder / "rloo").exists():
-        rloo.train(rloo.RLOOConfig(**RLOO, **RATE), start=start, **places("rloo"), **common, **text)
-    dpo.train(dpo.DPOConfig(**DPO, **RATE), start=Starts(folder / "sft"), **places("dpo"), **common)
+    ppo.train(config, start=start, **places("shared"), **common, **text)
 
 
 if __name__ == "__main__":

@@ -239,16 +239,12 @@ def test_every_iteration_reads_on_where_the_one_before_stopped(
     sample = ppo.PPO._sample
 
     def listening(
-        job: ppo.PPO,
-        prompts: list[list[int]],
-        sampling: Sampling,
-        seeds: list[int] | None = None,
-        each: int = 1,
+        job: ppo.PPO, prompts: list[list[int]], sampling: Sampling, seeds: list[int] | None = None
     ) -> Episodes:
         if seeds is not None:
             asked.extend(map(tuple, prompts))
             drawn_with.add(sampling.seed)
-        return sample(job, prompts, sampling, seeds, each)
+        return sample(job, prompts, sampling, seeds)
 
     monkeypatch.setattr(ppo.PPO, "_sample", listening)
     run(iterations=4, batch_size=9, minibatch_size=9)
@@ -434,34 +430,3 @@ def test_a_reward_that_is_no_number_stops_the_run(run, tiny: Path, tmp_path: Pat
     with pytest.raises(TrainingError, match=r"finite number.*Lower"):
         run(start=Starts(tiny, tmp_path / "broken"))
     assert not (tmp_path / "a" / "out").exists()
-
-
-def test_the_best_average_by_evaluation_is_exported_where_that_is_asked_for(
-    run, tmp_path: Path, make_recorder
-) -> None:
-    # So fast that it comes to harm: β makes any distance from the start dear.
-    options = {
-        "iterations": 5, "learning_rate": 0.02, "kl_coefficient": 1.0, "ptx_coefficient": 0.0,
-        "evaluate_every": 1, "ema_decay": 0.5,
-    }  # fmt: skip
-    whole = make_recorder()
-    result = run("whole", report=whole, keep_best=True, **options)
-    rewards = {
-        step: values["eval/scores"] - values["eval/kl"]
-        for step, _, values in whole.steps
-        if step and "eval/scores" in values
-    }
-    best = max(rewards, key=rewards.__getitem__)
-    assert len(rewards) == 5 and best < 5, "else the last is the best, and nothing is shown"
-    assert result.notes["best_step"] == best
-    run("until_then", report=make_recorder(), **options | {"iterations": best})
-    run("last", report=make_recorder(), **options)
-    names = ("whole", "until_then", "last")
-    exported, until_then, last = (weights_sha256(tmp_path / name / "out") for name in names)
-    assert exported == until_then != last
-    # What is kept survives being stopped after it.
-    assert run(
-        "parts", report=make_recorder(stop_after=best + 2), keep_best=True, **options
-    ).stopped
-    assert run("parts", report=make_recorder(), keep_best=True, **options) == result
-    assert weights_sha256(tmp_path / "parts" / "out") == exported

@@ -47,19 +47,6 @@ def test_an_unknown_setting_is_refused_by_its_name(labels: Labels) -> None:
     assert caught.value.errors == {"ppo.epochs": "is not a setting (did you mean inner_epochs?)"}
 
 
-def test_only_reward_functions_that_the_installation_lists_are_taken(
-    labels: Labels, settings: Any
-) -> None:
-    labels.enough()
-    concise = "labeling.simulation.utilities:concise"
-    recipe = {"ppo": {"reward_functions": f"{concise}=0.5"}}
-    errors = refusal(preset="tiny", recipe=recipe).errors
-    assert errors is not None and list(errors) == ["ppo.reward_functions"]
-    assert f"{concise} is not among" in str(errors)
-    settings.REWARD_FUNCTIONS = [concise]
-    assert start_round(preset="tiny", recipe=recipe).state == "queued"
-
-
 def test_it_stores_the_whole_recipe_and_starts_from_the_base(
     labels: Labels, base: ModelVersion, rosa: User
 ) -> None:

@@ -146,17 +146,6 @@ def test_alarms_are_told_by_the_round_and_by_the_list(
     assert rung == {ppo.round_id: ["kl_runaway"], quiet.pk: []}
 
 
-def test_each_run_of_a_round_is_judged_by_its_own_beginning(
-    get: Callable[..., object], ppo: TrainingRun
-) -> None:
-    # Read as one run, the second would have begun where it is now, and look calm.
-    metrics(ppo, "objective/entropy", *[0.1] * 10)
-    second = TrainingRun.objects.create(round=ppo.round, stage="rloo", state="running", seed=1)
-    metrics(second, "objective/entropy", *[2.0] * 5, *[0.1] * 5)
-    (alarm,) = get("").json()["alarms"]
-    assert (alarm["name"], alarm["step"]) == ("entropy_collapse", 10)
-
-
 def test_a_queued_round_knows_its_place(
     round: TrainingRound, rosa: User, client_of: ClientOf
 ) -> None:

@@ -26,7 +26,6 @@ from models_service.selectors import promoted
 from tests.trainer.conftest import Labels
 from trainer import tasks
 from trainer.algorithms.contract import TrainingError
-from trainer.data import lineage
 from trainer.jobs import RUNS
 from trainer.models import Evaluation, Metric, TrainingRound, TrainingRun
 from trainer.rounds import steps
@@ -94,89 +93,6 @@ def test_a_round_may_end_with_the_best_of_n(
     assert evaluation.figures["kl"]["value"] == pytest.approx(math.log(3) - 2 / 3)
     assert [one["n"] for one in evaluation.figures["best_of_n"]] == [1, 2]
     assert evaluation.figures["score"]["value"] > evaluation.figures["score_baseline"]["value"]
-
-
-def test_a_round_may_learn_by_dpo(
-    labels: Labels, small: dict[str, Any], now: Callable[[], None]
-) -> None:
-    labels.enough()
-    stages = {"stages": ["sft", "reward", "dpo", "evaluation"], "dpo": {"batch_size": 4}}
-    round = start_round(preset="tiny", recipe=small | stages | {"promote": "always"})
-    now()
-    round.refresh_from_db()
-    assert round.state == "finished", round.failure
-    made = {run.stage: run.output for run in round.runs.all()}
-    policy = made["dpo"]
-    assert policy is not None and round.policy == policy == promoted(Promotion.Role.POLICY)
-    assert (policy.name, policy.kind) == (f"round-{round.pk}-dpo", "policy")
-    assert policy.parent == made["sft"]
-    evaluation = Evaluation.objects.get(round=round)
-    assert (evaluation.version, evaluation.baseline) == (policy, made["sft"])
-    assert Metric.objects.filter(run__stage="dpo", values__has_key="dpo/margin").exists()
-
-
-def test_a_round_of_dpo_alone_needs_no_reward_model(
-    labels: Labels, small: dict[str, Any], now: Callable[[], None]
-) -> None:
-    labels.enough()
-    alone = {"stages": ["dpo"], "dpo": {"batch_size": 4}, "promote": "never"}
-    round = start_round(preset="tiny", recipe=small | alone)
-    now()
-    round.refresh_from_db()
-    assert round.state == "finished", round.failure
-    assert [run.stage for run in round.runs.all()] == ["dpo"]
-    assert round.policy is not None and round.policy.name == f"round-{round.pk}-dpo"
-
-
-def test_a_round_may_learn_by_rloo(
-    labels: Labels, small: dict[str, Any], now: Callable[[], None]
-) -> None:
-    labels.enough()
-    recipe = small | {
-        "stages": ["sft", "reward", "rloo", "evaluation"],
-        "rloo": {
-            "iterations": 2, "batch_size": 4, "minibatch_size": 4, "samples_per_prompt": 2,
-            "eval_prompts": 2,
-        },
-        "promote": "always",
-    }  # fmt: skip
-    round = start_round(preset="tiny", recipe=recipe)
-    now()
-    round.refresh_from_db()
-    assert round.state == "finished", round.failure
-    made = {run.stage: run.output for run in round.runs.all()}
-    policy = made["rloo"]
-    assert policy is not None and round.policy == policy == promoted(Promotion.Role.POLICY)
-    assert (policy.name, policy.kind) == (f"round-{round.pk}-rloo", "policy")
-    assert policy.parent == made["sft"]
-    evaluation = Evaluation.objects.get(round=round)
-    assert (evaluation.version, evaluation.baseline) == (policy, made["sft"])
-    metrics = Metric.objects.filter(run__stage="rloo", values__has_key="objective/kl")
-    assert metrics.count() == 2
-    assert round.snapshot is not None
-    ranking = round.snapshot.labels.filter(ranking__isnull=False).first()
-    assert ranking is not None and ranking.ranking is not None
-    led_to = {one["name"] for one in lineage.of_label("ranking", ranking.ranking)["checkpoints"]}
-    assert policy.name in led_to
-
-
-def test_a_reward_function_that_is_no_longer_allowed_is_not_imported(
-    labels: Labels, small: dict[str, Any], now: Callable[[], None], settings: Any
-) -> None:
-    labels.enough()
-    settings.REWARD_FUNCTIONS = ["no.such_module:f"]
-    functions = {"reward_functions": "no.such_module:f"}
-    round = start_round(preset="tiny", recipe=small | {"ppo": small["ppo"] | functions})
-    settings.REWARD_FUNCTIONS = []
-    now()
-    round.refresh_from_db()
-    assert round.state == "failed"
-    assert "no.such_module:f is not among the installation's REWARD_FUNCTIONS" in round.failure
-    settings.REWARD_FUNCTIONS = ["no.such_module:f"]
-    retry(round=round)
-    now()
-    round.refresh_from_db()
-    assert "no.such_module:f cannot be imported" in round.failure
 
 
 def test_what_a_template_refuses_is_skipped_counted_and_told(

@@ -52,7 +52,7 @@ export class Curves {
   /** Mark the charts that alarms are about. @param {{metric: string, title: string, text: string}[]} alarms */
   warn(alarms) {
     const about = new Map(alarms.map(({ metric, title, text }) => [metric, `${title}: ${text}`]));
-    for (const chart of this.#all()) chart.warn(about.get(chart.name) ?? "");
+    for (const chart of this.stages.get("ppo")?.charts.values() ?? []) chart.warn(about.get(chart.name) ?? "");
   }
 
   redraw() {

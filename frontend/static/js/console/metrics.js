@@ -37,14 +37,6 @@ const MEANINGS = {
   "ppo/policy/grad_norm": ["Gradient norm, policy", "norm"],
   "ppo/val/clipfrac": ["Clip fraction, value", "share of tokens"],
   "ppo/val/explained_variance": ["Explained variance of returns", "share"],
-  "dpo/loss": ["Preference loss", "loss a prompt"],
-  "dpo/accuracy": ["Training accuracy of implicit rewards", "share of pairs"],
-  "dpo/pairs": ["Pairs an update", "pairs"],
-  "dpo/rewards_chosen": ["Implicit reward of the better", "reward"],
-  "dpo/rewards_rejected": ["Implicit reward of the worse", "reward"],
-  "dpo/margin": ["Margin between the two", "reward"],
-  "dpo/log_ratio": ["Log-ratio to the reference", "nats a response"],
-  "rloo/advantages_std": ["Spread of advantages", "score"],
   "memory/process": ["Memory in use", "MiB"],
   "memory/peak": ["Most memory used", "MiB"],
   "memory/gpu_peak": ["Most GPU memory used", "MiB"],
@@ -54,7 +46,6 @@ const MEANINGS = {
 
 const FIRST = [
   "sft/loss", "eval/loss", "eval/scores", "reward/loss", "reward/accuracy",
-  "dpo/loss", "dpo/accuracy", "dpo/margin", "dpo/log_ratio",
   "objective/scores", "objective/kl", "objective/response_length", "objective/entropy",
   "ppo/policy/clipfrac", "ppo/loss/policy", "ppo/loss/value", "ppo/val/explained_variance",
   "grad_norm", "ppo/policy/grad_norm", "lr",
@@ -63,7 +54,6 @@ const FIRST = [
 /** @param {string} name @returns {Meaning} */
 export function meaning(name) {
   if (name.startsWith("time/")) return { title: `Time: ${name.slice(5)}`, unit: "seconds" };
-  if (name.startsWith("objective/part/")) return { title: `Part of the score: ${name.slice(15)}`, unit: "score" };
   const [title, unit] = MEANINGS[name] ?? [name, "value"];
   return { title, unit };
 }
