@@ -38,6 +38,12 @@ class Interval:
     low: float
     high: float
 
+    @classmethod
+    def holding(cls, estimate: float, low: float, high: float) -> Interval:
+        """Bounds that are worked out otherwise than the estimate and may meet it: rounding, which
+        is another on every processor, must not leave it outside."""
+        return cls(estimate, min(low, estimate), max(high, estimate))
+
     def figure(self, count: int) -> dict[str, float]:
         """As results keep it: `{"value", "low", "high", "n"}`, n what it rests on."""
         return {"value": self.estimate, "low": self.low, "high": self.high, "n": count}
@@ -88,7 +94,7 @@ def mean(values: Sequence[float], clusters: Clusters) -> Interval | None:
         return None
     data = np.asarray(values, float)
     if clusters.count < 2:
-        return Interval(float(data.mean()), float(data.min()), float(data.max()))
+        return Interval.holding(float(data.mean()), float(data.min()), float(data.max()))
     return _spread_of_mean(data, clusters).around(float(data.mean()))
 
 
@@ -116,7 +122,7 @@ def share(estimate: float, spread: Spread, clusters: int) -> Interval:
     weight = t95(spread.freedom) ** 2 / independent
     middle = (estimate + weight / 2) / (1 + weight)
     reach = sqrt(weight * estimate * (1 - estimate) + weight**2 / 4) / (1 + weight)
-    return Interval(estimate, max(0.0, middle - reach), min(1.0, middle + reach))
+    return Interval.holding(estimate, max(0.0, middle - reach), min(1.0, middle + reach))
 
 
 def spread_of(influence: Floats, clusters: Clusters) -> Spread:

@@ -110,6 +110,19 @@ def test_outcomes_that_are_all_alike_are_not_certain(count: int) -> None:
     assert (lost.estimate, lost.low, lost.high) == pytest.approx((0, 0, 1 - bound))
 
 
+@pytest.mark.parametrize("estimate", [0.0, 1.0])
+def test_rounding_leaves_no_share_outside_of_its_interval(estimate: float) -> None:
+    # By the formula a bound is the estimate itself; of some numbers of prompts it rounds past it.
+    for clusters in range(2, 2000):
+        found = share(estimate, Spread(0.0, clusters - 1), clusters)
+        assert 0 <= found.low <= estimate <= found.high <= 1, clusters
+
+
+def test_rounding_leaves_no_mean_outside_of_its_range() -> None:
+    found = interval(mean([0.1, 0.1, 0.1], Clusters.of([0, 0, 0])))
+    assert found.low <= found.estimate <= found.high
+
+
 def test_a_share_is_wilsons() -> None:
     # 73 of 100: Wilson's own bounds, whose quantile is the normal one.
     found = share(0.73, Spread(0.73 * 0.27 / 100, inf), 100)
