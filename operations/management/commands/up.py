@@ -20,7 +20,7 @@ from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 
 from operations.embedded.services import Watch
-from operations.queues import forget_workers, unserved_queues
+from operations.queues import beat_is_silent, forget_workers, unserved_queues
 from operations.supervisor import Program, supervise
 
 _GUNICORN = (
@@ -201,7 +201,8 @@ def _python(
 
 
 def _ready(port: int) -> bool:
-    if unserved_queues():
+    # Known before the web server is asked, which logs each of its own noes as an error.
+    if unserved_queues() or beat_is_silent():
         return False
     connection = HTTPConnection("127.0.0.1", port, timeout=3)
     try:
